@@ -1,0 +1,75 @@
+"""The values that pass between a product's codec and whoever uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from decoders.compile import MessagePlan
+
+Value: TypeAlias = Any
+"""What a field can hold: int, float, str, bool, None, or lists and dicts of these."""
+
+
+class ViolationCode(StrEnum):
+    """How a value breaks the data contract, or why it is missing."""
+
+    REQUIRED = "required"
+    OUT_OF_RANGE = "out_of_range"
+    NOT_IN_ENUM = "not_in_enum"
+    WRONG_TYPE = "wrong_type"
+    BAD_TIME = "bad_time"  # the device's date does not exist
+    FORMULA_FAILED = "formula_failed"  # division by zero, overflow, missing input: no value
+    CLOCK_OFF = "clock_off"  # device time more than a day from arrival
+    IDENTITY_DIFFERS = "identity_differs"  # the payload names another device than the session
+
+
+@dataclass(slots=True)
+class Violation:
+    field: str
+    code: ViolationCode
+
+
+@dataclass(slots=True)
+class SessionContext:
+    """What a session knows that a frame may lack. A fresh one is enough to decode any single frame.
+
+    device_id: from login. zone_s: seconds east of UTC of the device's clock (None: the spec's zone).
+    port: LoRaWAN fPort or similar. received_ms: Unix ms of arrival (0: unknown).
+    values: what login fields marked `session: true` said.
+    """
+
+    device_id: str = ""
+    variant: str = ""
+    port: int = 0
+    zone_s: int | None = None
+    received_ms: int = 0
+    values: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Decoded:
+    """One frame, understood.
+
+    message: the plan of the message (name, record type, replies, identity, metrics).
+    values: every named field as the spec names it, header included. violations: contract breaches and flags.
+    """
+
+    message: MessagePlan
+    values: dict[str, Value]
+    violations: list[Violation] | None = None
+
+
+@dataclass(slots=True)
+class Identity:
+    """Who a frame says it is from. Empty text: not said."""
+
+    device_id: str = ""
+    hub_id: str = ""
+    child_id: str = ""
+
+
+SessionValues: TypeAlias = Mapping[str, Value]

@@ -1,0 +1,1 @@
+"""The IoT-Link gateway service."""

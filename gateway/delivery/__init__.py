@@ -1,0 +1,1 @@
+"""The door out: outbox, lanes, senders, sinks, dead letters."""

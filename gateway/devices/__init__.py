@@ -1,0 +1,1 @@
+"""The directory of devices and who is connected."""

@@ -1,0 +1,1 @@
+"""Values: what passes between the layers. No I/O."""

@@ -1,0 +1,41 @@
+"""Who the data is about, and who proved that they may send it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, frozen=True)
+class DeviceKey:
+    """A device is known by tenant and id; the tenant is empty unless the listener or config gives one."""
+
+    tenant: str
+    device_id: str
+
+    @property
+    def lane(self) -> str:
+        """Name of the device's lane: `tenant/device_id`, or the id alone without a tenant."""
+        return f"{self.tenant}/{self.device_id}" if self.tenant else self.device_id
+
+
+@dataclass(slots=True, frozen=True)
+class Device:
+    """What the directory says about a device. Empty text: not said."""
+
+    key: DeviceKey
+    product: str = ""
+    variant: str = ""
+    hub_id: str = ""
+    zone_s: int | None = None
+    """Seconds east of UTC of the device's clock; None: as its spec says."""
+    tags: dict[str, str] = field(default_factory=dict)
+    known: bool = True
+    """False for a device that only its own word introduces."""
+
+
+@dataclass(slots=True, frozen=True)
+class Principal:
+    """Who proved that they may send: `kind` open, certificate, password, key ..., `name` as proven."""
+
+    kind: str = "open"
+    name: str = ""

@@ -1,0 +1,81 @@
+"""The gateway's own errors and closed sets of reasons.
+
+Every code here is at once a metric label, a log field, a dead-letter reason and an anchor in the documents.
+Errors are split by who must act: the peer (a device or client), the operator, or us.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RefuseReason(StrEnum):
+    """Why an Uplink was refused: it is not kept, and its sender gets no "yes"."""
+
+    NOT_IDENTIFIED = "not_identified"  # data before login on a session that has no identity
+    UNKNOWN_DEVICE = "unknown_device"  # `provisioning: known` and the directory does not list it
+    PROVISIONING_CLOSED = "provisioning_closed"
+    WRONG_PRODUCT = "wrong_product"  # the directory says that this device is another product
+    OUTBOX_FULL = "outbox_full"  # no room: the sender keeps it and tries again
+    SINK_FAILED = "sink_failed"  # the sink ended before the record was durable (shutdown, fatal error)
+    RATE_LIMITED = "rate_limited"  # a dead letter that the rate limit did not let through
+    TOO_LARGE = "too_large"  # the record would never fit into the sink
+
+
+class DeadLetterReason(StrEnum):
+    """Reasons beside the decoder's codes (`decoders.errors.DecodeCode`), which are used as they are."""
+
+    CONTRACT = "contract"  # the message's contract says `reject` and a value broke it
+    UNKNOWN_PRODUCT = "unknown_product"
+    BURIED = "buried"  # the sink said that it will never take this record
+
+
+class CloseReason(StrEnum):
+    """Why the gateway (or the peer) ended a connection."""
+
+    PEER_CLOSED = "peer_closed"
+    CONNECTION_LOST = "connection_lost"
+    LOGIN_TIMEOUT = "login_timeout"
+    IDLE_TIMEOUT = "idle_timeout"
+    GARBAGE = "garbage"  # more bytes that are no frame than the listener allows
+    FRAME_TOO_LONG = "frame_too_long"
+    TOO_MANY_BAD_FRAMES = "too_many_bad_frames"
+    UNKNOWN_PROTOCOL = "unknown_protocol"  # the first bytes fit none of the listener's products
+    REFUSED = "refused"  # access: provisioning, wrong product
+    TAKEOVER = "takeover"  # the same device connected again
+    CONNECTION_LIMIT = "connection_limit"
+    PER_IP_LIMIT = "per_ip_limit"
+    BAD_PROXY_HEADER = "bad_proxy_header"
+    TLS_FAILED = "tls_failed"
+    SLOW_READER = "slow_reader"  # the peer does not read its replies
+    SHUTDOWN = "shutdown"
+    INTERNAL_ERROR = "internal_error"
+
+
+class GatewayError(Exception):
+    """Root of the gateway's errors. Never raised itself."""
+
+    code = "internal_error"
+
+
+class OperatorError(GatewayError):
+    """The operator must change configuration or environment; the text says what and where."""
+
+    code = "operator"
+
+
+class ConfigError(OperatorError):
+    """The configuration cannot be used. The text names file:line:column, what was there and what was expected."""
+
+    code = "config"
+
+
+class SinkError(GatewayError):
+    """A whole request to a sink failed. `retriable` False: it will never work as it stands."""
+
+    code = "sink"
+
+    def __init__(self, detail: str, *, code: str = "sink", retriable: bool = True) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.retriable = retriable

@@ -1,0 +1,61 @@
+"""Where siblings meet: pipeline, delivery, devices and access know these, never each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from gateway.domain.dead_letter import DeadLetter
+from gateway.domain.device import Device, DeviceKey
+from gateway.domain.receipt import Outcome, Receipt
+from gateway.domain.record import Record
+from gateway.domain.uplink import Uplink
+
+
+class OutboxPort(Protocol):
+    """The only door out, and the only one that settles receipts. All calls are synchronous, on the event loop."""
+
+    def has_room(self) -> bool:
+        """False: nothing may be put now; the face stops reading (or answers 503)."""
+        ...
+
+    def put(self, receipt: Receipt, records: Sequence[Record]) -> None:
+        """Takes the records of one uplink, in order. Settles ACCEPTED when all of them are durable.
+        An empty sequence settles at once. A record that can never fit settles REFUSED(too_large)."""
+        ...
+
+    def put_dead_letter(self, receipt: Receipt, letter: DeadLetter) -> None:
+        """Keeps the letter; settles DEAD_LETTERED when it is durable."""
+        ...
+
+    def settle(self, receipt: Receipt, outcome: Outcome, reason: str = "") -> None:
+        """Ends an uplink that leaves nothing to keep (login, heartbeat, duplicate, refused)."""
+        ...
+
+    def on_room(self, callback: Callable[[bool], None]) -> None:
+        """Calls back with False when the outbox fills beyond its high mark and True when it is below its low mark."""
+        ...
+
+
+class DirectoryPort(Protocol):
+    """What is known about devices. Read-only in its file form."""
+
+    def find(self, key: DeviceKey) -> Device | None: ...
+
+
+class UplinkFlow(Protocol):
+    """What a face does with a decoded (or undecodable) message: pipeline, then outbox."""
+
+    def receive(self, uplink: Uplink) -> None:
+        """Runs the pipeline and hands the result to the outbox. Never raises; the receipt is settled now or later."""
+        ...
+
+    def refuse(self, receipt: Receipt, reason: str) -> None: ...
+
+
+class FrameTap(Protocol):
+    """Seam through which every frame, decision and reply of a session can be watched."""
+
+    enabled: bool
+
+    def frame(self, session_id: str, direction: str, data: bytes, note: str) -> None: ...

@@ -1,0 +1,33 @@
+"""Uplink: one device message on its way in, with its Receipt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from decoders.compile import CompiledProduct
+from decoders.errors import DecodeError
+from decoders.types import Decoded
+from gateway.domain.device import Device
+from gateway.domain.receipt import Receipt
+
+
+@dataclass(slots=True, eq=False)
+class Uplink:
+    """One message, from arrival to settlement.
+
+    uplink_id: UUIDv7 text made at arrival; record ids are derived from it.
+    raw: the frame as it stood on the wire. received_ms: Unix ms of arrival.
+    Exactly one of `decoded` and `error` is set once the decode stage has run.
+    """
+
+    uplink_id: str
+    raw: bytes
+    received_ms: int
+    product: CompiledProduct
+    device: Device
+    receipt: Receipt
+    listener: str
+    session_id: str
+    peer: str = ""
+    decoded: Decoded | None = None
+    error: DecodeError | None = None

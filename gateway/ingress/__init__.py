@@ -1,0 +1,1 @@
+"""Faces: sockets in, Uplinks on."""

@@ -1,0 +1,1 @@
+"""An Uplink becomes Records. Synchronous, CPU only, no I/O."""

@@ -1,0 +1,1 @@
+"""Machines without I/O: what a peer said and what to answer."""

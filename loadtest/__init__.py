@@ -1,0 +1,1 @@
+"""Simulated devices, fake services, load scenarios."""
