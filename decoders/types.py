@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from decoders.compile import MessagePlan
+    from decoders.plan import MessagePlan
 
 Value: TypeAlias = Any
 """What a field can hold: int, float, str, bool, None, or lists and dicts of these."""
@@ -70,6 +70,20 @@ class Identity:
     device_id: str = ""
     hub_id: str = ""
     child_id: str = ""
+
+
+@dataclass(slots=True)
+class RecordPart:
+    """The values of one record: a message makes one, or one for each item of its `records` list.
+
+    device_time, hub_time: RFC 3339 UTC with milliseconds, or "". identity: a child's own, when the item names one.
+    """
+
+    metrics: dict[str, Value]
+    device_time: str = ""
+    hub_time: str = ""
+    flags: list[Violation] | None = None
+    identity: Identity | None = None
 
 
 SessionValues: TypeAlias = Mapping[str, Value]

@@ -1,1 +1,1 @@
-"""Cuts a byte stream into frames."""
+"""Cuts a byte stream into frames: one module per size rule, one framer that drives them."""

@@ -1,0 +1,111 @@
+"""The data contract of a message as one generated check: required, type, range, enum, clocks, failed formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from decoders.source_writer import SourceWriter
+from decoders.spec.rows import Structure, ValueNote
+from decoders.types import Violation, ViolationCode
+
+Check = Callable[[dict[str, Any]], list[Violation] | None]
+BREACHES = frozenset(
+    {ViolationCode.REQUIRED, ViolationCode.OUT_OF_RANGE, ViolationCode.NOT_IN_ENUM, ViolationCode.WRONG_TYPE}
+)
+"""Violations that break the contract; the others are flags only."""
+_NUMBERS = frozenset({int, float})
+
+
+def contract_check(structure: Structure) -> Check | None:
+    """`values -> violations or None`; None when the message has no rules."""
+    namespace: dict[str, Any] = {
+        "__builtins__": {"enumerate": enumerate},
+        "Violation": Violation,
+        "NUMBERS": _NUMBERS,
+        **{code.name: code for code in ViolationCode},
+    }
+    out = SourceWriter(namespace)
+    out.emit("out = None")
+    _rules(out, structure, "values", "", 0)
+    if len(out.lines) == 1:
+        return None
+    out.emit("return out")
+    source = "\n".join(["def add(out, field, code):", "    if out is None: return [Violation(field, code)]"])
+    source += "\n    out.append(Violation(field, code))\n    return out\n\n\n"
+    source += "\n".join(["def check(values):", *out.lines]) + "\n"
+    exec(compile(source, "<contract>", "exec"), namespace)  # noqa: S102 - generated above from closed parts
+    check: Check = namespace["check"]
+    return check
+
+
+def _rules(out: SourceWriter, structure: Structure, values: str, prefix: str, depth: int) -> None:
+    for note in structure.notes.values():
+        _rule(out, note, values, prefix)
+    for name, inner in structure.inner.items():
+        if not _has_rules(inner) or depth > 8:
+            continue
+        if name in structure.lists:
+            index, item = out.fresh("i"), out.fresh("item")
+            with out.block(f"for {index}, {item} in enumerate({values}.get({name!r}) or ()):"):
+                _rules(out, inner, item, f"{prefix}{name}[{{{index}}}].", depth + 1)
+        else:
+            group = out.fresh("group")
+            out.emit(f"{group} = {values}.get({name!r})")
+            with out.block(f"if {group} is not None:"):
+                _rules(out, inner, group, f"{prefix}{name}.", depth + 1)
+
+
+def _has_rules(structure: Structure) -> bool:
+    return any(_constrained(note) for note in structure.notes.values()) or any(
+        _has_rules(inner) for inner in structure.inner.values()
+    )
+
+
+def _constrained(note: ValueNote) -> bool:
+    return note.required or note.range is not None or note.words is not None or _missing_code(note) is not None
+
+
+def _missing_code(note: ValueNote) -> str | None:
+    """What it means when the value is not there."""
+    if note.required:
+        return "REQUIRED"
+    if note.conditional:
+        return None
+    if note.clock:
+        return "BAD_TIME"
+    return "FORMULA_FAILED" if note.derived and not note.tolerant else None
+
+
+def _rule(out: SourceWriter, note: ValueNote, values: str, prefix: str) -> None:
+    if not _constrained(note):
+        return
+    value = out.fresh("x")
+    path = f"f{(prefix + note.name)!r}" if "{" in prefix else repr(prefix + note.name)
+    missing = _missing_code(note)
+
+    def add(code: str) -> str:
+        return f"out = add(out, {path}, {code})"
+
+    out.emit(f"{value} = {values}.get({note.name!r})")
+    word = "if"
+    if missing is not None:
+        out.emit(f"if {value} is None: {add(missing)}")
+        word = "elif"
+    guard = "" if missing is not None else f"{value} is not None and "
+    if note.range is not None:
+        low, high = note.range
+        with out.block(f"{word} {guard}{value}.__class__ in NUMBERS:"):
+            out.emit(f"if not {low!r} <= {value} <= {high!r}: {add('OUT_OF_RANGE')}")
+        out.emit(f"elif {value} is not None: {add('WRONG_TYPE')}")
+    elif note.words is not None:
+        out.emit(f"{word} {guard}{value} not in {out.bind(note.words)}: {add('NOT_IN_ENUM')}")
+
+
+def units_of(structure: Structure, prefix: str = "") -> Mapping[str, str]:
+    """Value name (with dots for groups) -> unit."""
+    units = {prefix + note.name: note.unit for note in structure.notes.values() if note.unit}
+    for name, inner in structure.inner.items():
+        if name not in structure.lists:
+            units.update(units_of(inner, f"{prefix}{name}."))
+    return units

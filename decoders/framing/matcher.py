@@ -1,0 +1,88 @@
+"""A product's framing, compiled once and shared by all its connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from decoders.framing.begins import after_begins, searcher, starts
+from decoders.framing.computed_size import measure_computed_size
+from decoders.framing.fixed_size import measure_fixed_size
+from decoders.framing.length_field import measure_length_field
+from decoders.framing.measure import Buffer, Measure
+from decoders.framing.plan import (
+    ComputedSize,
+    FixedSize,
+    FrameKind,
+    Framing,
+    LengthField,
+    StopBytes,
+    WholeChunk,
+)
+from decoders.framing.stop_bytes import measure_stop_bytes
+from decoders.framing.whole_chunk import measure_whole_chunk, never_waits
+
+MAX_CACHED = 256  # a bound for gateways that reload their specs for years; more products than this only compile anew
+
+Candidates: TypeAlias = tuple[tuple[Measure, FrameKind], ...]
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Matcher:
+    """by_first: for each value of a first byte the kinds that may start so, in order.
+    find: the next position where one may start, len(buffer) if none."""
+
+    by_first: tuple[Candidates, ...]
+    find: Callable[[Buffer, int], int]
+
+
+_cached: dict[int, tuple[Framing, Matcher]] = {}
+
+
+def matcher_of(framing: Framing) -> Matcher:
+    """The framing's matcher; the same object for the same framing."""
+    # By identity: a framing holds mappings and functions and has no hash. The entry keeps it alive, so that no other
+    # framing can get its id.
+    entry = _cached.get(id(framing))
+    if entry is None:
+        entry = framing, _compile(framing)
+        if len(_cached) >= MAX_CACHED:
+            del _cached[next(iter(_cached))]
+        _cached[id(framing)] = entry
+    return entry[1]
+
+
+def _compile(framing: Framing) -> Matcher:
+    measured: list[tuple[Measure, FrameKind]] = []
+    slot = 0
+    for kind in framing.kinds:
+        measured.append((_measure(kind, slot), kind))
+        if isinstance(kind.size, StopBytes):
+            slot += len(kind.size.stops)
+    first_bytes = [starts(kind.begins) for kind in framing.kinds]
+    by_first = tuple(
+        tuple(entry for entry, values in zip(measured, first_bytes, strict=True) if byte in values)
+        for byte in range(256)
+    )
+    # A chunk starts where it starts: nothing inside one is searched for its first bytes.
+    searched = [kind.begins for kind in framing.kinds if not isinstance(kind.size, WholeChunk)]
+    return Matcher(by_first, searcher(searched))
+
+
+def _measure(kind: FrameKind, slot: int) -> Measure:
+    rule = kind.size
+    match rule:
+        case LengthField():
+            size = measure_length_field(kind, rule)
+        case StopBytes():
+            size = measure_stop_bytes(kind, rule, slot)
+        case FixedSize():
+            size = measure_fixed_size(kind, rule)
+        case ComputedSize():
+            size = measure_computed_size(kind, rule)
+        case WholeChunk():
+            return never_waits(after_begins(kind.begins, measure_whole_chunk(kind)))
+        case _:
+            assert_never(rule)
+    return after_begins(kind.begins, size)

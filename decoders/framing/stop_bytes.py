@@ -1,0 +1,53 @@
+"""Size rule: the frame ends with a mark."""
+
+from __future__ import annotations
+
+from decoders.framing.measure import TOO_LONG, TOO_SHORT, Buffer, Measure, Seen
+from decoders.framing.plan import FrameKind, StopBytes
+
+
+def measure_stop_bytes(kind: FrameKind, rule: StopBytes, slot: int) -> Measure:
+    """`slot`, and one more for each further stop, are this kind's own places in `seen`: bytes that a search has
+    covered are not searched again, neither when a frame trickles in nor when its start is dropped for the next one.
+
+    With several stops the one that is complete first ends the frame.
+    """
+    least, most, several = kind.min_bytes, kind.max_bytes, len(rule.stops) > 1
+    stops = tuple((slot + index, stop, len(stop), _first_place(kind, stop)) for index, stop in enumerate(rule.stops))
+
+    def measure(buffer: Buffer, start: int, end: int, seen: Seen) -> int:
+        limit = start + most
+        if limit > end:
+            limit = end
+        size = 0
+        for place, stop, width, first in stops:
+            at = start + first
+            if seen and seen.get(place, 0) > at:
+                at = seen[place]
+            found = buffer.find(stop, at, limit)
+            if found < 0:
+                if limit - width >= at:
+                    seen[place] = limit - width + 1
+                continue
+            if several:
+                seen[place] = found
+            if not size or found + width - start < size:
+                size = found + width - start
+        if size:
+            return size if size >= least else TOO_SHORT
+        have = end - start
+        return -(have + 1) if have < most else TOO_LONG
+
+    return measure
+
+
+def _first_place(kind: FrameKind, stop: bytes) -> int:
+    """Where in the frame the stop may first stand: where it ends the shortest frame, or earlier if it is a mark that
+    cannot be content. Such a mark too early in the frame shows that this is none: between 7E and 7E lies nothing, and
+    the second one starts the next frame."""
+    starts_frames = list(kind.begins[: len(stop)]) == [frozenset({value}) for value in stop]
+    if starts_frames:
+        return len(stop)
+    if kind.escape is not None and len(stop) == 1 and stop[0] in kind.escape.table.values():
+        return max(kind.escape.raw_prefix, 1)
+    return max(kind.min_bytes - len(stop), len(kind.begins))

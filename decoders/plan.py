@@ -1,0 +1,149 @@
+"""MessagePlan: what is fixed about one message, and how its values become parts of records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from decoders.contract import Check
+from decoders.spec.rows import Structure
+from decoders.types import Identity, RecordPart, Violation
+
+Values = dict[str, Any]
+
+
+@dataclass(slots=True)
+class StructurePlan:
+    """Which values of a structure are metrics, which are times and identities."""
+
+    drop: tuple[str, ...] = ()  # values that are no metrics
+    groups: tuple[str, ...] = ()  # nested objects, flattened with dots
+    identities: tuple[tuple[str, str], ...] = ()  # (role, value name)
+    device_time: str = ""
+    hub_time: str = ""
+
+    def metrics(self, values: Values) -> Values:
+        metrics = values.copy()
+        for name in self.drop:
+            metrics.pop(name, None)
+        for name in self.groups:
+            group = metrics.pop(name, None)
+            if group:
+                _flatten(metrics, name, group)
+        return metrics
+
+
+def _flatten(into: Values, prefix: str, group: Values) -> None:
+    for name, value in group.items():
+        if isinstance(value, dict):
+            _flatten(into, f"{prefix}.{name}", value)
+        else:
+            into[f"{prefix}.{name}"] = value
+
+
+@dataclass(slots=True)
+class MessagePlan:
+    """What is fixed about one message of a product.
+
+    record: `telemetry`, `event`, ... or `none` (settles at once, makes no record).
+    login: the message names the device (an `identity:` field); the session keeps what it says.
+    policy: `flag` or `reject`: what a broken contract does. units: metric name -> unit.
+    records: name of the list whose items become one record each, or "".
+    """
+
+    name: str
+    record: str
+    login: bool
+    policy: str = "flag"
+    title: str = ""
+    measurement: str = ""
+    data_type: str = ""
+    units: dict[str, str] = field(default_factory=dict)
+    records: str = ""
+    check: Check | None = None
+    whole: StructurePlan = field(default_factory=StructurePlan)
+    item: StructurePlan = field(default_factory=StructurePlan)
+    session: tuple[tuple[str, str], ...] = ()  # (what: zone | keep, value name)
+
+    def identity(self, values: Values) -> Identity | None:
+        """Who the frame says it is from, or None when it says nothing."""
+        return _identity(self.whole.identities, values) if self.whole.identities else None
+
+    def parts(self, values: Values, violations: list[Violation] | None) -> list[RecordPart]:
+        """The values of each record that the message makes."""
+        whole = self.whole
+        metrics = whole.metrics(values)
+        device_time, hub_time = values.get(whole.device_time, ""), values.get(whole.hub_time, "")
+        if not self.records:
+            return [RecordPart(metrics, device_time, hub_time, violations, None)]
+        metrics.pop(self.records, None)
+        parts = []
+        for index, item in enumerate(values.get(self.records) or ()):
+            parts.append(
+                RecordPart(
+                    {**metrics, **self.item.metrics(item)},
+                    item.get(self.item.device_time, device_time),
+                    item.get(self.item.hub_time, hub_time),
+                    _item_flags(violations, f"{self.records}[{index}]."),
+                    _identity(self.item.identities, item) if self.item.identities else None,
+                )
+            )
+        return parts
+
+
+def _identity(roles: tuple[tuple[str, str], ...], values: Values) -> Identity | None:
+    identity = Identity()
+    for role, name in roles:
+        value = values.get(name)
+        if value is None or value == "":
+            continue
+        if role == "device":
+            identity.device_id = str(value)
+        elif role == "hub":
+            identity.hub_id = str(value)
+        else:
+            identity.child_id = str(value)
+    return identity if identity.device_id or identity.hub_id or identity.child_id else None
+
+
+def _item_flags(violations: list[Violation] | None, prefix: str) -> list[Violation] | None:
+    """Violations of the whole message and of this item; the item's without the list's name."""
+    if not violations:
+        return None
+    list_name = prefix.partition("[")[0] + "["
+    mine = [
+        Violation(violation.field.removeprefix(prefix), violation.code)
+        for violation in violations
+        if violation.field.startswith(prefix) or not violation.field.startswith(list_name)
+    ]
+    return mine or None
+
+
+def structure_plan(structure: Structure, *, frame_names: frozenset[str] = frozenset()) -> StructurePlan:
+    """frame_names: values of header and trailer, which are no metrics unless their row says `metric: true`."""
+    drop = list(structure.quiet)
+    identities = []
+    device_time = hub_time = ""
+    for name, note in structure.notes.items():
+        if note.identity:
+            identities.append((note.identity, name))
+        if note.timestamp == "device" and not device_time:
+            device_time = name
+        elif note.timestamp == "hub" and not hub_time:
+            hub_time = name
+        default = name not in frame_names and not note.identity and not note.timestamp and not note.session
+        if not (default if note.metric is None else note.metric):
+            drop.append(name)
+    groups = [name for name in structure.inner if name not in structure.lists and name not in structure.quiet]
+    return StructurePlan(tuple(drop), tuple(groups), tuple(identities), device_time, hub_time)
+
+
+def has_metrics(structure: Structure, plan: StructurePlan) -> bool:
+    """True when some value of the message could become a metric."""
+    if any(name not in plan.drop for name in structure.notes):
+        return True
+    return any(
+        bool(inner.notes) or bool(inner.inner) or name in plan.groups
+        for name, inner in structure.inner.items()
+        if name not in structure.quiet
+    )

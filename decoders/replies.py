@@ -1,0 +1,95 @@
+"""Replies and other messages that the gateway sends, rendered from the values of a request."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from decoders import times
+from decoders.encode import Encoder
+from decoders.errors import EncodeError
+from decoders.formula import Formula
+from decoders.fused_encoder import Build, Source
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)(?::([^{}]*))?\}")
+
+Render = Callable[[Mapping[str, Any]], bytes]
+"""Values of the request, with `now` (Unix ms) and `device_id` among them -> wire bytes. Raises EncodeError."""
+
+
+@dataclass(slots=True)
+class ReplyPlan:
+    """One reply: when it is sent and how it is made. `name` is for people (`ack`, `hex`, `text`)."""
+
+    name: str
+    render: Render
+    test: Formula | None = None
+
+
+def render_all(plans: Sequence[ReplyPlan], values: Mapping[str, Any]) -> list[bytes]:
+    """All replies that the values suffice for, in order. One that lacks a value is left out."""
+    rendered = []
+    for plan in plans:
+        if plan.test is not None and not plan.test.evaluate(values.get):
+            continue
+        try:
+            rendered.append(plan.render(values))
+        except (EncodeError, KeyError):
+            continue
+    return rendered
+
+
+class MessageReply:
+    """Builds a downlink message: the generated function where there is one, else the reference encoder."""
+
+    def __init__(self, encoder: Encoder, sources: Mapping[str, Source], fused: Build | None) -> None:
+        self.encoder = encoder
+        self.sources = sources
+        self.fused = fused
+
+    def __call__(self, values: Mapping[str, Any]) -> bytes:
+        if self.fused is not None:
+            try:
+                return self.fused(values)
+            except (KeyError, TypeError, ValueError, AttributeError, struct.error):
+                pass  # the reference encoder says what is wrong
+        return self.reference(values)
+
+    def reference(self, values: Mapping[str, Any]) -> bytes:
+        given: dict[str, Any] = {}
+        raw: dict[str, Any] = {}
+        for name, source in self.sources.items():
+            if source.formula is not None:
+                given[name] = source.formula.evaluate(values.get)
+            elif source.echo:
+                if source.echo in values:
+                    given[name] = values[source.echo]
+            else:
+                raw[name] = source.constant
+        return self.encoder.encode(given, raw=raw)
+
+
+def text_reply(template: str, encoding: str = "utf-8") -> Render:
+    """`*HQ,{device_id},V4,{now:%H%M%S}#`: names of values; `now` with a strftime pattern."""
+    parts = _PLACEHOLDER.split(template)
+
+    def render(values: Mapping[str, Any]) -> bytes:
+        text = [parts[0]]
+        for index in range(1, len(parts), 3):
+            name, pattern, following = parts[index], parts[index + 1], parts[index + 2]
+            if name not in values:
+                raise EncodeError(name, "has no value for this reply")
+            value = values[name]
+            text.append(times.format_ms(value, pattern) if pattern else str(value))
+            text.append(following)
+        return "".join(text).encode(encoding)
+
+    return render
+
+
+def placeholders(template: str) -> list[str]:
+    """Names that a text reply reads."""
+    return [match[1] for match in _PLACEHOLDER.finditer(template)]

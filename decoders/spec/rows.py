@@ -1,0 +1,550 @@
+"""Rows of a spec -> nodes of a layout, with every mistake named by its place in the file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from decoders.checksum import checksum
+from decoders.checksum import names as checksum_names
+from decoders.convert import PLAIN, Convert, linear
+from decoders.formula import Formula, FormulaError, compile_formula
+from decoders.layout import (
+    Bit,
+    Branch,
+    BytesWire,
+    Check,
+    Condition,
+    Counts,
+    Derived,
+    FloatWire,
+    Group,
+    IntWire,
+    Node,
+    Nodes,
+    Prefix,
+    Repeat,
+    Rest,
+    Size,
+    Skip,
+    Span,
+    Tags,
+    Value,
+    Wire,
+)
+from decoders.spec import model
+from decoders.spec.words import integer, known_words, wire_of
+from decoders.times import zone_seconds
+
+Path = tuple[str | int, ...]
+SPECIAL_NAMES = frozenset({"remaining", "length", "port"})
+"""Names that layout formulas may read besides fields: bytes left in the window, body length, port."""
+_MAX_ENUM = 4096
+_MAX_NODES = 5000
+
+
+@dataclass(slots=True)
+class ValueNote:
+    """What the spec says about a value beside how to read it."""
+
+    name: str
+    path: Path
+    unit: str = ""
+    range: tuple[float, float] | None = None
+    required: bool = False
+    metric: bool | None = None
+    identity: str = ""
+    timestamp: str = ""
+    session: str = ""
+    clock: bool = False
+    derived: bool = False
+    tolerant: bool = False
+    words: frozenset[Any] | None = None
+    conditional: bool = False
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Structure:
+    """Values of one structure (a message, a list's items, a named group) in the order of the rows."""
+
+    notes: dict[str, ValueNote] = field(default_factory=dict)
+    inner: dict[str, Structure] = field(default_factory=dict)
+    lists: set[str] = field(default_factory=set)
+    quiet: set[str] = field(default_factory=set)  # named lists and groups that are no metrics
+
+
+@dataclass(slots=True)
+class RowBuilder:
+    """Builds nodes for one spec. Collects problems instead of raising, so that an author sees all of them."""
+
+    spec: model.SpecFile
+    report: Callable[[Path, str, str], None]
+    big: bool = True
+    _used: list[str] = field(default_factory=list)
+    _nodes: int = 0
+
+    def build(self, rows: Sequence[Any], path: Path, structure: Structure, *, conditional: bool = False) -> Nodes:
+        nodes: list[Node] = []
+        for index, row in enumerate(rows):
+            self._nodes += 1
+            if self._nodes > _MAX_NODES:
+                self.report(path, f"the spec unfolds into more than {_MAX_NODES} rows", "use fewer or smaller blocks")
+                return tuple(nodes)
+            here = (*path, index)
+            test = self.formula(getattr(row, "if_", None), (*here, "if"))
+            built = self._row(row, here, structure, conditional or test is not None)
+            if test is not None and built:
+                derived = [node for node in built if isinstance(node, Derived)]
+                read = tuple(node for node in built if not isinstance(node, Derived))
+                if read:
+                    nodes.append(Condition(test, read))
+                nodes.extend(derived)
+            else:
+                nodes.extend(built)
+        return tuple(nodes)
+
+    def _row(self, row: Any, path: Path, structure: Structure, conditional: bool) -> Nodes:
+        match row:
+            case model.ValueRow():
+                return self._value(row, path, structure, conditional)
+            case model.FormulaRow():
+                return self._formula_row(row, path, structure, conditional)
+            case model.UseRow():
+                return self._use(row, path, structure, conditional)
+            case model.SkipRow():
+                size = self.size(row.skip, None, path, "skip")
+                return (Skip(size),) if size is not None else ()
+            case model.GroupRow():
+                return self._group(row, path, structure, conditional)
+            case model.ListRow():
+                return self._list(row, path, structure)
+            case model.SwitchRow():
+                return self._switch(row, path, structure)
+            case model.ItemsRow():
+                return self.items(row.items, (*path, "items"), structure)
+        raise AssertionError(f"a row of kind {type(row).__name__} is not built")
+
+    # values
+
+    def _value(self, row: model.ValueRow, path: Path, structure: Structure, conditional: bool) -> Nodes:
+        big = row.endian == "big" if row.endian else self.big
+        if row.crc is not None:
+            return self._check(row, path, big)
+        size = self.size(row.bytes, row.prefix, path, "bytes")
+        found = wire_of(row.type, size, big)
+        if found is None:
+            self._unknown_type(row, path)
+            return ()
+        wire, clock = found
+        if isinstance(wire, BytesWire):
+            wire = replace(
+                wire,
+                encoding=row.encoding or "ascii",
+                trim=row.trim is not False,
+                digits=row.digits or 0,
+                size=wire.size if size is None else size,
+            )
+        elif size is not None:
+            self.report((*path, "bytes"), f"`{row.type}` has its own size", "remove `bytes` and `prefix`")
+        convert = self._convert(row, path, clock, wire)
+        const = self._const(row, path, wire)
+        bits = self._bits(row, path, wire, structure, conditional)
+        silent = row.counts is not None or row.const is not None or bool(bits)
+        hidden = silent if row.hidden is None else row.hidden
+        if not hidden or row.identity or row.session:
+            self._note(structure, row, path, conditional, clock=bool(clock), convert=convert)
+        return (
+            Value(
+                row.name,
+                wire,
+                convert,
+                hidden=hidden,
+                bits=bits,
+                negate=self.formula(row.negate, (*path, "negate")),
+                const=const,
+                counts=self._counts(row.counts, row.adjust),
+                equals=row.equals or "",
+                default=row.default,
+            ),
+        )
+
+    def _unknown_type(self, row: model.ValueRow, path: Path) -> None:
+        if row.type in ("hex", "text", "bcd"):
+            self.report((*path, "type"), f"`{row.type}` needs `bytes: n`, `bytes: rest` or `prefix: u8`", "")
+            return
+        near = difflib.get_close_matches(row.type, known_words(), 1, 0.5)
+        hint = f"did you mean `{near[0]}`?" if near else "types are u8 i16le u24 f32 bcd hex text mac unix32 ymdhms …"
+        self.report((*path, "type"), f"unknown type `{row.type}`", hint)
+
+    def _const(self, row: model.ValueRow, path: Path, wire: Wire) -> int | str | None:
+        if row.const is None:
+            return None
+        if isinstance(wire, IntWire):
+            value = row.const if isinstance(row.const, int) else int(row.const, 16)
+            if not 0 <= value < 1 << wire.size * 8:
+                self.report((*path, "const"), f"{value} does not fit into `{row.type}`", "")
+            return value
+        return row.const if isinstance(row.const, str) else f"{row.const:x}"
+
+    def _check(self, row: model.ValueRow, path: Path, big: bool) -> Nodes:
+        try:
+            algorithm = checksum(row.crc or "")
+        except KeyError:
+            near = difflib.get_close_matches(row.crc or "", checksum_names(), 1, 0.4)
+            self.report(
+                (*path, "crc"), f"unknown check value `{row.crc}`", f"did you mean `{near[0]}`?" if near else ""
+            )
+            return ()
+        word = row.type if row.type != "check" else f"u{algorithm.bits}"
+        wire = integer(word, big)
+        if wire is None:
+            self.report((*path, "type"), f"a check value is an integer, not `{row.type}`", "such as u16")
+            return ()
+        check = Check(algorithm.name, Span(-1, -1))
+        return (Value(row.name, wire, PLAIN, hidden=True, check=check),)
+
+    def _counts(self, text: str | None, adjust: int) -> Counts | None:
+        """The span is resolved by `frames.py`, which knows the whole frame."""
+        return None if text is None else Counts(None if text == "body" else Span(-1, -1), adjust)
+
+    def _convert(self, row: model.ValueRow, path: Path, clock: str, wire: Wire) -> Convert:
+        formula = self.formula(row.formula, (*path, "formula"), only={"x"})
+        enum, other, has_other = self._enum(row.enum, (*path, "enum"))
+        flags = self.spec.flags.get(row.flags) if isinstance(row.flags, str) else row.flags
+        if isinstance(row.flags, str) and flags is None:
+            self._unknown(row.flags, self.spec.flags, (*path, "flags"), "list of flags")
+        absent = row.absent if isinstance(row.absent, list) else [] if row.absent is None else [row.absent]
+        zone = self._zone(row.zone, (*path, "zone"))
+        step = self._linear(row.scale, row.offset, path)
+        return Convert(
+            absent=tuple(absent),
+            clock=clock,
+            zone_s=zone,
+            flags=flags,
+            linear=step,
+            formula=formula,
+            decimals=row.decimals,
+            enum=enum,
+            other=other,
+            has_other=has_other,
+            finite=isinstance(wire, FloatWire),
+        )
+
+    def _zone(self, text: str | None, path: Path) -> int | None:
+        if text is None:
+            return None
+        try:
+            return zone_seconds(text)
+        except ValueError as error:
+            self.report(path, f"`{text}` is no zone", str(error))
+            return None
+
+    def _linear(self, scale: float | str, offset: float | str, path: Path) -> Any:
+        try:
+            return linear(scale, offset)
+        except (ValueError, ZeroDivisionError):
+            self.report((*path, "scale"), f"scale `{scale}` or offset `{offset}` is no number", "such as 0.1 or 1/256")
+            return None
+
+    def _enum(self, enum: Mapping[Any, Any] | str | None, path: Path) -> tuple[dict[Any, Any] | None, Any, bool]:
+        if enum is None:
+            return None, None, False
+        if isinstance(enum, str):
+            shared = self.spec.enums.get(enum)
+            if shared is None:
+                self._unknown(enum, self.spec.enums, path, "enum")
+                return None, None, False
+            enum = shared
+        words: dict[Any, Any] = {}
+        other, has_other = None, False
+        for key, name in enum.items():
+            if key == "_":
+                other, has_other = name, True
+                continue
+            low, high = self.span(key, path)
+            if isinstance(low, int) and isinstance(high, int) and high - low < _MAX_ENUM:
+                words.update(dict.fromkeys(range(low, high + 1), name))
+            elif low == high:
+                words[low] = name
+            else:
+                self.report(path, f"the range {key} holds more than {_MAX_ENUM} values", "use a formula")
+        return words, other, has_other
+
+    def span(self, key: int | str, path: Path) -> tuple[int | str, int | str]:
+        """`5`, `0x05`, `2..9` or a text -> lowest and highest value."""
+        if isinstance(key, int):
+            return key, key
+        low, dots, high = key.partition("..")
+        try:
+            return int(low, 0), int(high if dots else low, 0)
+        except ValueError:
+            if dots:
+                self.report(path, f"`{key}` is no range", "such as 2..9")
+            return key, key
+
+    def _bits(
+        self, row: model.ValueRow, path: Path, wire: Wire, structure: Structure, conditional: bool
+    ) -> tuple[Bit, ...]:
+        if not row.bits:
+            return ()
+        if not isinstance(wire, IntWire):
+            self.report((*path, "bits"), f"only integers have bits, not `{row.type}`", "such as u16")
+            return ()
+        bits: list[Bit] = []
+        for name, given in row.bits.items():
+            here = (*path, "bits", name)
+            part = given if isinstance(given, model.BitField) else model.BitField(at=given)
+            low, high = self._bit_span(part.at, here)
+            if low < 0 or high >= wire.size * 8:
+                self.report(here, f"bits {part.at} are not within `{row.type}`", f"0 to {wire.size * 8 - 1}")
+                continue
+            width = high - low + 1
+            convert = self._bit_convert(part, here, width)
+            bits.append(Bit(name, low, width, convert, part.hidden, self._counts(part.counts, 0)))
+            if not part.hidden and part.counts is None:
+                structure.notes[name] = ValueNote(
+                    name,
+                    here,
+                    unit=part.unit,
+                    range=part.range,
+                    metric=part.metric if row.metric is None else row.metric,
+                    words=_words(convert),
+                    conditional=conditional,
+                    note=part.note,
+                )
+        return tuple(bits)
+
+    def _bit_span(self, at: int | str, path: Path) -> tuple[int, int]:
+        if isinstance(at, int):
+            return at, at
+        low, dash, high = at.replace("..", "-").partition("-")
+        if not dash or not low.strip().isdigit() or not high.strip().isdigit() or int(low) > int(high):
+            self.report(path, f"`{at}` is no bit range", "such as 3 or 2-4, the lowest bit first")
+            return 0, 0
+        return int(low), int(high)
+
+    def _bit_convert(self, part: model.BitField, path: Path, width: int) -> Convert:
+        enum, other, has_other = self._enum(part.enum, (*path, "enum"))
+        absent = part.absent if isinstance(part.absent, list) else [] if part.absent is None else [part.absent]
+        step = self._linear(part.scale, part.offset, path)
+        formula = self.formula(part.formula, (*path, "formula"), only={"x"})
+        plain = width == 1 and enum is None and step is None and formula is None and part.counts is None
+        return Convert(
+            absent=tuple(absent),
+            boolean=plain,
+            invert=plain and part.invert,
+            linear=step,
+            formula=formula,
+            enum=enum,
+            other=other,
+            has_other=has_other,
+            signed_width=width if part.signed else 0,
+        )
+
+    def _formula_row(self, row: model.FormulaRow, path: Path, structure: Structure, conditional: bool) -> Nodes:
+        formula = self.formula(row.formula, (*path, "formula"))
+        if formula is None:
+            return ()
+        convert = Convert(decimals=row.decimals) if row.decimals is not None else PLAIN
+        if not row.hidden or row.identity or row.session:
+            self._note(structure, row, path, conditional, derived=True, tolerant=formula.tolerant)
+        return (Derived(row.name, formula, convert, bool(row.hidden)),)
+
+    def _note(
+        self,
+        structure: Structure,
+        row: model.ValueOptions,
+        path: Path,
+        conditional: bool,
+        *,
+        clock: bool = False,
+        derived: bool = False,
+        tolerant: bool = False,
+        convert: Convert = PLAIN,
+    ) -> None:
+        name: str = getattr(row, "name")  # noqa: B009 - every row with options has a name
+        timestamp = row.timestamp or ("device" if clock and name == "time" else "")
+        structure.notes[name] = ValueNote(
+            name,
+            path,
+            unit=row.unit,
+            range=row.range,
+            required=row.required,
+            metric=row.metric,
+            identity=row.identity or "",
+            timestamp=timestamp,
+            session=row.session or "",
+            clock=clock,
+            derived=derived,
+            tolerant=tolerant,
+            words=_words(convert),
+            conditional=conditional,
+            note=row.note,
+        )
+
+    # structures
+
+    def _use(self, row: model.UseRow, path: Path, structure: Structure, conditional: bool) -> Nodes:
+        rows = self.spec.blocks.get(row.use)
+        if rows is None:
+            self._unknown(row.use, self.spec.blocks, (*path, "use"), "block")
+            return ()
+        if row.use in self._used:
+            chain = " -> ".join([*self._used, row.use])
+            self.report((*path, "use"), f"block `{row.use}` contains itself: {chain}", "")
+            return ()
+        self._used.append(row.use)
+        nodes = self.build(rows, ("blocks", row.use), structure, conditional=conditional)
+        self._used.pop()
+        return nodes
+
+    def _group(self, row: model.GroupRow, path: Path, structure: Structure, conditional: bool) -> Nodes:
+        size = self.size(row.bytes, row.prefix, path, "bytes")
+        if isinstance(size, Prefix) and row.prefix_counts_itself:
+            size = Prefix(size.wire, itself=True)
+        inner = structure
+        if row.group:
+            inner = structure.inner[row.group] = Structure()
+        nodes = self.build(row.fields, (*path, "fields"), inner, conditional=conditional)
+        return (Group(row.group or "", nodes, size, row.rest == "skip"),)
+
+    def _list(self, row: model.ListRow, path: Path, structure: Structure) -> Nodes:
+        inner = structure.inner[row.list_] = Structure()
+        structure.lists.add(row.list_)
+        if not row.metric:
+            structure.quiet.add(row.list_)
+        nodes = self.build(row.fields, (*path, "fields"), inner)
+        return (
+            Repeat(
+                row.list_,
+                nodes,
+                count=self.formula(row.count, (*path, "count")),
+                count_wire=self._integer(row.count_type, (*path, "count_type")),
+                size=self.size(row.bytes, None, path, "bytes"),
+                left=self.formula(row.until_left, (*path, "until_left")),
+                item_prefix=self._integer(row.item_prefix, (*path, "item_prefix")),
+                keep=self.formula(row.keep, (*path, "keep")),
+                max_items=row.max,
+            ),
+        )
+
+    def _switch(self, row: model.SwitchRow, path: Path, structure: Structure) -> Nodes:
+        on = self.formula(row.switch, (*path, "switch"))
+        if on is None:
+            return ()
+        cases = []
+        for key, rows in row.cases.items():
+            here = (*path, "cases", key)
+            parts = [key] if isinstance(key, int) else [part.strip() for part in key.split(",")]
+            spans = tuple(self.span(part, here) for part in parts)
+            cases.append((spans, self.build(rows, here, structure, conditional=True)))
+        default = None
+        if row.default != "refuse":
+            default = self.build(row.default, (*path, "default"), structure, conditional=True)
+        return (Branch(on, tuple(cases), default),)
+
+    def items(self, spec: model.ItemsSpec, path: Path, structure: Structure) -> Nodes:
+        """A tag list."""
+        length: IntWire | int | None = None
+        if isinstance(spec.length, int):
+            length = spec.length
+        elif spec.length is not None:
+            length = self._integer(spec.length, (*path, "length"))
+        tags = []
+        for key, rows in spec.tags.items():
+            sized = [self._sized(row, length) for row in rows]
+            here = (*path, "tags", key)
+            tags.append((key, self.build(sized, here, structure, conditional=True)))
+        unknown, unknown_wire = self._on_unknown(spec, path, structure)
+        if spec.raw:
+            structure.notes[spec.raw] = ValueNote(spec.raw, (*path, "raw"), metric=False, conditional=True)
+        return (
+            Tags(
+                self._integer(spec.key, (*path, "key")) or IntWire(1),
+                length,
+                tuple(tags),
+                unknown,
+                unknown_wire,
+                spec.raw or "",
+                spec.length_counts == "key_and_value",
+                self.formula(spec.count, (*path, "count")),
+                self._integer(spec.count_type, (*path, "count_type")),
+                self.size(spec.bytes, None, path, "bytes"),
+                spec.max,
+            ),
+        )
+
+    def _sized(self, row: Any, length: IntWire | int | None) -> Any:
+        """In a tag with a length, a text or hex without a size takes the whole item."""
+        if length is not None and isinstance(row, model.ValueRow) and row.type in ("hex", "text", "bcd"):
+            if row.bytes is None and row.prefix is None:
+                return row.model_copy(update={"bytes": "rest"})
+        return row
+
+    def _on_unknown(self, spec: model.ItemsSpec, path: Path, structure: Structure) -> tuple[str, Wire | None]:
+        if isinstance(spec.on_unknown, str):
+            return spec.on_unknown, None
+        into = spec.on_unknown
+        structure.inner.setdefault(into.into, Structure())
+        wire: Wire = BytesWire(Rest(), "hex")
+        if into.type is not None:
+            found = wire_of(into.type, Rest(), self.big)
+            if found is None:
+                self.report((*path, "on_unknown", "type"), f"unknown type `{into.type}`", "such as u16 or hex")
+            else:
+                wire = found[0]
+        if spec.length is None and isinstance(wire, BytesWire):
+            self.report((*path, "on_unknown"), "the size of an unknown tag is not known", "use `stop` or `refuse`")
+        return f"into:{into.into}", wire
+
+    # parts
+
+    def size(self, given: str | None, prefix: str | None, path: Path, key: str) -> Size | None:
+        if prefix is not None:
+            wire = self._integer(prefix, (*path, "prefix"))
+            return Prefix(wire) if wire else None
+        if given is None:
+            return None
+        if given == "rest":
+            return Rest()
+        if given.isdigit():
+            return int(given)
+        return self.formula(given, (*path, key))
+
+    def _integer(self, word: str | None, path: Path) -> IntWire | None:
+        if word is None:
+            return None
+        wire = integer(word, self.big)
+        if wire is None:
+            self.report(path, f"`{word}` is no integer type", "such as u8 or u16le")
+        return wire
+
+    def formula(self, text: str | None, path: Path, only: set[str] | None = None) -> Formula | None:
+        """Compiles a formula; which names it may read is checked when the whole message is known."""
+        if text is None:
+            return None
+        try:
+            formula = compile_formula(text)
+        except FormulaError as error:
+            self.report(path, str(error), "")
+            return None
+        if only is not None and not only.issuperset(formula.names):
+            wrong = next(name for name in formula.names if name not in only)
+            self.report(path, f"`{wrong}` cannot be used here", "a field's own formula reads `x`; use a formula row")
+            return None
+        return formula
+
+    def _unknown(self, word: str, words: Mapping[str, Any], path: Path, what: str) -> None:
+        near = difflib.get_close_matches(word, list(words), 1, 0.5)
+        known = f"there are {', '.join(words)}" if words else "the spec has none"
+        self.report(path, f"no {what} `{word}`", f"did you mean `{near[0]}`?" if near else known)
+
+
+def _words(convert: Convert) -> frozenset[Any] | None:
+    """The closed set of values of an enum, for the contract; None when any value may come."""
+    if convert.enum is None or convert.has_other:
+        return None
+    return frozenset(convert.enum.values())

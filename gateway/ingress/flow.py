@@ -1,0 +1,53 @@
+"""Flow: one Uplink through the pipeline into the outbox.
+
+Place in the walk: behind every face, before the outbox. Decides nothing; it is the one place where pipeline and
+outbox meet, and the fence behind which an error of ours costs one uplink and not a session.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from decoders.errors import DecodeCode
+from gateway.domain.dead_letter import DeadLetter
+from gateway.domain.errors import RefuseReason
+from gateway.domain.ports import OutboxPort
+from gateway.domain.receipt import Outcome, Receipt
+from gateway.domain.uplink import Uplink
+from gateway.pipeline.chain import Chain, dead_letter
+
+__all__ = ["Flow"]
+
+_log = structlog.get_logger(__name__)
+
+
+class Flow:
+    """Implements `UplinkFlow`."""
+
+    __slots__ = ("_chain", "_outbox")
+
+    def __init__(self, chain: Chain, outbox: OutboxPort) -> None:
+        self._chain = chain
+        self._outbox = outbox
+
+    def receive(self, uplink: Uplink) -> None:
+        """Never raises; the receipt is settled now or later."""
+        try:
+            result = self._chain.run(uplink)
+        except Exception as error:
+            _log.exception("pipeline_failed", uplink_id=uplink.uplink_id, product=uplink.product.id)
+            result = dead_letter(uplink, DecodeCode.WRONG_ANSWER.value, "shape", f"internal error: {error!r}")
+        try:
+            if isinstance(result, DeadLetter):
+                self._outbox.put_dead_letter(uplink.receipt, result)
+            elif result:
+                self._outbox.put(uplink.receipt, result)
+            else:
+                self._outbox.settle(uplink.receipt, Outcome.ACCEPTED)
+        except Exception:
+            _log.exception("outbox_failed", uplink_id=uplink.uplink_id, product=uplink.product.id)
+            if uplink.receipt.outcome is None:
+                self._outbox.settle(uplink.receipt, Outcome.REFUSED, RefuseReason.SINK_FAILED.value)
+
+    def refuse(self, receipt: Receipt, reason: str) -> None:
+        self._outbox.settle(receipt, Outcome.REFUSED, reason)

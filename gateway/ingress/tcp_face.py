@@ -1,0 +1,450 @@
+"""TcpFace: one TCP connection; carries bytes between the transport and a DeviceSession.
+
+Place in the walk: transport -> [PROXY header] -> [TLS] -> session, and the session's replies back. The face decides
+nothing about devices: it counts, limits, holds back reading, and writes one log line when the connection ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from decoders.compile import CompiledProduct
+from gateway.access.limits import ConnectionLimits
+from gateway.domain.device import Principal
+from gateway.domain.errors import CloseReason
+from gateway.ingress.tls import TlsMachine
+from gateway.observe.metrics import ListenerCounters
+from gateway.protocol.device_session import DeviceSession
+from gateway.protocol.proxy_v2 import ProxyError, ProxyV2
+from gateway.protocol.session_ports import SessionLimits, SessionPorts
+
+__all__ = ["FaceContext", "ListenerOptions", "SteadyClock", "TcpFace"]
+
+_log = structlog.get_logger(__name__)
+
+# Why reading is held back; reading goes on when none is left.
+HOLD_ROOM = 1  # the outbox is full
+HOLD_SESSION = 2  # the session has as many frames in flight as it may
+HOLD_WRITE = 4  # the peer does not read its replies
+HOLD_DRAIN = 8  # the gateway is going down
+
+_QUIET = frozenset({CloseReason.PEER_CLOSED, CloseReason.CONNECTION_LOST})
+_LIMITED = frozenset(CloseReason) - _QUIET - {CloseReason.TAKEOVER, CloseReason.IDLE_TIMEOUT, CloseReason.SHUTDOWN}
+"""Reasons that a crowd of strangers can cause: their log lines are rate-limited."""
+
+LOG_LINES = 20
+LOG_WINDOW_MS = 10_000
+
+
+@dataclass(slots=True, frozen=True)
+class ListenerOptions:
+    """One TCP listener. A limit or time of 0 is off.
+
+    host, port: where to listen; port 0 is any free one. tls: from `gateway.ingress.tls.server_context`.
+    proxy_protocol: every connection must begin with a PROXY v2 header. max_per_ip counts the addresses it gives.
+    write_buffer_bytes: replies the peer has not read beyond which its frames are not read either;
+    max_write_buffer_bytes or write_timeout_s more and the connection is cut.
+    keepalive_*: TCP keepalive; idle times below the load balancer's (350 s on AWS) keep its state alive.
+    """
+
+    name: str
+    host: str
+    port: int
+    tenant: str = ""
+    limits: SessionLimits = field(default_factory=SessionLimits)
+    max_connections: int = 20_000
+    max_per_ip: int = 0
+    proxy_protocol: bool = False
+    tls: ssl.SSLContext | None = None
+    tls_handshake_timeout_s: float = 10
+    write_buffer_bytes: int = 65_536
+    max_write_buffer_bytes: int = 1 << 20
+    write_timeout_s: float = 30
+    keepalive_idle_s: int = 120
+    keepalive_interval_s: int = 30
+    keepalive_probes: int = 3
+    backlog: int = 1024
+
+
+class SteadyClock(Protocol):
+    """`gateway.ingress.clock.Clock`, or a test's."""
+
+    def unix_ms(self) -> int: ...
+
+    def steady_ms(self) -> int: ...
+
+
+class LogBudget:
+    """Lets LOG_LINES lines through per LOG_WINDOW_MS; `suppressed` counts the others until one passes again."""
+
+    __slots__ = ("_left", "_window_ms", "suppressed")
+
+    def __init__(self) -> None:
+        self._left = LOG_LINES
+        self._window_ms = 0
+        self.suppressed = 0
+
+    def take(self, now_ms: int) -> bool:
+        if now_ms - self._window_ms >= LOG_WINDOW_MS:
+            self._window_ms = now_ms
+            self._left = LOG_LINES
+        if self._left:
+            self._left -= 1
+            return True
+        self.suppressed += 1
+        return False
+
+
+@dataclass(slots=True)
+class FaceContext:
+    """What all connections of one listener share.
+
+    products: who may speak here, asked anew for each connection. faces: the open ones, oldest first.
+    on_empty: called when the last connection has ended.
+    """
+
+    options: ListenerOptions
+    products: Callable[[], Sequence[CompiledProduct]]
+    ports: SessionPorts
+    clock: SteadyClock
+    limits: ConnectionLimits
+    counters: ListenerCounters
+    on_empty: Callable[[], None]
+    faces: dict[TcpFace, None] = field(default_factory=dict)
+    log_budget: LogBudget = field(default_factory=LogBudget)
+
+
+class TcpFace(asyncio.Protocol):
+    """One connection. Implements `SessionHost`."""
+
+    __slots__ = (
+        "_address",
+        "_blocked_ms",
+        "_closing",
+        "_closing_ms",
+        "_context",
+        "_entered",
+        "_holds",
+        "_opened_ms",
+        "_peer",
+        "_principal",
+        "_proxy",
+        "_receive",
+        "_tls",
+        "_transport",
+        "_unix_ms",
+        "bytes_in",
+        "bytes_out",
+        "session",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, context: FaceContext) -> None:
+        self._context = context
+        self._unix_ms = context.clock.unix_ms
+        self._receive: Callable[[bytes, int], None] = self._receive_nothing
+        self._proxy: ProxyV2 | None = None
+        self._tls: TlsMachine | None = None
+        self._principal = Principal()
+        self.session: DeviceSession | None = None
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self._peer = ""
+        self._address: str | None = None  # counted against the limit per address
+        self._entered = False  # counted against the limit of connections
+        self._opened_ms = 0
+        self._holds = 0
+        self._blocked_ms: int | None = None  # since when the peer does not read
+        self._closing: CloseReason | None = None
+        self._closing_ms = 0
+
+    # From the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        context = self._context
+        options = context.options
+        self._transport = transport
+        self._opened_ms = context.clock.steady_ms()
+        address, port = (transport.get_extra_info("peername") or ("", 0))[:2]
+        self._peer = _peer(address, port)
+        context.counters.opened += 1
+        context.counters.open += 1
+        context.faces[self] = None
+        self._entered = context.limits.enter()
+        if not self._entered:
+            self.close(CloseReason.CONNECTION_LIMIT)
+            return
+        transport.set_write_buffer_limits(options.write_buffer_bytes)
+        _set_socket_options(transport.get_extra_info("socket"), options)
+        if not context.ports.gate.open:
+            self._hold(HOLD_ROOM, True)
+        if options.proxy_protocol:
+            self._proxy = ProxyV2()
+            self._receive = self._receive_proxy
+        else:
+            self._begin(address)
+
+    def data_received(self, data: bytes) -> None:
+        self.bytes_in += len(data)
+        try:
+            self._receive(data, self._unix_ms())
+        except Exception as error:
+            self.fail(error)
+            self.end(CloseReason.INTERNAL_ERROR)
+
+    def eof_received(self) -> bool:
+        return self._peer_finished()
+
+    def pause_writing(self) -> None:
+        self._blocked_ms = self._context.clock.steady_ms()
+        self._hold(HOLD_WRITE, True)
+
+    def resume_writing(self) -> None:
+        self._blocked_ms = None
+        self._hold(HOLD_WRITE, False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        context = self._context
+        if self._closing is None:
+            if self._holds:
+                context.counters.paused -= 1
+            self._closing = CloseReason.CONNECTION_LOST if exc else CloseReason.PEER_CLOSED
+        if self.session is not None:
+            self.session.lost()
+        self._receive = self._receive_nothing
+        if self._entered:
+            context.limits.leave()
+        if self._address is not None:
+            context.limits.leave_address(self._address)
+        context.counters.open -= 1
+        context.counters.closed[self._closing] += 1
+        del context.faces[self]
+        self._log_end(self._closing)
+        if not context.faces:
+            context.on_empty()
+
+    # What stands before the session
+
+    def _receive_nothing(self, data: bytes, now_ms: int) -> None:
+        """The connection is closing."""
+
+    def _receive_proxy(self, data: bytes, now_ms: int) -> None:
+        assert self._proxy is not None
+        found = self._proxy.receive(data)
+        if found is None:
+            return
+        if isinstance(found, ProxyError):
+            _log.debug("bad_proxy_header", listener=self._context.options.name, peer=self._peer, detail=found.detail)
+            self.close(CloseReason.BAD_PROXY_HEADER)
+            return
+        rest = self._proxy.rest
+        self._proxy = None
+        self.bytes_in = len(rest)  # the header is the balancer's, not the peer's
+        address, port = (self._transport.get_extra_info("peername") or ("", 0))[:2]
+        if found.source is not None:
+            address, port = found.source
+            self._peer = _peer(address, port)
+        self._begin(address)
+        if rest:
+            self._receive(rest, now_ms)
+
+    def _begin(self, address: str) -> None:
+        """It is known who is at the other end."""
+        context = self._context
+        if not context.limits.enter_address(address):
+            self.close(CloseReason.PER_IP_LIMIT)
+            return
+        self._address = address
+        if context.options.tls is not None:
+            self._tls = TlsMachine(context.options.tls)
+            self._receive = self._receive_tls
+        else:
+            self._open_session()
+
+    def _receive_tls(self, data: bytes, now_ms: int) -> None:
+        tls = self._tls
+        assert tls is not None
+        try:
+            said = tls.receive(data)
+        except ssl.SSLError as error:
+            _log.debug("tls_failed", listener=self._context.options.name, peer=self._peer, detail=str(error))
+            self._send(tls.take_outgoing())  # the alert that tells the peer why
+            self.end(CloseReason.TLS_FAILED)
+            return
+        self._send(tls.take_outgoing())
+        if self.session is None and tls.established:
+            self._principal = tls.principal
+            self._open_session()
+            self._receive = self._receive_tls
+        if said and self.session is not None:
+            self.session.receive_bytes(said, now_ms)
+        if tls.finished:
+            self._peer_finished()
+
+    def _open_session(self) -> None:
+        context = self._context
+        ports = context.ports
+        self.session = DeviceSession(
+            context.products(),
+            ports,
+            self,
+            session_id=ports.make_id(self._unix_ms()),
+            peer=self._peer,
+            opened_ms=self._opened_ms,
+        )
+        self._receive = self.session.receive_bytes
+
+    def _peer_finished(self) -> bool:
+        """The peer sends no more; what it sent is still answered. True: the transport stays open until then."""
+        if self.session is None:
+            return False
+        self.session.finish(CloseReason.PEER_CLOSED)
+        return True
+
+    # What the session asks for
+
+    def write(self, data: bytes) -> None:
+        self._send(data if self._tls is None else self._tls.send(data))
+        blocked = self._blocked_ms is not None
+        if blocked and self._transport.get_write_buffer_size() > self._context.options.max_write_buffer_bytes:
+            self.end(CloseReason.SLOW_READER)
+
+    def hold(self, held: bool) -> None:
+        self._hold(HOLD_SESSION, held)
+
+    def close(self, reason: CloseReason) -> None:
+        """Ends the connection without asking the session; see `end`."""
+        if self._closing is not None:
+            return
+        if self._holds:
+            self._context.counters.paused -= 1
+        self._closing = reason
+        self._closing_ms = self._context.clock.steady_ms()
+        self._receive = self._receive_nothing
+        if reason in (CloseReason.SLOW_READER, CloseReason.CONNECTION_LIMIT, CloseReason.PER_IP_LIMIT):
+            self._transport.abort()
+            return
+        if self._tls is not None:
+            self._transport.write(self._tls.close())
+        self._transport.close()
+
+    def fail(self, error: Exception) -> None:
+        session_id = self.session.session_id if self.session is not None else ""
+        listener = self._context.options.name
+        _log.error("session_failed", listener=listener, session_id=session_id, peer=self._peer, exc_info=error)
+
+    # From the listener
+
+    def end(self, reason: CloseReason) -> None:
+        """Ends session and connection."""
+        if self.session is not None:
+            self.session.close(reason)
+        self.close(reason)
+
+    def room_changed(self, has_room: bool) -> None:
+        self._hold(HOLD_ROOM, not has_room)
+        if has_room and self.session is not None:
+            self.session.resume()
+
+    def drain(self) -> None:
+        """Reads no more; ends once everything in flight is answered."""
+        self._hold(HOLD_DRAIN, True)
+        if self.session is not None:
+            self.session.finish(CloseReason.SHUTDOWN)
+        else:
+            self.close(CloseReason.SHUTDOWN)
+
+    def abort(self, reason: CloseReason) -> None:
+        """Ends the connection at once; what was written and not sent is lost."""
+        self.end(reason)
+        self._transport.abort()
+
+    def on_clock(self, now_ms: int) -> None:
+        """Holds every deadline of this connection. now_ms: of the steady clock."""
+        options = self._context.options
+        write_timeout_ms = options.write_timeout_s * 1000
+        if self._closing is not None:
+            if write_timeout_ms and now_ms - self._closing_ms >= write_timeout_ms:
+                self._transport.abort()  # the peer does not read what was written last
+        elif self._blocked_ms is not None and write_timeout_ms and now_ms - self._blocked_ms >= write_timeout_ms:
+            self.end(CloseReason.SLOW_READER)
+        elif self.session is not None:
+            self.session.on_clock(now_ms)
+        elif self._tls is not None and now_ms - self._opened_ms >= options.tls_handshake_timeout_s * 1000:
+            self.close(CloseReason.TLS_FAILED)
+        elif options.limits.login_timeout_ms and now_ms - self._opened_ms >= options.limits.login_timeout_ms:
+            self.close(CloseReason.LOGIN_TIMEOUT)
+
+    # Within
+
+    def _send(self, data: bytes) -> None:
+        if data and self._closing is None:
+            self.bytes_out += len(data)
+            self._transport.write(data)
+
+    def _hold(self, why: int, held: bool) -> None:
+        if self._closing is not None:
+            return
+        before = self._holds
+        self._holds = before | why if held else before & ~why
+        if self._holds and not before:
+            self._transport.pause_reading()
+            self._context.counters.paused += 1
+        elif before and not self._holds:
+            self._transport.resume_reading()
+            self._context.counters.paused -= 1
+
+    def _log_end(self, reason: CloseReason) -> None:
+        context = self._context
+        now_ms = context.clock.steady_ms()
+        if reason in _QUIET and self.bytes_in == 0:
+            _log.debug("bare_connect", listener=context.options.name, peer=self._peer)  # a health check, usually
+            return
+        if reason in _LIMITED and not context.log_budget.take(now_ms):
+            return
+        fields: dict[str, object] = {
+            "listener": context.options.name,
+            "reason": reason.value,
+            "peer": self._peer,
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "duration_ms": now_ms - self._opened_ms,
+        }
+        session = self.session
+        if session is not None:
+            fields |= {"session_id": session.session_id, "product": session.product_id, "frames": session.frames}
+            if session.device is not None:
+                fields |= {"device_id": session.device.key.device_id, "tenant": session.device.key.tenant}
+            if session.refusal is not None:
+                fields |= {"refusal": session.refusal.value}
+            if session.unfinished_bytes:
+                fields |= {"unfinished_bytes": session.unfinished_bytes}
+        if self._principal.name:
+            fields |= {"principal": self._principal.name}
+        if context.log_budget.suppressed and reason in _LIMITED:
+            fields |= {"suppressed_lines": context.log_budget.suppressed}
+            context.log_budget.suppressed = 0
+        _log.info("connection_closed", **fields)
+
+
+def _peer(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _set_socket_options(connection: socket.socket, options: ListenerOptions) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a reply is one small write
+    if not options.keepalive_idle_s:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, options.keepalive_idle_s)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, options.keepalive_interval_s)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, options.keepalive_probes)

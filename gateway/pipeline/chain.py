@@ -1,0 +1,31 @@
+"""The chain: every stage of an uplink, in order, on one screen.
+
+Place in the walk: called by the flow, between face and outbox. Synchronous and CPU only: nothing else happens between
+two stages, which is what keeps the order per device without a lock.
+"""
+
+from __future__ import annotations
+
+from gateway.domain.dead_letter import DeadLetter
+from gateway.domain.record import Record
+from gateway.domain.uplink import Uplink
+from gateway.pipeline.decode import check_decoded, dead_letter
+from gateway.pipeline.shape import Shaper
+from gateway.pipeline.validate import validate
+
+__all__ = ["Chain", "dead_letter"]
+
+
+class Chain:
+    """Turns an Uplink into what shall be kept."""
+
+    __slots__ = ("_shaper",)
+
+    def __init__(self, shaper: Shaper) -> None:
+        self._shaper = shaper
+
+    def run(self, uplink: Uplink) -> list[Record] | DeadLetter:
+        """Records in their order, or a dead letter; an empty list when there is nothing to keep."""
+        letter = check_decoded(uplink) or validate(uplink)
+        # dedup, derive and alarm have their place here: after what may end an uplink, before its records are made
+        return letter or self._shaper.shape(uplink)

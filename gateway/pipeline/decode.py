@@ -1,0 +1,44 @@
+"""The first stage: was the frame understood?
+
+The face has decoded already, since a session needs identity and values before anything else can be decided. What
+could not be decoded leaves the pipeline here.
+"""
+
+from __future__ import annotations
+
+from gateway.domain.dead_letter import DeadLetter
+from gateway.domain.uplink import Uplink
+
+__all__ = ["check_decoded", "dead_letter"]
+
+
+def check_decoded(uplink: Uplink) -> DeadLetter | None:
+    """A letter with the decoder's code for a frame that was not understood, else None."""
+    error = uplink.error
+    if error is None:
+        return None
+    letter = dead_letter(uplink, error.code.value, "decode", error.detail)
+    letter.message = error.message
+    letter.field = error.field
+    letter.offset = error.offset
+    return letter
+
+
+def dead_letter(uplink: Uplink, reason: str, stage: str, detail: str) -> DeadLetter:
+    """An uplink with everything that its replay will need. The letter's id is the uplink's."""
+    return DeadLetter(
+        dead_letter_id=uplink.uplink_id,
+        reason=reason,
+        stage=stage,
+        detail=detail,
+        raw=uplink.raw,
+        received_ms=uplink.received_ms,
+        product=uplink.product.id,
+        spec_version=uplink.product.version,
+        device_id=uplink.device.key.device_id,
+        tenant=uplink.device.key.tenant,
+        listener=uplink.listener,
+        session_id=uplink.session_id,
+        peer=uplink.peer,
+        message=uplink.decoded.message.name if uplink.decoded is not None else "",
+    )

@@ -1,0 +1,156 @@
+"""The tree stays readable: every module is tested where one looks for it, says what it is, and is of a size to read."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("decoders", "gateway", "loadtest", "product_specs")
+MAX_LINES = 600
+SMALL = 30  # a module up to this long needs no test of its own
+
+# Modules longer than that without a test module in the mirrored folder, and why.
+WITHOUT_A_TEST: dict[str, str] = {
+    "decoders/types.py": "values only",
+    "decoders/framing/plan.py": "values only",
+    "gateway/domain/dead_letter.py": "values only",
+    "gateway/domain/device.py": "values only",
+    "gateway/domain/errors.py": "closed enums",
+    "gateway/domain/ports.py": "protocols only",
+    "gateway/domain/record.py": "values only",
+    "gateway/domain/uplink.py": "values only",
+}
+
+# Modules that a test of another name covers.
+COVERED_BY: dict[str, str] = {}
+
+VAGUE_NAMES = frozenset({"common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"})
+UNFINISHED = re.compile(r"\b(?:TOD[O]|FIXM[E]|XX[X])\b")
+PATH_OF_ONE_MACHINE = re.compile(r"(?<![\w.~*-])/(?:home/\w|Users/\w|root/|work/)")
+
+TEXT_SUFFIXES = frozenset([".css", ".html", ".js", ".json", ".md", ".py", ".sh", ".tf", ".toml", ".yaml", ".yml"])
+TEXT_NAMES = frozenset({"Dockerfile", "Makefile", "NOTICE", "run"})
+
+
+def python_files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def text_files() -> list[Path]:
+    """What people wrote: neither hidden folders (but `.ci`) nor what builds, environments and a gateway leave here."""
+    found = []
+    for entry in ROOT.iterdir():
+        hidden = entry.name.startswith(".") and entry.name != ".ci"
+        if hidden or entry.name in {"build", "data", "dist"} or (entry / "pyvenv.cfg").is_file():
+            continue
+        paths = entry.rglob("*") if entry.is_dir() else [entry]
+        found += [path for path in paths if path.suffix in TEXT_SUFFIXES or path.name in TEXT_NAMES]
+    return sorted(path for path in found if path.is_file())
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def line_count(path: Path) -> int:
+    return len(path.read_text("utf-8").splitlines())
+
+
+def mirrored_tests(module: str) -> re.Pattern[str]:
+    """Test files that count as a module's own, as a pattern of their paths: `gateway/delivery/outbox.py` is tested by
+    `tests/gateway/delivery/test_outbox.py`, or by several with the name in theirs: `test_outbox_order.py`."""
+    path = Path(module)
+    if path.name == "__init__.py":
+        path = path.parent  # tested beside the package or inside it
+        folder = f"{re.escape(path.parent.as_posix())}(?:/{re.escape(path.name)})?"
+    else:
+        folder = re.escape(path.parent.as_posix())
+    return re.compile(rf"tests/{folder}/test_(?:\w+_)?{re.escape(path.stem.strip('_'))}(?:_\w+)?\.py")
+
+
+def test_every_module_has_its_test() -> None:
+    tests = [name_of(path) for path in python_files("tests")]
+    missing = []
+    for path in python_files(*PACKAGES):
+        module = name_of(path)
+        if line_count(path) <= SMALL or module in WITHOUT_A_TEST or module in COVERED_BY:
+            continue
+        if not any(mirrored_tests(module).fullmatch(test) for test in tests):
+            missing.append(f"{module} ({line_count(path)} lines)")
+    assert not missing, "\nno test module in the mirrored folder, no entry in the tables:\n" + "\n".join(missing)
+
+
+def test_the_tables_of_exceptions_are_not_stale() -> None:
+    stale = [module for module in (*WITHOUT_A_TEST, *COVERED_BY) if not (ROOT / module).is_file()]
+    stale += [test for test in COVERED_BY.values() if not (ROOT / test).is_file()]
+    stale += [module for module in WITHOUT_A_TEST if module in COVERED_BY]
+    assert not stale
+
+
+@pytest.mark.parametrize(
+    ("module", "test", "counts"),
+    [
+        ("gateway/delivery/outbox.py", "tests/gateway/delivery/test_outbox.py", True),
+        ("gateway/delivery/outbox.py", "tests/gateway/delivery/test_outbox_order.py", True),
+        ("decoders/framing/plan.py", "tests/decoders/framing/test_framing_plan.py", True),
+        ("gateway/delivery/__init__.py", "tests/gateway/test_delivery.py", True),
+        ("gateway/delivery/__init__.py", "tests/gateway/delivery/test_delivery.py", True),
+        ("gateway/__main__.py", "tests/gateway/test_main.py", True),
+        ("gateway/delivery/outbox.py", "tests/gateway/delivery/test_outboxes.py", False),
+        ("gateway/delivery/outbox.py", "tests/delivery/test_outbox.py", False),
+        ("gateway/delivery/outbox.py", "tests/gateway/delivery/outbox.py", False),
+    ],
+)
+def test_what_counts_as_a_modules_test(module: str, test: str, counts: bool) -> None:
+    assert bool(mirrored_tests(module).fullmatch(test)) is counts
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [name_of(p) for p in python_files(*PACKAGES) if not ast.get_docstring(ast.parse(p.read_text("utf-8")))]
+    assert not silent
+
+
+def test_every_source_folder_is_a_package() -> None:
+    """The wheel takes packages only: a folder without `__init__.py` would be missing from it."""
+    folders = {path.parent for path in python_files(*PACKAGES)}
+    assert not [name_of(folder) for folder in folders if not (folder / "__init__.py").is_file()]
+
+
+def test_no_file_is_too_long_to_read() -> None:
+    long = [f"{name_of(p)}: {line_count(p)}" for p in python_files(*PACKAGES, "tests") if line_count(p) > MAX_LINES]
+    assert not long
+
+
+def test_names_say_what_is_inside() -> None:
+    vague = [
+        name_of(path)
+        for path in python_files(*PACKAGES, "tests")
+        if any(VAGUE_NAMES & set(part.removesuffix(".py").split("_")) for part in path.relative_to(ROOT).parts)
+    ]
+    assert not vague
+
+
+def test_nothing_is_left_unfinished_or_tied_to_a_machine() -> None:
+    faults = []
+    for path in text_files():
+        for lineno, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            if UNFINISHED.search(line):
+                faults.append(f"{name_of(path)}:{lineno} is marked as unfinished")
+            if PATH_OF_ONE_MACHINE.search(line):
+                faults.append(f"{name_of(path)}:{lineno} names a path of one machine")
+    assert not faults, "\n" + "\n".join(faults)
+
+
+@pytest.mark.parametrize("path", ["home/ann/x", "root/x", "Users/ann", "work/x"])
+@pytest.mark.parametrize("before", ["", "cd ", "path='", "sys.path=", "file://"])
+def test_a_path_of_one_machine_is_seen(before: str, path: str) -> None:
+    assert PATH_OF_ONE_MACHINE.search(f"{before}/{path}")
+
+
+@pytest.mark.parametrize("line", ["https://host.example/home/page", "tests/work/x", "~/work/x", "./root/x", "/homes/x"])
+def test_other_paths_are_not(line: str) -> None:
+    assert not PATH_OF_ONE_MACHINE.search(line)

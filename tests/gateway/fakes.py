@@ -1,0 +1,196 @@
+"""Stand-ins for the neighbours of sessions and faces: a product that speaks lines of text, and an outbox that settles
+when a test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from decoders.compile import CompiledProduct, MessagePlan
+from decoders.errors import DecodeCode, DecodeError
+from decoders.framing.plan import Frame, FrameKind, Framing, StopBytes
+from decoders.types import Decoded, Identity, RecordPart, SessionContext
+from gateway.domain.dead_letter import DeadLetter
+from gateway.domain.receipt import Outcome, Receipt
+from gateway.domain.record import Record
+
+
+@dataclass(slots=True)
+class InterimPlan(MessagePlan):
+    policy: str = "flag"
+    units: dict[str, str] = field(default_factory=dict)
+    measurement: str = ""
+    data_type: str = ""
+
+
+def message_plan(name: str, record: str = "telemetry", *, login: bool = False, **more: Any) -> MessagePlan:
+    fields = {"policy": "flag", "units": {}, "measurement": "", "data_type": ""}
+    return InterimPlan(name=name, record=record, login=login, **(fields | more))
+
+
+LOGIN = message_plan("login", "none", login=True)
+DATA = message_plan("data")
+HEARTBEAT = message_plan("heartbeat", "none")
+
+
+class LineProduct(CompiledProduct):
+    """A product of text lines. Its replies are the line's letter in lower case and what stood behind it.
+
+    `L<id>` login, `G<id>` login of a hub, `D<n>` data, `H` heartbeat, `C<child>=<n>` data of a child, `I<id>=<n>` data
+    that names its device, `P<n>` data with a reply of n bytes, `U` a message nobody knows, `X` a wrong check value,
+    `E` an error of ours.
+    """
+
+    def __init__(self, product_id: str = "line", letters: bytes = b"LGDHCIPUXE", max_bytes: int = 64) -> None:
+        self.id = product_id
+        self.version = 3
+        self.digest = product_id
+        kind = FrameKind("line", 0, (frozenset(letters),), StopBytes((b"\n",)), 2, max_bytes)
+        self.framing = Framing((kind,))
+        self.decoded = 0
+
+    def decode(self, frame: Frame, context: SessionContext) -> Decoded:
+        self.decoded += 1
+        line = frame.wire[:-1].decode("latin-1")
+        letter, rest = line[0], line[1:]
+        values: dict[str, Any] = {"letter": letter, "text": rest}
+        match letter:
+            case "X":
+                raise DecodeError(DecodeCode.BAD_CHECK, "check value differs", values=values)
+            case "U":
+                raise DecodeError(DecodeCode.UNKNOWN_MESSAGE, "nobody knows", values=values)
+            case "E":
+                raise RuntimeError("an error of ours")
+            case "L" | "G":
+                return Decoded(LOGIN, values)
+            case "H":
+                return Decoded(HEARTBEAT, values)
+            case "C" | "I":
+                values["id"], _, values["text"] = rest.partition("=")
+        values["zone_s"] = context.zone_s
+        return Decoded(DATA, values)
+
+    def identity(self, decoded: Decoded) -> Identity | None:
+        values = decoded.values
+        match values["letter"]:
+            case "L":
+                return Identity(device_id=values["text"])
+            case "G":
+                return Identity(hub_id=values["text"])
+            case "I":
+                return Identity(device_id=values["id"])
+        return None
+
+    def remember(self, decoded: Decoded, context: SessionContext) -> None:
+        context.device_id = decoded.values["text"]
+        context.values["logged_in_with"] = decoded.values["letter"]
+
+    def replies(self, message: str, values: dict[str, Any], context: SessionContext, now_ms: int) -> list[bytes]:
+        if values["letter"] == "P":
+            return [b"p" * int(values["text"])]
+        return [f"{values['letter'].lower()}{values['text']}\n".encode("latin-1")]
+
+    def parts(self, decoded: Decoded) -> list[RecordPart]:
+        values = decoded.values
+        metrics: dict[str, Any] = {"n": values["text"]}
+        if values["zone_s"] is not None:
+            metrics["zone_s"] = values["zone_s"]
+        identity = Identity(child_id=values["id"]) if values["letter"] == "C" else None
+        return [RecordPart(metrics, "", "", None, identity)]
+
+
+@dataclass(slots=True)
+class Kept:
+    """What a receipt promises."""
+
+    receipt: Receipt
+    records: Sequence[Record]
+    letter: DeadLetter | None = None
+
+
+class FakeOutbox:
+    """Implements OutboxPort. With `hold` set nothing settles before `settle_all` or a test's own `finish`."""
+
+    def __init__(self, *, hold: bool = False) -> None:
+        self.hold = hold
+        self.room = True
+        self.kept: list[Kept] = []
+        self.waiting: list[Receipt] = []
+        self.callbacks: list[Callable[[bool], None]] = []
+
+    def has_room(self) -> bool:
+        return self.room
+
+    def put(self, receipt: Receipt, records: Sequence[Record]) -> None:
+        self.kept.append(Kept(receipt, records))
+        self._later(receipt, Outcome.ACCEPTED)
+
+    def put_dead_letter(self, receipt: Receipt, letter: DeadLetter) -> None:
+        self.kept.append(Kept(receipt, [], letter))
+        receipt.reason = letter.reason
+        self._later(receipt, Outcome.DEAD_LETTERED)
+
+    def settle(self, receipt: Receipt, outcome: Outcome, reason: str = "") -> None:
+        assert receipt.outcome is None, "settled twice"
+        receipt.outcome = outcome
+        receipt.reason = reason or receipt.reason
+        if receipt.on_settled is not None:
+            receipt.on_settled(receipt)
+
+    def on_room(self, callback: Callable[[bool], None]) -> None:
+        self.callbacks.append(callback)
+
+    # For tests
+
+    @property
+    def records(self) -> list[Record]:
+        return [record for kept in self.kept for record in kept.records]
+
+    @property
+    def letters(self) -> list[DeadLetter]:
+        return [kept.letter for kept in self.kept if kept.letter is not None]
+
+    def set_room(self, has_room: bool) -> None:
+        self.room = has_room
+        for callback in self.callbacks:
+            callback(has_room)
+
+    def settle_all(self) -> None:
+        """Settles what waits, oldest first, also what settling brings in."""
+        while self.waiting:
+            receipt = self.waiting.pop(0)
+            self.settle(receipt, Outcome.DEAD_LETTERED if receipt.reason else Outcome.ACCEPTED)
+
+    def _later(self, receipt: Receipt, outcome: Outcome) -> None:
+        if self.hold:
+            self.waiting.append(receipt)
+        else:
+            self.settle(receipt, outcome)
+
+
+class FakeTap:
+    """Implements FrameTap."""
+
+    def __init__(self, *, enabled: bool = False) -> None:
+        self.enabled = enabled
+        self.seen: list[tuple[str, bytes, str]] = []
+
+    def frame(self, session_id: str, direction: str, data: bytes, note: str) -> None:
+        self.seen.append((direction, data, note))
+
+
+class FakeClock:
+    """Both clocks, moved by the test."""
+
+    def __init__(self, start_ms: int = 1_772_323_200_000) -> None:
+        self.now_ms = start_ms
+
+    def unix_ms(self) -> int:
+        return self.now_ms
+
+    def steady_ms(self) -> int:
+        return self.now_ms
+
+    def advance(self, seconds: float) -> None:
+        self.now_ms += int(seconds * 1000)

@@ -1,0 +1,660 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from decoders.framing.plan import Frame
+from decoders.types import Identity
+from gateway.access.admission import Admission, Provisioning
+from gateway.devices.directory import FileDirectory
+from gateway.devices.sessions import SessionRegistry
+from gateway.domain.device import DeviceKey
+from gateway.domain.errors import CloseReason, RefuseReason
+from gateway.domain.receipt import Outcome, Receipt
+from gateway.ingress.flow import Flow
+from gateway.observe.metrics import Metrics, TrafficCounters
+from gateway.pipeline.chain import Chain
+from gateway.pipeline.shape import Numbering, Shaper
+from gateway.protocol.device_session import DeviceSession, SessionState
+from gateway.protocol.session_ports import RoomGate, SessionLimits, SessionPorts
+from tests.gateway.fakes import FakeClock, FakeOutbox, FakeTap, LineProduct
+
+
+class Host:
+    """Implements SessionHost; remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.held = False
+        self.holds: list[bool] = []
+        self.closed: CloseReason | None = None
+        self.errors: list[Exception] = []
+
+    def write(self, data: bytes) -> None:
+        assert self.closed is None, "written after the close"
+        self.writes.append(data)
+
+    def hold(self, held: bool) -> None:
+        assert held is not self.held
+        self.held = held
+        self.holds.append(held)
+
+    def close(self, reason: CloseReason) -> None:
+        assert self.closed is None, "closed twice"
+        self.closed = reason
+
+    def fail(self, error: Exception) -> None:
+        self.errors.append(error)
+
+    @property
+    def written(self) -> bytes:
+        return b"".join(self.writes)
+
+
+class Bench:
+    """Everything a session needs, with an outbox that a test settles."""
+
+    def __init__(
+        self,
+        *,
+        limits: SessionLimits | None = None,
+        hold: bool = False,
+        directory: str = "",
+        provisioning: Provisioning = Provisioning.ALLOW_NEW,
+        products: Sequence[LineProduct] = (),
+        tap: bool = False,
+    ) -> None:
+        self.clock = FakeClock()
+        self.metrics = Metrics()
+        self.outbox = FakeOutbox(hold=hold)
+        self.registry = SessionRegistry()
+        self.tap = FakeTap(enabled=tap)
+        self.gate = RoomGate()
+        self.products = list(products) or [LineProduct()]
+        self.opened = 0
+        self.made = 0
+        found = FileDirectory.from_text(directory, "devices.yaml")
+        chain = Chain(Shaper(Numbering("gw", 1), "dev", found))
+        self.ports = SessionPorts(
+            listener="l",
+            tenant="",
+            limits=limits or SessionLimits(max_bad_frames=3, max_garbage_bytes=20, frames_in_flight=4),
+            admission=Admission(found, provisioning),
+            place=self.registry,
+            flow=Flow(chain, self.outbox),
+            make_id=self._make_id,
+            unix_ms=self.clock.unix_ms,
+            tap=self.tap,
+            gate=self.gate,
+            traffic=lambda product: self.metrics.traffic("l", product),
+        )
+
+    def _make_id(self, now_ms: int) -> str:
+        self.made += 1
+        return f"u{self.made}"
+
+    def open(self) -> tuple[DeviceSession, Host]:
+        self.opened += 1
+        host = Host()
+        session = DeviceSession(
+            self.products, self.ports, host, session_id=f"s{self.opened}", peer="p", opened_ms=self.clock.now_ms
+        )
+        return session, host
+
+    def give(self, session: DeviceSession, data: bytes) -> None:
+        session.receive_bytes(data, self.clock.now_ms)
+
+    @property
+    def traffic(self) -> TrafficCounters:
+        return self.metrics.traffic("l", "line")
+
+    def assert_balanced(self) -> None:
+        assert self.metrics.in_flight() == 0
+        assert self.traffic.refused.items() >= {reason.value: 0 for reason in ()}.items()
+        assert sum(self.traffic.refused.values()) == self.traffic.outcomes[Outcome.REFUSED]
+
+
+# The plain walk
+
+
+def test_a_device_logs_in_sends_and_is_answered() -> None:
+    bench = Bench()
+    session, host = bench.open()
+    assert session.state is SessionState.WAITING
+    bench.give(session, b"Ldev-1\n")
+    assert session.state is SessionState.ADMITTED
+    bench.give(session, b"D1\n")
+    bench.give(session, b"H\n")
+    assert host.writes == [b"ldev-1\n", b"d1\n", b"h\n"]
+    (record,) = bench.outbox.records
+    assert record.lane == "dev-1"
+    assert (bench.traffic.frames, bench.traffic.frame_bytes, bench.traffic.received) == (3, 12, 3)
+    assert bench.traffic.replies == 3
+    assert bench.traffic.outcomes[Outcome.ACCEPTED] == 3
+    bench.assert_balanced()
+
+
+def test_an_uplink_carries_what_its_dead_letter_will_need() -> None:
+    bench = Bench()
+    session, _ = bench.open()
+    bench.give(session, b"Ldev-1\nU7\n")
+    (letter,) = bench.outbox.letters
+    assert (letter.dead_letter_id, letter.raw, letter.received_ms) == ("u2", b"U7\n", bench.clock.now_ms)
+    assert (letter.listener, letter.session_id, letter.peer, letter.device_id) == ("l", "s1", "p", "dev-1")
+
+
+def test_frames_need_no_stream() -> None:
+    bench = Bench()
+    session, host = bench.open()
+    kind = bench.products[0].framing.kinds[0]
+    session.receive_frames([Frame(kind, b"Ldev-1\n"), Frame(kind, b"D1\n")], 5)
+    assert host.written == b"ldev-1\nd1\n"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_how_the_bytes_are_split_does_not_matter(size: int) -> None:
+    bench = Bench()
+    session, host = bench.open()
+    stream = b"Ldev-1\nD1\nH\nD22\n"
+    for at in range(0, len(stream), size):
+        bench.give(session, stream[at : at + size])
+    assert host.written == b"ldev-1\nd1\nh\nd22\n"
+
+
+# Answers
+
+
+def test_no_answer_before_the_receipt_settles() -> None:
+    bench = Bench(hold=True)
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nD1\n")
+    assert host.writes == [b"ldev-1\n"]
+    bench.outbox.settle_all()
+    assert host.writes == [b"ldev-1\n", b"d1\n"]
+
+
+def test_answers_leave_in_order_of_arrival_and_a_run_in_one_write() -> None:
+    bench = Bench(hold=True)
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nD1\nH\nD2\nD3\n")
+    first, second, third = bench.outbox.waiting
+    bench.outbox.settle(third, Outcome.ACCEPTED)
+    bench.outbox.settle(second, Outcome.ACCEPTED)
+    assert host.written == b"ldev-1\n"
+    bench.outbox.settle(first, Outcome.ACCEPTED)
+    assert host.writes == [b"ldev-1\n", b"d1\nh\nd2\nd3\n"]
+    bench.assert_balanced()
+
+
+def test_answers_to_one_read_leave_in_one_write() -> None:
+    bench = Bench()
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nD1\nD2\n")
+    assert host.writes == [b"ldev-1\nd1\nd2\n"]
+
+
+def test_a_duplicate_and_a_dead_letter_are_answered() -> None:
+    bench = Bench(hold=True)
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nD1\nD2\n")
+    bench.outbox.settle(bench.outbox.waiting[0], Outcome.DUPLICATE)
+    bench.outbox.settle(bench.outbox.waiting[1], Outcome.DEAD_LETTERED, "contract")
+    assert host.written == b"ldev-1\nd1\nd2\n"
+
+
+@pytest.mark.parametrize("reason", [RefuseReason.TOO_LARGE, RefuseReason.RATE_LIMITED])
+def test_a_refused_frame_gets_no_answer_and_others_do(reason: RefuseReason) -> None:
+    bench = Bench(hold=True)
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nD1\nD2\n")
+    bench.outbox.settle(bench.outbox.waiting[0], Outcome.REFUSED, reason.value)
+    bench.outbox.settle(bench.outbox.waiting[1], Outcome.ACCEPTED)
+    assert host.written == b"ldev-1\nd2\n"
+    assert bench.traffic.refused[reason.value] == 1
+    bench.assert_balanced()
+
+
+@pytest.mark.parametrize("reason", [RefuseReason.OUTBOX_FULL, RefuseReason.SINK_FAILED])
+def test_a_frame_that_could_not_be_kept_ends_the_connection_before_later_answers(reason: RefuseReason) -> None:
+    bench = Bench(hold=True)
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nD1\nD2\nD3\n")
+    first, second, third = bench.outbox.waiting
+    bench.outbox.settle(second, Outcome.REFUSED, reason.value)
+    bench.outbox.settle(third, Outcome.ACCEPTED)
+    assert host.closed is None
+    bench.outbox.settle(first, Outcome.ACCEPTED)
+    assert host.written == b"ldev-1\nd1\n"
+    assert host.closed is not None
+    bench.assert_balanced()
+
+
+def test_sums_balance_when_receipts_settle_after_the_connection_is_gone() -> None:
+    bench = Bench(hold=True)
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nD1\nD2\nD3\n")
+    session.lost()
+    assert bench.metrics.in_flight() == 3
+    bench.outbox.settle_all()
+    assert host.written == b"ldev-1\n"
+    assert bench.traffic.outcomes[Outcome.ACCEPTED] == 4
+    bench.assert_balanced()
+
+
+def test_an_error_of_ours_while_answering_ends_this_session_only() -> None:
+    class Failing(LineProduct):
+        def replies(self, *args: object) -> list[bytes]:
+            raise RuntimeError("no reply")
+
+    bench = Bench(hold=True, products=[Failing()])
+    session, host = bench.open()
+    kind = bench.products[0].framing.kinds[0]
+    session.receive_frames([Frame(kind, b"Idev-1=1\n")], 5)
+    bench.outbox.settle_all()  # does not raise
+    assert [str(error) for error in host.errors] == ["no reply"]
+    assert host.closed is CloseReason.INTERNAL_ERROR
+    bench.assert_balanced()
+
+
+# Bad input
+
+
+def test_a_wrong_check_value_gets_no_answer_and_a_dead_letter() -> None:
+    bench = Bench()
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nX1\nD2\n")
+    assert host.written == b"ldev-1\nd2\n"
+    assert [letter.reason for letter in bench.outbox.letters] == ["bad_check"]
+    assert bench.traffic.decode_errors["bad_check"] == 1
+    bench.assert_balanced()
+
+
+def test_a_message_that_nobody_knows_is_kept_and_answered() -> None:
+    bench = Bench(hold=True)
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nUx\n")
+    assert host.written == b"ldev-1\n"
+    bench.outbox.settle_all()
+    assert host.written == b"ldev-1\nux\n"
+    bench.assert_balanced()
+
+
+def test_wrong_check_values_in_a_row_end_the_connection() -> None:
+    bench = Bench()
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nX\nX\nD1\nX\nX\nUx\nX\nX\n")
+    assert host.closed is None
+    bench.give(session, b"X\n")
+    assert host.closed is CloseReason.TOO_MANY_BAD_FRAMES
+    assert session.state is SessionState.CLOSED
+    bench.give(session, b"D2\n")
+    assert bench.outbox.records[-1].body.count(b'"n":"1"') == 1
+    bench.assert_balanced()
+
+
+def test_data_before_login_is_refused_and_not_kept() -> None:
+    bench = Bench()
+    session, host = bench.open()
+    bench.give(session, b"D1\nUx\n")
+    assert (bench.outbox.kept, host.writes, host.closed) == ([], [], None)
+    assert bench.traffic.refused["not_identified"] == 2
+    bench.give(session, b"X\n")
+    assert host.closed is CloseReason.TOO_MANY_BAD_FRAMES
+    assert bench.traffic.outcomes[Outcome.REFUSED] == 3
+    bench.assert_balanced()
+
+
+def test_garbage_before_and_between_frames_is_skipped_and_counted() -> None:
+    bench = Bench()
+    session, host = bench.open()
+    bench.give(session, b"..Ldev-1\n....D1\n.")
+    assert host.written == b"ldev-1\nd1\n"
+    assert bench.traffic.garbage_bytes == 7
+    assert host.closed is None
+
+
+def test_more_garbage_than_allowed_ends_the_connection_after_the_frames_before_it() -> None:
+    bench = Bench()
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nD1\n" + b"." * 21)
+    assert host.written == b"ldev-1\nd1\n"
+    assert host.closed is CloseReason.GARBAGE
+    assert bench.traffic.garbage_bytes == 21
+
+
+def test_an_overlong_frame_is_counted_and_the_next_one_read() -> None:
+    bench = Bench(limits=SessionLimits(max_garbage_bytes=1000, max_bad_frames=3))
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\n")
+    bench.give(session, b"D" + b"1" * 80 + b"\n")
+    assert host.closed is None
+    assert bench.traffic.decode_errors["frame_too_long"] >= 1
+    bench.give(session, b"D2\n")
+    assert host.written == b"ldev-1\nd2\n"
+
+
+def test_overlong_frames_in_a_row_end_the_connection() -> None:
+    bench = Bench(limits=SessionLimits(max_garbage_bytes=1000, max_bad_frames=3))
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\n")
+    for _ in range(3):
+        bench.give(session, b"D" + b"1" * 80 + b"\n")
+    assert host.closed is CloseReason.FRAME_TOO_LONG
+
+
+def test_an_error_of_ours_while_reading_ends_this_session_only() -> None:
+    bench = Bench()
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nE\nD1\n")
+    assert [str(error) for error in host.errors] == ["an error of ours"]
+    assert host.closed is CloseReason.INTERNAL_ERROR
+    assert bench.registry.find(DeviceKey("", "dev-1")) is None
+
+
+# Who it is
+
+
+def test_a_second_connection_of_the_same_device_takes_over() -> None:
+    bench = Bench(hold=True)
+    older, older_host = bench.open()
+    newer, newer_host = bench.open()
+    bench.give(older, b"Ldev-1\nD1\n")
+    bench.give(newer, b"Ldev-1\nD2\n")
+    assert older_host.closed is CloseReason.TAKEOVER
+    assert bench.registry.find(DeviceKey("", "dev-1")) is newer
+    bench.outbox.settle_all()
+    assert (older_host.written, newer_host.written) == (b"ldev-1\n", b"ldev-1\nd2\n")
+    assert (len(bench.registry), bench.registry.takeovers) == (1, 1)
+    bench.assert_balanced()
+
+
+def test_a_second_login_of_the_same_device_changes_nothing() -> None:
+    bench = Bench()
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nLdev-1\nD1\n")
+    assert (host.closed, len(bench.registry), bench.registry.takeovers) == (None, 1, 0)
+    assert host.written == b"ldev-1\nldev-1\nd1\n"
+
+
+def test_another_device_on_the_same_connection_is_a_new_login() -> None:
+    bench = Bench(hold=True)
+    session, host = bench.open()
+    bench.give(session, b"Ia=1\nIa=2\nIb=3\n")
+    assert [record.lane for record in bench.outbox.records] == ["a", "a", "b"]
+    assert bench.registry.find(DeviceKey("", "a")) is None
+    assert bench.registry.find(DeviceKey("", "b")) is session
+    bench.outbox.settle_all()
+    assert host.written == b"i1\ni2\ni3\n"
+
+
+def test_the_same_identity_in_every_frame_asks_for_admission_once() -> None:
+    bench = Bench()
+    asked = []
+    admission = bench.ports.admission
+
+    class Counting:
+        def admit(self, identity: Identity, product: str, tenant: str) -> object:
+            asked.append(identity)
+            return admission.admit(identity, product, tenant)
+
+    bench.ports.admission = Counting()  # type: ignore[assignment]
+    session, _ = bench.open()
+    bench.give(session, b"Ia=1\nIa=2\nIa=3\n")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("provisioning", "directory", "reason"),
+    [
+        (Provisioning.KNOWN, "", RefuseReason.UNKNOWN_DEVICE),
+        (Provisioning.CLOSED, "", RefuseReason.PROVISIONING_CLOSED),
+        (Provisioning.ALLOW_NEW, "[{id: dev-1, product: other}]", RefuseReason.WRONG_PRODUCT),
+    ],
+)
+def test_a_device_that_may_not_send_is_closed_without_an_answer(
+    provisioning: Provisioning, directory: str, reason: RefuseReason
+) -> None:
+    bench = Bench(provisioning=provisioning, directory=directory)
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nD1\n")
+    assert (host.writes, host.closed, session.refusal) == ([], CloseReason.REFUSED, reason)
+    assert (bench.traffic.received, bench.traffic.refused[reason.value]) == (1, 1)
+    assert (bench.outbox.kept, len(bench.registry)) == ([], 0)
+    bench.assert_balanced()
+
+
+def test_a_refused_second_identity_releases_the_first() -> None:
+    bench = Bench(provisioning=Provisioning.KNOWN, directory="[{id: a}]")
+    session, host = bench.open()
+    bench.give(session, b"Ia=1\nIb=2\nIa=3\n")
+    assert (host.closed, len(bench.registry)) == (CloseReason.REFUSED, 0)
+    assert [record.lane for record in bench.outbox.records] == ["a"]
+
+
+def test_the_directorys_zone_counts_from_the_first_frame() -> None:
+    bench = Bench(directory='[{id: a, zone: "+08:00"}, {id: b}]')
+    session, _ = bench.open()
+    bench.give(session, b"Ia=1\nIa=2\nIb=3\n")
+    zones = [b'"zone_s":28800' in record.body for record in bench.outbox.records]
+    assert zones == [True, True, False]
+
+
+def test_a_hub_speaks_for_its_children() -> None:
+    bench = Bench()
+    session, _ = bench.open()
+    bench.give(session, b"Ghub-1\nCkid=5\nD6\n")
+    child, own = bench.outbox.records
+    assert (child.lane, own.lane) == ("kid", "hub-1")
+    assert b'"hub_id":"hub-1","childDeviceId":"kid"' in child.body
+    assert b'"device_id":"hub-1","hub_id":"hub-1"' in own.body
+    assert session.device is not None
+    assert session.device.key.device_id == "hub-1"
+
+
+# Several products on one port
+
+
+def test_the_first_bytes_tell_which_product_speaks() -> None:
+    bench = Bench(products=[LineProduct("upper"), LineProduct("digits", letters=b"LI")])
+    session, host = bench.open()
+    assert session.state is SessionState.DETECTING
+    bench.give(session, b"D")
+    bench.give(session, b"1\nLdev-1\n")
+    assert (session.product_id, session.state) == ("upper", SessionState.ADMITTED)
+    assert host.written == b"ldev-1\n"
+    assert bench.metrics.traffic("l", "upper").received == 2
+
+
+def test_bytes_that_fit_no_product_end_the_connection() -> None:
+    bench = Bench(products=[LineProduct("one"), LineProduct("two")])
+    session, host = bench.open()
+    for _ in range(2000):
+        if host.closed is not None:
+            break
+        bench.give(session, b"." * 64)
+    assert host.closed is CloseReason.UNKNOWN_PROTOCOL
+    assert bench.metrics.traffic("l", "unknown").garbage_bytes >= 64
+    assert session.product_id == ""
+
+
+# Limits and holding back
+
+
+def test_frames_in_flight_are_limited_and_reading_is_held_back() -> None:
+    bench = Bench(hold=True)
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\n" + b"".join(b"D%d\n" % n for n in range(20)))
+    assert (session.in_flight, len(bench.outbox.kept), host.held) == (4, 4, True)
+    bench.outbox.settle(bench.outbox.waiting.pop(0), Outcome.ACCEPTED)
+    assert (session.in_flight, len(bench.outbox.kept), host.held) == (4, 5, True)
+    bench.outbox.settle_all()
+    assert host.written == b"ldev-1\n" + b"".join(b"d%d\n" % n for n in range(20))
+    assert host.holds == [True, False]
+    bench.assert_balanced()
+
+
+def test_reading_goes_on_below_half_of_the_limit() -> None:
+    bench = Bench(hold=True)
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nD1\nD2\nD3\n")
+    assert not host.held
+    bench.give(session, b"D4\n")
+    assert host.held
+    bench.outbox.settle(bench.outbox.waiting.pop(0), Outcome.ACCEPTED)
+    assert host.held
+    bench.outbox.settle(bench.outbox.waiting.pop(0), Outcome.ACCEPTED)
+    assert not host.held
+
+
+def test_bytes_in_flight_are_limited() -> None:
+    bench = Bench(hold=True, limits=SessionLimits(bytes_in_flight=10))
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nD1234567\nD1234567\nD3\n")
+    assert (session.in_flight, host.held) == (2, True)
+    bench.outbox.settle_all()
+    assert (session.in_flight, host.held) == (0, False)
+    assert len(bench.outbox.kept) == 3
+
+
+def test_nothing_is_put_while_the_outbox_has_no_room() -> None:
+    bench = Bench()
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\n")
+    bench.gate.open = False
+    bench.give(session, b"D1\nD2\n")
+    assert (bench.outbox.kept, host.held) == ([], True)
+    bench.gate.open = True
+    session.resume()
+    assert (len(bench.outbox.kept), host.held) == (2, False)
+    assert host.written == b"ldev-1\nd1\nd2\n"
+
+
+def test_the_outbox_may_fill_between_two_frames_of_one_read() -> None:
+    bench = Bench()
+    session, _ = bench.open()
+    put = bench.outbox.put
+
+    def put_and_close_gate(receipt: Receipt, records: Sequence[object]) -> None:
+        bench.gate.open = False
+        put(receipt, records)  # type: ignore[arg-type]
+
+    bench.outbox.put = put_and_close_gate  # type: ignore[method-assign,assignment]
+    bench.give(session, b"Ldev-1\nD1\nD2\n")
+    assert len(bench.outbox.kept) == 1
+
+
+# Time
+
+
+def test_a_session_that_never_logs_in_is_closed() -> None:
+    bench = Bench(limits=SessionLimits(login_timeout_ms=30_000))
+    session, host = bench.open()
+    for _ in range(29):
+        bench.clock.advance(1)
+        bench.give(session, b"D1"[:0] or b"")
+        session.on_clock(bench.clock.now_ms)
+    assert host.closed is None
+    bench.clock.advance(1)
+    session.on_clock(bench.clock.now_ms)
+    assert host.closed is CloseReason.LOGIN_TIMEOUT
+
+
+def test_bytes_do_not_extend_the_login_deadline_but_the_idle_one() -> None:
+    bench = Bench(limits=SessionLimits(login_timeout_ms=30_000, idle_timeout_ms=60_000))
+    session, host = bench.open()
+    for byte in b"Ldev-1\n":
+        bench.clock.advance(4)
+        bench.give(session, bytes([byte]))
+        session.on_clock(bench.clock.now_ms)
+    assert host.closed is None
+    for byte in b"D12345678":
+        bench.clock.advance(59)
+        bench.give(session, bytes([byte]))
+        session.on_clock(bench.clock.now_ms)
+    assert host.closed is None
+    bench.clock.advance(60)
+    session.on_clock(bench.clock.now_ms)
+    assert host.closed is CloseReason.IDLE_TIMEOUT
+    assert session.unfinished_bytes == 9
+
+
+def test_a_drip_of_bytes_without_login_is_closed() -> None:
+    bench = Bench(limits=SessionLimits(login_timeout_ms=30_000))
+    session, host = bench.open()
+    for byte in b"Lxxxxxxx":
+        bench.clock.advance(4)
+        bench.give(session, bytes([byte]))
+        session.on_clock(bench.clock.now_ms)
+    assert host.closed is CloseReason.LOGIN_TIMEOUT
+
+
+def test_a_device_that_waits_for_us_is_not_idle() -> None:
+    bench = Bench(hold=True, limits=SessionLimits(idle_timeout_ms=60_000))
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\nD1\n")
+    for _ in range(5):
+        bench.clock.advance(59)
+        session.on_clock(bench.clock.now_ms)
+    bench.outbox.settle_all()
+    bench.gate.open = False
+    for _ in range(5):
+        bench.clock.advance(59)
+        session.on_clock(bench.clock.now_ms)
+    assert host.closed is None
+    bench.gate.open = True
+    bench.clock.advance(60)
+    session.on_clock(bench.clock.now_ms)
+    assert host.closed is CloseReason.IDLE_TIMEOUT
+
+
+def test_a_timeout_of_zero_is_off() -> None:
+    bench = Bench(limits=SessionLimits(login_timeout_ms=0, idle_timeout_ms=0))
+    session, host = bench.open()
+    bench.clock.advance(1e6)
+    session.on_clock(bench.clock.now_ms)
+    bench.give(session, b"Ldev-1\n")
+    session.on_clock(bench.clock.now_ms)
+    bench.clock.advance(1e6)
+    session.on_clock(bench.clock.now_ms)
+    assert host.closed is None
+
+
+# The end
+
+
+def test_finish_answers_what_was_read_and_takes_no_more() -> None:
+    bench = Bench(hold=True)
+    session, host = bench.open()
+    bench.give(session, b"Ldev-1\n" + b"".join(b"D%d\n" % n for n in range(6)))
+    session.finish(CloseReason.SHUTDOWN)
+    bench.give(session, b"D9\n")
+    assert host.closed is None
+    bench.outbox.settle_all()
+    assert host.closed is CloseReason.SHUTDOWN
+    assert host.written.endswith(b"d4\nd5\n")
+    assert len(bench.registry) == 0
+    bench.assert_balanced()
+
+
+def test_finish_closes_at_once_when_nothing_is_in_flight() -> None:
+    bench = Bench()
+    session, host = bench.open()
+    session.finish(CloseReason.PEER_CLOSED)
+    assert host.closed is CloseReason.PEER_CLOSED
+
+
+def test_the_tap_sees_frames_decisions_and_replies() -> None:
+    bench = Bench(tap=True)
+    session, _ = bench.open()
+    bench.give(session, b"D0\nLdev-1\n")
+    bench.give(session, b"X1\n")
+    bench.give(session, b"D1\n")
+    assert bench.tap.seen == [
+        ("in", b"D0\n", "refused: not_identified"),
+        ("in", b"Ldev-1\n", "login"),
+        ("out", b"ldev-1\n", ""),
+        ("in", b"X1\n", "bad_check: check value differs"),
+        ("in", b"D1\n", "data"),
+        ("out", b"d1\n", ""),
+    ]
