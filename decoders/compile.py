@@ -17,7 +17,7 @@ from decoders.fused_codec import FusedCodec
 from decoders.fused_encoder import Source, fused_encoder
 from decoders.fused_nodes import Unsupported
 from decoders.layout import IntWire, MessageLayout, Nodes, Value, walk
-from decoders.plan import MessagePlan, has_metrics, structure_plan
+from decoders.plan import MessagePlan, has_metrics, structure_plan, with_document_names
 from decoders.product import CompiledProduct, KindCodec
 from decoders.reference import FrameLayout, ReferenceCodec, Selector, check_places
 from decoders.replies import MessageReply, Render, ReplyPlan, placeholders, text_reply
@@ -237,6 +237,8 @@ class _Compiler:
                 whole.notes.setdefault(name, note)
         frame_names -= set(message.structure.notes)
         plan_whole = structure_plan(whole, frame_names=frozenset(frame_names))
+        if spec.json_:
+            plan_whole = with_document_names(plan_whole)
         item = structure_plan(whole.inner[spec.records]) if spec.records else structure_plan(Structure())
         record = spec.record or ("telemetry" if spec.records or has_metrics(whole, plan_whole) else "none")
         units = dict(units_of(whole))

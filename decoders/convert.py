@@ -66,7 +66,8 @@ class Convert:
     """How a raw value becomes a value. Steps in order: absent, clock | flags | bool, linear, formula, decimals, enum.
 
     absent: raw values without a value. finite: NaN and infinity have no value. boolean: the value is `raw != 0`
-    (inverted: `raw == 0`). enum: raw -> name, with `other` for the rest when `has_other`. zone_s: fixed zone of a local clock; None: the session's, else the spec's.
+    (inverted: `raw == 0`). enum: raw -> name, with `other` for the rest when `has_other`. zone_s: fixed zone of a local
+    clock; None: the session's, else the spec's.
     """
 
     absent: tuple[int | str, ...] = ()

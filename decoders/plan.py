@@ -138,6 +138,16 @@ def structure_plan(structure: Structure, *, frame_names: frozenset[str] = frozen
     return StructurePlan(tuple(drop), tuple(groups), tuple(identities), device_time, hub_time)
 
 
+def with_document_names(plan: StructurePlan) -> StructurePlan:
+    """The same for a message that also comes as JSON, with the names that all JSON of the gateway uses."""
+    names = {"device": "device_id", "hub": "hub_id", "child": "childDeviceId"}
+    identities = plan.identities + tuple(item for item in names.items() if item not in plan.identities)
+    drop = (*plan.drop, *names.values(), "device_timestamp", "hub_timestamp")
+    return StructurePlan(
+        drop, plan.groups, identities, plan.device_time or "device_timestamp", plan.hub_time or "hub_timestamp"
+    )
+
+
 def has_metrics(structure: Structure, plan: StructurePlan) -> bool:
     """True when some value of the message could become a metric."""
     if any(name not in plan.drop for name in structure.notes):

@@ -12,7 +12,7 @@ from decoders.encode import Encoder
 from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.escape import unescape
 from decoders.framing.plan import Frame, FrameKind, Framing
-from decoders.fused_codec import FusedCodec, Refused
+from decoders.fused_codec import FusedCodec
 from decoders.plan import MessagePlan
 from decoders.reference import FrameLayout, ReferenceCodec
 from decoders.replies import ReplyPlan, render_all
@@ -71,9 +71,7 @@ class CompiledProduct:
         if kind.use_fused and kind.fused is not None:
             try:
                 name, values = kind.fused.decode(data, context, zone_s)
-            except Refused:
-                name, values = self._reference(kind, data, context, zone_s)
-            except Exception:
+            except Exception:  # whatever the fast path refuses or stumbles over, the reference codec has the word
                 name, values = self._reference(kind, data, context, zone_s)
         else:
             name, values = self._reference(kind, data, context, zone_s)
@@ -124,9 +122,8 @@ class CompiledProduct:
         message "": the product's `unknown_message` replies. A reply that needs a value that is not there (a frame
         that failed to decode) is left out.
         """
-        plans = self.reply_plans.get((frame.kind.index, message))
+        plans = self.reply_plans.get(message)
         if not plans:
             return []
-        return render_all(
-            plans, {**values, "now": now_ms, "device_id": context.device_id, "received": context.received_ms}
-        )
+        known = {**values, "now": now_ms, "device_id": context.device_id, "received": context.received_ms}
+        return render_all(plans, known)

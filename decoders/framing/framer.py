@@ -163,7 +163,8 @@ def _refusal(reason: int, kind: FrameKind, wire: bytes) -> DecodeError:
         if len(wire) < kind.min_bytes:
             return _truncated(kind.min_bytes, len(wire))
         return DecodeError(code, f"the stop comes before byte {kind.min_bytes}, where the shortest frame ends")
-    return DecodeError(code, f"length field says {size} bytes, at least {kind.min_bytes} needed", offset=offset)
+    stated = f"length is {size} bytes" if size is not None and size > CANNOT else "length is no number"
+    return DecodeError(code, f"the {stated}, at least {kind.min_bytes} needed", offset=offset)
 
 
 def _stated_size(kind: FrameKind, wire: bytes) -> tuple[int | None, int | None]:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Literal
 
-from decoders.framing.measure import BAD_LENGTH, NO_STOP, TOO_LONG, Buffer, Measure, Seen
+from decoders.framing.measure import BAD_LENGTH, CANNOT, NO_STOP, TOO_LONG, Buffer, Measure, Seen
 from decoders.framing.plan import FrameKind, LengthField
 
 _DIGITS = {10: b"0123456789", 16: b"0123456789abcdefABCDEF"}
 
 
 def declared_bytes(rule: LengthField) -> Callable[[Buffer, int], int]:
-    """read(buffer, at): the frame's size by the field that stands at `at` in full; -1 for what is no number."""
+    """read(buffer, at): the frame's size by the field that stands at `at` in full; CANNOT for what is no number."""
     add, unit, shift, size = rule.add, rule.unit, rule.shift, rule.size
     order: Literal["big", "little"] = "big" if rule.big else "little"
     if rule.base:
@@ -37,7 +37,7 @@ def _declared_in_digits(rule: LengthField) -> Callable[[Buffer, int], int]:
     def read(buffer: Buffer, at: int) -> int:
         text = buffer[at : at + rule.size]
         if text.strip(digits):  # int() would also take signs, spaces and underscores
-            return -1
+            return CANNOT
         return (int(text, rule.base) >> rule.shift & mask) * rule.unit + rule.add
 
     return read

@@ -201,7 +201,11 @@ def _expected(fault: _Fault) -> list[str]:
     if fault.type in ("literal_error", "enum"):
         words = _quoted_words(str(fault.ctx["expected"]))
         return [_or(words)] if words else [str(fault.ctx["expected"])]
-    return [template.format(**fault.ctx)]
+    return [template.format(**{name: _short(value) for name, value in fault.ctx.items()})]
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.15g}" if isinstance(value, float) else value
 
 
 def _reduce(faults: list[_Fault], level: int) -> list[_Fault]:

@@ -24,6 +24,7 @@ from gateway.domain.record import Record
 from gateway.observe.metrics import Metrics
 
 _NEVER = sys.maxsize
+_TICK_S = 0.001  # uvloop's clock and timers count in ms: waiting for less than one would spin
 
 _log = structlog.get_logger("gateway.delivery.sender")
 
@@ -129,7 +130,7 @@ class Sender:
     async def _until_due(self, loop: asyncio.AbstractEventLoop) -> None:
         """Returns when a request should leave; something is ready then."""
         while True:
-            now = loop.time()
+            now = loop.time() + _TICK_S
             self._unpark(now)
             ready = len(self._pending.ready)
             if not ready:

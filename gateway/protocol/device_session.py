@@ -129,7 +129,7 @@ class DeviceSession:
             self._speak(products[0], Framer(products[0].framing))
         else:
             candidates = [(product.id, product.framing) for product in products]
-            self._detector = Detector(candidates, self._sounds_right)
+            self._detector = Detector(candidates, self._sounds_right, max_garbage=ports.limits.max_garbage_bytes)
 
     @property
     def state(self) -> SessionState:
@@ -185,10 +185,10 @@ class DeviceSession:
         if found is not None:
             self._detector = None
             self._speak(self._products[found.name], found.framer)
-            if found.frames:
-                self.receive_frames(found.frames, now_ms)
+            self._traffic.garbage_bytes += detector.garbage - found.framer.garbage  # frames that did not sound right
+            self.receive_frames(found.frames, now_ms)
             self._count_garbage(found.framer)
-        elif detector.failed or self._undetected_bytes > self._ports.limits.max_undetected_bytes:
+        elif detector.failed:
             self._ports.traffic(UNDETECTED).garbage_bytes += self._undetected_bytes
             self.close(CloseReason.UNKNOWN_PROTOCOL)
 
@@ -306,6 +306,7 @@ class DeviceSession:
             return
         if self.device is not None and self.device.key != verdict.key:
             ports.place.release(self.device.key, self)
+        other = bool(self._name)
         self._name = name
         self.device = verdict
         self._bad_frames = 0
@@ -316,8 +317,8 @@ class DeviceSession:
             self._product.remember(decoded, context)
         if verdict.zone_s is not None:
             context.zone_s = verdict.zone_s  # the directory knows better than the device
-        if verdict.variant or verdict.zone_s is not None:
-            # This frame was read before it was known what the directory says about its device.
+        if other or verdict.variant or verdict.zone_s is not None:
+            # This frame was read with what was known of another device, or before the directory was asked.
             try:
                 decoded = self._product.decode(frame, context)
             except DecodeError as error:

@@ -33,8 +33,7 @@ class SessionLimits:
 
     frames_in_flight, bytes_in_flight: frames taken in and not answered; beyond it reading is held back.
     max_bad_frames: unusable frames in a row (wrong check value, data before login, over-long).
-    max_garbage_bytes: bytes in a row that belong to no frame. max_undetected_bytes: read before it is clear which of
-    several products speaks.
+    max_garbage_bytes: bytes in a row that belong to no frame.
     """
 
     login_timeout_ms: int = 30_000
@@ -43,7 +42,6 @@ class SessionLimits:
     bytes_in_flight: int = 1 << 20
     max_bad_frames: int = 10
     max_garbage_bytes: int = 4096
-    max_undetected_bytes: int = 65_536
 
 
 class RoomGate:

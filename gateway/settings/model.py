@@ -106,7 +106,8 @@ class TcpListener(_Section):
         default=30.0, description="Time from connecting until the device must have said who it is. 0: for ever."
     )
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        default=20_000, description="Connections at a time. The limit of open files must allow the sum of all listeners."
+        default=20_000,
+        description="Connections at a time. The limit of open files must allow the sum of all listeners.",
     )
     max_connections_per_ip: Count = Field(
         default=0,
@@ -134,11 +135,10 @@ class TcpListener(_Section):
         default=None, description="Tenant of all devices that connect here."
     )
     plaintext: bool = Field(
-        default=False, description="Says that plain TCP beyond this machine is meant. Needed off loopback without `tls`."
+        default=False,
+        description="Says that plain TCP beyond this machine is meant. Needed off loopback without `tls`.",
     )
-    keepalive: KeepaliveSettings | None = Field(
-        default=KeepaliveSettings(), description="TCP keepalive; null is off."
-    )
+    keepalive: KeepaliveSettings | None = Field(default=KeepaliveSettings(), description="TCP keepalive; null is off.")
 
 
 class TcpSettings(_Section):
@@ -167,7 +167,8 @@ class FileSink(_Section):
 
     type: Literal["file"] = Field(description="The kind of sink.")
     dir: FilePath = Field(
-        default=DEFAULT_DATA_DIR / "records", description="Folder of the files; `records` in `gateway.data_dir` unless given."
+        default=DEFAULT_DATA_DIR / "records",
+        description="Folder of the files; `records` in `gateway.data_dir` unless given.",
     )
     rotate_mb: Annotated[int, Field(ge=1, le=1_048_576)] = Field(
         default=64, description="Size in MiB at which a new file begins."

@@ -58,7 +58,9 @@ def without_later_keys(data: Any) -> Any:
 
 
 def _is_off(value: Any) -> bool:
-    return value is None or value is False or value == [] or (isinstance(value, Mapping) and value.get("enabled") is False)
+    return (
+        value is None or value is False or value == [] or (isinstance(value, Mapping) and value.get("enabled") is False)
+    )
 
 
 def _matching(data: Any, pattern: tuple[str, ...], path: Path = ()) -> Iterator[tuple[Path, Any]]:

@@ -1,0 +1,268 @@
+"""Golden frames: real frames with values from somebody else, kept beside the spec that must read them.
+
+A golden file is `{source, answers, cases}`. A case holds a frame and what must come out of it, in our names (`values`)
+or in its source's own (`upstream`). `answers` says which of our values answers which upstream name:
+`speed: {from: speed_kmh}`, with `formula:` over `x` where the source counts otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from decoders.errors import DecodeError
+from decoders.formula import compile_formula
+from decoders.framing.framer import cut
+from decoders.framing.plan import Frame
+from decoders.product import CompiledProduct
+from decoders.spec.model import HexBytes, Model
+from decoders.spec.source import Document, validate
+from decoders.times import unix_ms_from_iso
+from decoders.types import SessionContext
+
+TOLERANCE = 1e-6
+
+
+class Answer(Model):
+    """Which upstream value one of ours answers."""
+
+    from_: str = Field(alias="from", description="Upstream name; dots reach into objects.")
+    formula: str | None = Field(None, description="Upstream value `x` -> ours.")
+    tolerance: float = Field(TOLERANCE, description="Relative.")
+
+
+def _answer(value: Any) -> Any:
+    return {"from": value} if isinstance(value, str) else value
+
+
+Answers = dict[str, Annotated[Answer, BeforeValidator(_answer)]]
+
+
+class GoldenCase(Model):
+    """One frame and what must come out of it."""
+
+    name: str
+    source: str = ""
+    hex: HexBytes | None = None
+    text: str | None = None
+    port: int = 0
+    variant: str = ""
+    session: dict[str, Any] = Field(default_factory=dict)
+    received_at: str | None = None
+    message: str | None = None
+    values: dict[str, Any] = Field(default_factory=dict)
+    upstream: dict[str, Any] = Field(default_factory=dict)
+    answers: Answers = Field(default_factory=dict, description="For this case, over those of the file.")
+    absent: list[str] = Field(default_factory=list)
+    records: list[dict[str, Any]] | None = Field(None, description="Metrics that each record has at least.")
+    replies: list[HexBytes] | None = None
+    error: str | None = Field(None, description="Code of the error that must come.")
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _one_frame(self) -> GoldenCase:
+        if (self.hex is None) == (self.text is None):
+            raise ValueError("a case has exactly one of `hex` and `text`")
+        return self
+
+    @property
+    def wire(self) -> bytes:
+        return bytes.fromhex(self.hex) if self.hex is not None else (self.text or "").encode()
+
+    def context(self) -> SessionContext:
+        session = dict(self.session)
+        return SessionContext(
+            device_id=str(session.pop("device_id", "")),
+            variant=self.variant,
+            port=self.port,
+            zone_s=session.pop("zone_s", None),
+            received_ms=unix_ms_from_iso(self.received_at) if self.received_at else 0,
+            values=session,
+        )
+
+
+class GoldenFile(Model):
+    """Cases that share a source and a way of naming."""
+
+    source: str = Field(description="Where frames and values come from.")
+    license: str = ""
+    note: str = ""
+    answers: Answers = Field(default_factory=dict)
+    ignore: dict[str, str] = Field(default_factory=dict, description="Upstream name -> why no value answers it.")
+    cases: list[GoldenCase]
+
+
+def parse_golden(document: Document) -> GoldenFile:
+    """Raises SpecError with file:line:column."""
+    return validate(GoldenFile, document)
+
+
+@dataclass(slots=True)
+class Difference:
+    """One thing that came out differently. `field` is a path of ours, or what was compared."""
+
+    field: str
+    expected: Any
+    found: Any
+
+    def __str__(self) -> str:
+        return f"{self.field}: expected {self.expected!r}, found {self.found!r}"
+
+
+@dataclass(slots=True)
+class CaseResult:
+    case: GoldenCase
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return not self.differences
+
+
+Decode = Callable[[CompiledProduct, Frame, SessionContext], Any]
+
+
+def run_case(product: CompiledProduct, file: GoldenFile, case: GoldenCase, now_ms: int = 0) -> CaseResult:
+    """Decodes one case and compares everything it asks for."""
+    result = CaseResult(case)
+    if case.variant and product.variants:
+        product = product.variants.get(case.variant, product)
+    context = case.context()
+    try:
+        decoded = product.decode(cut(product.framing, case.wire), context)
+    except DecodeError as error:
+        if error.code.value != case.error:
+            expected = f"error {case.error}" if case.error else "a decoded frame"
+            place = f" at {error.field} (offset {error.offset})" if error.field else ""
+            result.differences.append(Difference("frame", expected, f"{error}{place}"))
+        elif case.replies is not None:
+            product_replies = product.replies(error.message, error.values, context, now_ms)
+            _same_replies(result, case.replies, product_replies)
+        return result
+    if case.error:
+        result.differences.append(Difference("frame", f"error {case.error}", f"message {decoded.message.name}"))
+        return result
+    if case.message is not None and decoded.message.name != case.message:
+        result.differences.append(Difference("message", case.message, decoded.message.name))
+    _compare(result, "", case.values, decoded.values, TOLERANCE)
+    answers = {**file.answers, **case.answers}
+    _compare_upstream(result, "", case.upstream, decoded.values, answers, file.ignore)
+    result.differences += [
+        Difference(name, "no value", decoded.values[name]) for name in case.absent if name in decoded.values
+    ]
+    product.remember(decoded, context)
+    if case.records is not None:
+        parts = product.parts(decoded) if decoded.message.record != "none" else []
+        if len(parts) != len(case.records):
+            result.differences.append(Difference("records", len(case.records), len(parts)))
+        for index, (metrics, part) in enumerate(zip(case.records, parts, strict=False)):
+            _compare(result, f"records[{index}].", metrics, part.metrics, TOLERANCE)
+    if case.replies is not None:
+        replies = product.replies(decoded.message.name, decoded.values, context, now_ms)
+        _same_replies(result, case.replies, replies)
+    return result
+
+
+def _same_replies(result: CaseResult, expected: list[str], replies: list[bytes]) -> None:
+    found = [reply.hex() for reply in replies]
+    if found != expected:
+        result.differences.append(Difference("replies", expected, found))
+
+
+def _compare(result: CaseResult, prefix: str, expected: Mapping[str, Any], found: Any, tolerance: float) -> None:
+    for name, value in expected.items():
+        if not isinstance(found, Mapping) or name not in found:
+            if value is not None:
+                result.differences.append(Difference(prefix + name, value, None))
+        elif not same(value, found[name], tolerance):
+            result.differences.append(Difference(prefix + name, value, found[name]))
+
+
+def _compare_upstream(
+    result: CaseResult,
+    prefix: str,
+    upstream: Mapping[str, Any],
+    values: Any,
+    answers: Mapping[str, Answer],
+    ignore: Mapping[str, str],
+) -> None:
+    """Every upstream value must be answered by one of ours, or be ignored with a reason."""
+    by_upstream: dict[str, list[tuple[str, Answer]]] = {}
+    for ours, answer in answers.items():
+        by_upstream.setdefault(answer.from_, []).append((ours, answer))
+    for path, value in _flat(upstream):
+        plain = path.rsplit("]", 1)[-1].lstrip(".")
+        if path in ignore or plain in ignore:
+            continue
+        candidates = by_upstream.get(path, [(path, Answer.model_validate({"from": path}))])
+        found: list[Difference] = []
+        for ours, answer in candidates:
+            found = _answer_differences(prefix, ours, answer, value, values, answers, ignore)
+            if not found:
+                break
+        result.differences += found
+
+
+def _answer_differences(
+    prefix: str,
+    ours: str,
+    answer: Answer,
+    value: Any,
+    values: Any,
+    answers: Mapping[str, Answer],
+    ignore: Mapping[str, str],
+) -> list[Difference]:
+    mine = _reach(values, ours)
+    if isinstance(value, list) and value and isinstance(value[0], Mapping) and answer.formula is None:
+        if not isinstance(mine, list) or len(mine) != len(value):
+            return [Difference(prefix + ours, f"{len(value)} items", mine)]
+        inner = CaseResult(GoldenCase.model_construct(name=""))
+        for index, (item, own) in enumerate(zip(value, mine, strict=True)):
+            _compare_upstream(inner, f"{prefix}{ours}[{index}].", item, own, answers, ignore)
+        return inner.differences
+    if answer.formula is not None:
+        value = compile_formula(answer.formula).evaluate(lambda _name: value)
+    if value in (None, [], {}) and mine is None:
+        return []
+    return [] if same(value, mine, answer.tolerance) else [Difference(prefix + ours, value, mine)]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _reach(values: Any, path: str) -> Any:
+    if isinstance(values, Mapping) and path in values:
+        return values[path]
+    for step in path.split("."):
+        if not isinstance(values, Mapping):
+            return None
+        values = values.get(step)
+    return values
+
+
+def same(expected: Any, found: Any, tolerance: float = TOLERANCE) -> bool:
+    """Equal, numbers within a relative tolerance, objects by the names that are expected."""
+    if isinstance(expected, bool) or isinstance(found, bool):
+        return bool(expected is found)
+    if isinstance(expected, int | float) and isinstance(found, int | float):
+        return math.isclose(expected, found, rel_tol=tolerance, abs_tol=1e-9)
+    if isinstance(expected, Mapping):
+        return isinstance(found, Mapping) and all(
+            name in found and same(value, found[name], tolerance) for name, value in expected.items()
+        )
+    if isinstance(expected, list):
+        return (
+            isinstance(found, list)
+            and len(found) == len(expected)
+            and all(same(one, other, tolerance) for one, other in zip(expected, found, strict=True))
+        )
+    return bool(expected == found)

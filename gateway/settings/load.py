@@ -1,0 +1,182 @@
+"""From file, environment and `--set` to Settings: the first thing that `serve` does.
+
+Order: `--set`, then `IOTLINK_` variables with `__` for each step down, then the file, then the defaults.
+pydantic-settings could read these sources, but it forgets where each value stood; here an error names the line, the
+variable or the override, and an index may reach into a list.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from decoders.errors import SpecError, SpecProblem
+from decoders.spec.model_walk import choices_of, step
+from decoders.spec.source import load, scalar, validate
+from gateway.domain.errors import ConfigError
+from gateway.settings import layers as layer
+from gateway.settings.layers import Layers, dotted, leaves
+from gateway.settings.model import DEFAULT_DATA_DIR, Settings
+from gateway.settings.references import is_reference, resolve
+from gateway.settings.rules import broken_rules
+from gateway.settings.unavailable import unavailable_keys, unavailable_values, without_later_keys
+
+PREFIX = "IOTLINK_"
+STDIN = Path("-")
+
+_DEFAULT_LISTENERS = [{"name": "tcp", "host": "127.0.0.1", "port": 5023, "max_connections": 1000}]
+_DEFAULT_SINK = "local"
+
+
+@dataclass(slots=True, frozen=True)
+class Loaded:
+    """The settings, and where each came from.
+
+    origin: by dotted path of every single value: `file:line`, `env IOTLINK_X`, `--set` or `default`.
+    references: by dotted path, the text with `${...}` that stood where a secret was put in.
+    """
+
+    settings: Settings
+    origin: dict[str, str]
+    references: dict[str, str] = field(default_factory=dict)
+
+    def effective(self, *, redacted: bool) -> dict[str, Any]:
+        """Plain data of all settings. redacted: `${...}` as it was written instead of what it stands for."""
+        data: dict[str, Any] = self.settings.model_dump(mode="json")
+        for path, _ in list(leaves(data)) if redacted else ():
+            if (text := self.references.get(dotted(path))) is not None:
+                container: Any = data
+                for item in path[:-1]:
+                    container = container[item]
+                container[path[-1]] = text
+        return data
+
+
+def load_settings(path: Path | None, overrides: Sequence[str], environ: Mapping[str, str]) -> Loaded:
+    """path: the YAML file, `-` for stdin, None for none. overrides: `a.b=value`, YAML values.
+
+    Raises ConfigError whose text has one line per problem: `file:line:column: path: what is wrong (what to do)`.
+    """
+    try:
+        layers, problems = _merge(path, overrides, environ)
+        return _build(layers, problems)
+    except SpecError as error:
+        raise ConfigError(str(error)) from None
+
+
+def settings_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the configuration file, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+
+
+def _merge(path: Path | None, overrides: Sequence[str], environ: Mapping[str, str]) -> tuple[Layers, list[SpecProblem]]:
+    layers = Layers()
+    if path is not None:
+        source, text = _read(path)
+        layers.put_document(load(text, source))
+    sinks_by_file = layers.get(("sinks",)) is not None
+    problems: list[SpecProblem] = []
+    if layers.get(("tcp", "listeners")) is None and isinstance(layers.get(("tcp",)) or {}, dict):
+        layers.put(("tcp", "listeners"), [dict(listener) for listener in _DEFAULT_LISTENERS], layer.DEFAULT)
+    if not sinks_by_file:
+        layers.put(("sinks", _DEFAULT_SINK), {"type": "file"}, layer.DEFAULT)
+    for name in sorted(name for name in environ if name.startswith(PREFIX)):
+        parts = name.removeprefix(PREFIX).lower().split("__")
+        problems += _override(layers, parts, environ[name], f"env {name}")
+    for text in overrides:
+        target, equals, value = text.partition("=")
+        if not equals or not all(target.split(".")):
+            problems.append(SpecProblem("--set", 0, 0, "", f"expected a.b=value, got '{target}'"))
+        else:
+            problems += _override(layers, target.split("."), value, f"--set {target}")
+    sink_path = ("sinks", _DEFAULT_SINK)
+    sinks = layers.get(("sinks",))
+    if not sinks_by_file and isinstance(sinks, dict) and len(sinks) > 1 and not layers.is_set(sink_path):
+        layers.remove(sink_path)
+    problems += layers.expand(lambda place, text: _resolve(place, text, environ))
+    _derive_folders(layers)
+    return layers, problems
+
+
+def _build(layers: Layers, problems: list[SpecProblem]) -> Loaded:
+    problems += [layers.problem(path, message, key=True) for path, message in unavailable_keys(layers.data)]
+    layers.data = without_later_keys(layers.data)
+    problems += [layers.problem(path, message) for path, message in unavailable_values(layers.data)]
+    reported = {problem.path for problem in problems if problem.path}
+    settings: Settings | None = None
+    try:
+        settings = validate(Settings, layers)
+    except SpecError as error:
+        problems += [problem for problem in error.problems if problem.path not in reported]
+    if settings is not None and not problems:
+        problems += broken_rules(settings, layers)
+    if settings is None or problems:
+        raise SpecError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+    origin = {dotted(path): layers.origin(path) for path, _ in leaves(settings.model_dump(mode="json"))}
+    references = {dotted(path): text for path, text in layers.references.items()}
+    return Loaded(settings, origin, references)
+
+
+def _read(path: Path) -> tuple[str, str]:
+    """Name and text of the file."""
+    if path == STDIN:
+        return "<stdin>", sys.stdin.read()
+    try:
+        return str(path), path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: the configuration is not UTF-8 text (byte {error.start})") from None
+
+
+def _override(layers: Layers, path: Sequence[str], text: str, name: str) -> list[SpecProblem]:
+    shown = ".".join(path)
+    try:
+        value: Any = load(text, name).data
+    except SpecError as error:
+        if not _takes_text(path):
+            return [SpecProblem(name, 0, 0, shown, problem.message, problem.hint) for problem in error.problems]
+        value = text
+    if _takes_text(path) and value is not None and not isinstance(value, str):
+        value = text
+    try:
+        layers.put(path, value, name)
+    except ValueError as error:
+        return [SpecProblem(name, 0, 0, shown, str(error))]
+    return []
+
+
+def _takes_text(path: Sequence[str | int]) -> bool:
+    """True when nothing but text may stand there: `--set gateway.id=7` then means the text."""
+    choices = choices_of(Settings)
+    for item in path:
+        text = str(item)
+        choices = step(choices, int(text) if text.isdecimal() else text)
+    return bool(choices) and all(choice.type in (str, Path) for choice in choices)
+
+
+def _resolve(path: layer.Path, text: str, environ: Mapping[str, str]) -> Any:
+    value = resolve(text, environ)
+    return value if _takes_text(path) or not is_reference(text) else scalar(value)
+
+
+def _derive_folders(layers: Layers) -> None:
+    """Folders that nobody named stand in `gateway.data_dir`."""
+    sinks = layers.get(("sinks",))
+    for name, sink in sinks.items() if isinstance(sinks, dict) else ():
+        if isinstance(sink, dict) and sink.get("type") == "file" and "dir" not in sink:
+            _derive(layers, ("sinks", str(name), "dir"), "records")
+    letters = layers.get(("dead_letters",))
+    if letters is None or (isinstance(letters, dict) and "dir" not in letters):
+        _derive(layers, ("dead_letters", "dir"), "dead_letters")
+
+
+def _derive(layers: Layers, path: tuple[str, ...], folder: str) -> None:
+    source = ("gateway", "data_dir")
+    data_dir = layers.get(source)
+    layers.put(path, str((Path(data_dir) if isinstance(data_dir, str) else DEFAULT_DATA_DIR) / folder), layer.DEFAULT)
+    if source in layers.references:
+        layers.references[path] = f"{layers.references[source]}/{folder}"
