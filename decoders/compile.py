@@ -16,7 +16,7 @@ from decoders.framing.plan import FrameKind, Framing, WholeChunk
 from decoders.fused_codec import FusedCodec
 from decoders.fused_encoder import Source, fused_encoder
 from decoders.fused_nodes import Unsupported
-from decoders.layout import IntWire, MessageLayout, Nodes, Value, walk
+from decoders.layout import Derived, IntWire, MessageLayout, Nodes, Value, walk
 from decoders.plan import MessagePlan, has_metrics, structure_plan, with_document_names
 from decoders.product import CompiledProduct, KindCodec
 from decoders.reference import FrameLayout, ReferenceCodec, Selector, check_places
@@ -369,14 +369,16 @@ def _formulas(nodes: Sequence[Any]) -> list[tuple[Formula, bool]]:
     """All formulas of the nodes; True for those over raw values."""
     found: list[tuple[Formula, bool]] = []
     for node in walk(nodes):
-        for key in ("test", "on", "count", "left", "size"):
+        layout_keys = () if isinstance(node, Derived) else ("test", "on", "count", "left", "size")
+        for key in layout_keys:
             formula = getattr(node, key, None)
             if isinstance(formula, Formula):
                 found.append((formula, True))
         wire = getattr(node, "wire", None)
         if wire is not None and not isinstance(wire, IntWire) and isinstance(wire.size, Formula):
             found.append((wire.size, True))
-        for key in ("formula", "negate", "keep"):
+        value_keys = ("formula", "test") if isinstance(node, Derived) else ("negate", "keep")
+        for key in value_keys:
             formula = getattr(node, key, None)
             if isinstance(formula, Formula):
                 found.append((formula, False))

@@ -93,7 +93,8 @@ class Convert:
     @property
     def nullable(self) -> bool:
         """True when a raw value may have no value."""
-        return bool(self.absent or self.clock or self.formula or self.finite)
+        unnamed = self.enum is not None and (None in self.enum.values() or (self.has_other and self.other is None))
+        return bool(self.absent or self.clock or self.formula or self.finite or unnamed)
 
     @property
     def uses_zone(self) -> bool:

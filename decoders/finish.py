@@ -92,9 +92,11 @@ class Finisher:
                         values[node.raw] = raw
         for late in self.late:
             if isinstance(late, Derived):
-                value = self.rounds[id(late)](_evaluate(late.formula, around), zone_s)
+                if late.test is not None and not _evaluate(late.test, around):
+                    continue
+                value = _evaluate(late.formula, around)
                 if value is not None:
-                    values[late.name] = value
+                    values[late.name] = self.rounds[id(late)](value, zone_s)
             elif late.negate is not None and values.get(late.name) is not None and _evaluate(late.negate, around):
                 values[late.name] = -values[late.name]
         return values

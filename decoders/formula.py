@@ -129,6 +129,11 @@ def _part(text: str, start: int, stop: int) -> str:
     return text[start:stop]
 
 
+def _unhex(text: str) -> str:
+    """Hex text of ASCII characters -> these characters."""
+    return bytes.fromhex(text).decode("ascii", "replace")
+
+
 def _luhn(digits: str) -> str:
     """The check digit of ISO/IEC 7812-1 annex B for a text of digits."""
     total = 0
@@ -155,6 +160,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "part": _part,
     "strip_left": _strip_left,
     "luhn": _luhn,
+    "unhex": _unhex,
     "join": _join,
     "first": _first,
     "count": _count,

@@ -318,10 +318,12 @@ class NodeWriter:
 
     def _whole(self, formula: Formula, scope: Structure) -> str:
         """A count or size by formula: a whole number that is not negative."""
+        if formula.text.isdigit():
+            return formula.text
         variable = self.out.fresh("n")
         source, safe = self.layout_formula(formula, scope)
         self.out.emit(f"{variable} = {source}")
-        if safe and formula.text == formula.names[0]:
+        if safe and formula.text in formula.names:
             self.refuse_if(f"{variable} < 0")
         else:
             self.refuse_if(f"{variable}.__class__ is not int or {variable} < 0")
@@ -485,7 +487,8 @@ class NodeWriter:
             return count, ""
         if formula is not None:
             count = self._whole(formula, scope)
-            self.refuse_if(f"{count} > {most}")
+            if not count.isdigit() or int(count) > most:
+                self.refuse_if(f"{count} > {most}")
             return count, ""
         return "", self.out.fresh("i")
 
@@ -664,6 +667,9 @@ class NodeWriter:
             self.out.emit(f"{part} = {source}")
             guard = "" if safe else f" if {part} is not None else None"
             source = node.convert.source(part, self.out.bind) + guard
+        if node.test is not None:
+            test, _ = self.value_formula(node.test, scope)
+            source, safe = f"({source} if {test} else None)", False
         before = scope.values.get(node.name)
         if before is None:
             variable = self.out.fresh("v_" + node.name)
@@ -713,8 +719,9 @@ def _names_used(nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
         match node:
             case Condition(test=formula) | Branch(on=formula):
                 raw.update(formula.names)
-            case Derived(formula=formula):
+            case Derived(formula=formula, test=test):
                 values.update(formula.names)
+                values.update(test.names if test is not None else ())
             case Value(negate=formula) if formula is not None:
                 values.update(formula.names)
         for name in ("count", "left"):

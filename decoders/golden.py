@@ -198,7 +198,9 @@ def _compare_upstream(
         plain = path.rsplit("]", 1)[-1].lstrip(".")
         if path in ignore or plain in ignore:
             continue
-        candidates = by_upstream.get(path, [(path, Answer.model_validate({"from": path}))])
+        candidates = by_upstream.get(path, [])
+        if not candidates or _reach(values, path) is not None:  # the same name is an answer too
+            candidates = [*candidates, (path, Answer.model_validate({"from": path}))]
         found: list[Difference] = []
         for ours, answer in candidates:
             found = _answer_differences(prefix, ours, answer, value, values, answers, ignore)

@@ -118,12 +118,13 @@ class Value:
 
 @dataclass(slots=True, frozen=True)
 class Derived:
-    """A value by formula over values of its structure."""
+    """A value by formula over values of its structure; none when `test`, over values too, is false."""
 
     name: str
     formula: Formula
     convert: Convert
     hidden: bool = False
+    test: Formula | None = None
 
 
 @dataclass(slots=True, frozen=True)

@@ -40,8 +40,8 @@ Expression = Annotated[str, BeforeValidator(_expression)]
 """A formula over raw integers of earlier fields (layout) or over values (`formula`)."""
 
 Endian = Literal["big", "little"]
-EnumMap = dict[int | str, str | int | float | bool]
-"""Raw value, `a..b` range, or `_` for every other value -> name."""
+EnumMap = dict[int | str, str | int | float | bool | None]
+"""Raw value, `a..b` range, or `_` for every other value -> name; null: no value."""
 
 
 def _hex_bytes(value: Any) -> Any:

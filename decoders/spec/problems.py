@@ -151,6 +151,8 @@ def describe(value: Any) -> str:
 
 
 def _locate(item: Any, data: Any, choices: list[Choice]) -> _Fault:
+    if item["type"] == "invalid_key":  # a number where the model has fields: it can be none of them
+        item = {**item, "type": "extra_forbidden"}
     loc: tuple[str | int, ...] = item["loc"]
     path: list[str | int] = []
     branches: list[tuple[int, str]] = []

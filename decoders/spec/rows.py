@@ -96,14 +96,10 @@ class RowBuilder:
             here = (*path, index)
             test = self.formula(getattr(row, "if_", None), (*here, "if"))
             built = self._row(row, here, structure, conditional or test is not None)
-            if test is not None and built:
-                derived = [node for node in built if isinstance(node, Derived)]
-                read = tuple(node for node in built if not isinstance(node, Derived))
-                if read:
-                    nodes.append(Condition(test, read))
-                nodes.extend(derived)
+            if test is None or not built or isinstance(row, model.FormulaRow):
+                nodes.extend(built)  # the `if` of a formula row reads values and belongs to the row
             else:
-                nodes.extend(built)
+                nodes.append(Condition(test, built))
         return tuple(nodes)
 
     def _row(self, row: Any, path: Path, structure: Structure, conditional: bool) -> Nodes:
@@ -351,7 +347,8 @@ class RowBuilder:
         convert = Convert(decimals=row.decimals) if row.decimals is not None else PLAIN
         if not row.hidden or row.identity or row.session:
             self._note(structure, row, path, conditional, derived=True, tolerant=formula.tolerant)
-        return (Derived(row.name, formula, convert, bool(row.hidden)),)
+        test = self.formula(row.if_, (*path, "if"))
+        return (Derived(row.name, formula, convert, bool(row.hidden), test),)
 
     def _note(
         self,
@@ -547,4 +544,4 @@ def _words(convert: Convert) -> frozenset[Any] | None:
     """The closed set of values of an enum, for the contract; None when any value may come."""
     if convert.enum is None or convert.has_other:
         return None
-    return frozenset(convert.enum.values())
+    return frozenset(convert.enum.values()) - {None}

@@ -44,12 +44,12 @@ class EntryOwner(Protocol):
 class Sender:
     """Keeps one request to one sink in flight.
 
-    linger_ms: see above; 0 sends the next request as soon as the last one ended.
+    linger_ms: see above; 0 sends the next request as soon as the last one ended; None takes the sink's own.
     backoff: waits after a failed request, and of a lane whose record failed while others did not.
     last_error: what the sink said last, while it is not healthy; else empty.
     """
 
-    def __init__(self, sink: Sink, metrics: Metrics, *, linger_ms: float, backoff: Backoff) -> None:
+    def __init__(self, sink: Sink, metrics: Metrics, *, backoff: Backoff, linger_ms: float | None = None) -> None:
         self.sink = sink
         self.counters = metrics.sink(sink.name)
         for code in sink.error_codes:
@@ -57,7 +57,7 @@ class Sender:
         self.last_error = ""
         self._request_seconds = metrics.request_seconds.labels(sink.name)
         self._batch_records = metrics.batch_records.labels(sink.name)
-        self._linger_s = linger_ms / 1000
+        self._linger_s = (sink.linger_ms if linger_ms is None else linger_ms) / 1000
         self._backoff = backoff
 
         self._pending: PendingRecords = LaneQueue() if sink.one_per_lane else FifoQueue()

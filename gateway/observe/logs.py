@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Any, TextIO
+from typing import Any, TextIO
 
 import orjson
 import structlog
@@ -31,29 +31,23 @@ def configure_logs(level: str = "info", format: str = "json", stream: TextIO | N
     """
     number = _LEVELS[level]
     out = stream if stream is not None else sys.stdout
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
-        _add_time,
-        structlog.processors.StackInfoRenderer(),
-    ]
+    shared: list[Any] = [structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, _add_time]
     if format == "json":
-        last: list[Any] = [structlog.processors.dict_tracebacks, _order, _JsonRenderer()]
+        # A traceback as text: structured ones hold local variables, and with them secrets.
+        last: list[Any] = [structlog.processors.format_exc_info, _order, _render_json]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=_is_terminal(out), timestamp_key="ts")]
-    structlog.reset_defaults()
+        plain = structlog.dev.plain_traceback
+        last = [structlog.dev.ConsoleRenderer(colors=out.isatty(), timestamp_key="ts", exception_formatter=plain)]
     structlog.configure(
-        # The renderer's text goes straight out: no second pass through `logging` for our own lines.
-        processors=[_drop_logger_name, *(step for step in shared if not isinstance(step, structlog.stdlib.ExtraAdder)), *last],
+        processors=[_add_logger_name, *shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=lambda *names: _NamedLogger(out, *names),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(), *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
@@ -65,6 +59,14 @@ def configure_logs(level: str = "info", format: str = "json", stream: TextIO | N
     logging.captureWarnings(True)
 
 
+class _NamedLogger(structlog.WriteLogger):
+    """Writes lines, and keeps the name that its module gave: `structlog.get_logger("gateway.delivery.sender")`."""
+
+    def __init__(self, file: TextIO, name: str = "") -> None:
+        super().__init__(file)
+        self.name = name
+
+
 @dataclass(slots=True)
 class _Window:
     began: float
@@ -73,7 +75,7 @@ class _Window:
 
 
 class RateLimited:
-    """Lets the first `burst` lines of a key through in each window; the next window's first line says how many were not.
+    """Lets the first `burst` lines of a key through in each window; the next line says how many were left out.
 
     A key names one kind of line from one place (`("decode_failed", "trackers")`); it must come from a closed set or
     from few peers: beyond `max_keys` the oldest are forgotten. clock: seconds, rising.
@@ -112,8 +114,17 @@ class RateLimited:
         window.suppressed += 1
         return None
 
+    def ended(self) -> list[tuple[Any, int]]:
+        """Key and number of suppressed lines of windows that are over, each told once: for a line of its own when
+        nothing of the kind happens any more. Called now and then."""
+        now = self._clock()
+        over = [(key, window) for key, window in self._windows.items() if now - window.began >= self._window_s]
+        for key, _ in over:
+            del self._windows[key]
+        return [(key, window.suppressed) for key, window in over if window.suppressed]
+
     def log(self, write: Callable[..., Any], key: Any, event: str, **fields: Any) -> None:
-        """Calls `write` (a logger's method) unless the key had its share; adds `suppressed` when lines were left out."""
+        """Calls `write` (a logger's method) unless the key had its share; says how many lines were left out before."""
         suppressed = self.allow(key)
         if suppressed is None:
             return
@@ -132,25 +143,23 @@ def _add_time(_: Any, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def _drop_logger_name(logger: Any, _: str, event: EventDict) -> EventDict:
+def _add_logger_name(logger: Any, _: str, event: EventDict) -> EventDict:
+    if logger.name:
+        event["logger"] = logger.name
     return event
 
 
 def _order(_: Any, __: str, event: EventDict) -> Mapping[str, Any]:
-    first = {"ts": event.pop("ts"), "level": event.pop("level"), "event": event.pop("event")}
-    return first | event
+    first: dict[str, Any] = {"ts": event.pop("ts"), "level": event.pop("level"), "event": event.pop("event")}
+    first.update(event)
+    return first
 
 
-class _JsonRenderer:
-    def __call__(self, _: Any, __: str, event: Mapping[str, Any]) -> str:
-        return orjson.dumps(event, default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
+def _render_json(_: Any, __: str, event: Mapping[str, Any]) -> str:
+    return orjson.dumps(event, default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return value.hex()
     return list(value) if isinstance(value, (set, frozenset)) else str(value)
-
-
-def _is_terminal(stream: IO[str]) -> bool:
-    return stream.isatty()

@@ -155,7 +155,9 @@ class Metrics:
             "replies": CounterMetricFamily("iotlink_replies_sent", "Replies written.", labels=labels),
         }
         settled = CounterMetricFamily("iotlink_uplinks_settled", "Uplinks by outcome.", labels=[*labels, "outcome"])
-        refused = CounterMetricFamily("iotlink_uplinks_refused", "Refused uplinks by reason.", labels=[*labels, "reason"])
+        refused = CounterMetricFamily(
+            "iotlink_uplinks_refused", "Refused uplinks by reason.", labels=[*labels, "reason"]
+        )
         errors = CounterMetricFamily("iotlink_decode_errors", "Frames not understood.", labels=[*labels, "reason"])
         for traffic in self._traffic.values():
             names = [traffic.listener, traffic.product]

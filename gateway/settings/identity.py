@@ -72,8 +72,8 @@ def _kept_id(path: Path) -> str:
         _write(path, text)
     elif not GATEWAY_ID.fullmatch(text):
         raise OperatorError(
-            f"{path}: expected 1 to 64 letters, digits and . _ -, the file holds something else. Write the gateway's id "
-            f"into it, or set `gateway.id`, or delete the file: a new id is then made"
+            f"{path}: expected 1 to 64 letters, digits and . _ -, the file holds something else. Write the gateway's "
+            f"id into it, or set `gateway.id`, or delete the file: a new id is then made"
         )
     return text
 

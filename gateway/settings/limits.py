@@ -16,7 +16,7 @@ def needed_files(settings: Settings) -> int:
 
 
 def file_limit_problem(settings: Settings) -> str:
-    """Raises the soft limit of open files as far as needed and allowed. What is still missing, in words; "" if nothing."""
+    """Raises the soft limit of open files as far as needed and allowed. Returns what is still wrong, or empty text."""
     needed = needed_files(settings)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if _allows(soft, needed):

@@ -48,6 +48,8 @@ class Sink(Protocol):
     one_per_lane: bool
     """False: a request is stored whole, or not at all, in its order: it may hold many records of a lane.
     True: entries fail one by one: a request holds at most one record of a lane."""
+    linger_ms: float
+    """Default of the sender's setting: what a request costs decides."""
     max_batch_records: int
     max_batch_bytes: int
     max_record_bytes: int

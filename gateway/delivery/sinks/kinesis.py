@@ -82,6 +82,7 @@ class KinesisSink:
 
     error_codes = tuple(code for code in SinkErrorCode if code not in (SinkErrorCode.DISK_FULL, SinkErrorCode.DISK))
     one_per_lane = True
+    linger_ms = 20.0  # a call with 10 records costs eight times as much per record as a full one
     max_batch_records = 500
     max_batch_bytes = 4_718_592  # 4.5 MiB of bodies; with keys below the 5 MiB that every endpoint takes
 

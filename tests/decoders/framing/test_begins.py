@@ -15,7 +15,7 @@ Begins = tuple[frozenset[int] | None, ...]
 FITS = 1000
 
 some_begins = st.lists(st.none() | st.frozensets(st.integers(0, 3), max_size=3), max_size=4).map(tuple)
-few_values = st.lists(st.integers(0, 3), max_size=12).map(bytes)
+few_values = st.lists(st.integers(0, 3) | st.just(10), max_size=12).map(bytes)
 
 
 def size(buffer: Buffer, start: int, end: int, seen: Seen) -> int:

@@ -51,6 +51,11 @@ def test_a_bad_pair_is_refused_with_its_place(wire: str, offset: int, detail: st
     assert caught.value.detail == detail
 
 
+def test_the_raw_end_completes_no_pair() -> None:
+    with pytest.raises(DecodeError, match="at the end of the content"):
+        unescape(Escape(0x7D, {0x01: 0x7D}, 0, 1), b"\x05\x7d\x01")
+
+
 def test_stuffing_leaves_the_raw_ends() -> None:
     assert stuff(JT808, bytes.fromhex("7e 307e087d55 7e")).hex() == "7e307d02087d01557e"
     assert stuff(JT808, b"\x7e\x7e") == b"\x7e\x7e"

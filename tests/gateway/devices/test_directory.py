@@ -83,7 +83,7 @@ def test_an_empty_file_is_an_empty_directory(text: str) -> None:
         ("- {id: a, children: [a]}", ["devices.yaml:1:22", "its own child"]),
         ("- {id: a, hub: b, children: [c]}", ["devices.yaml:1:16", "hub itself"]),
         ("- {id: a, children: [c]}\n- {id: c, hub: b}", ["devices.yaml:2:16", "lists 'c' as its child"]),
-        ("- {id: a", ["devices.yaml:1"]),
+        ("- {id: a", ["devices.yaml:2:1", "not YAML"]),
     ],
 )
 def test_a_problem_names_its_place(text: str, expected: list[str]) -> None:

@@ -1,0 +1,220 @@
+"""Records, receipts and a scripted sink for the tests of the delivery layer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import orjson
+import pytest
+
+from gateway.delivery.backoff import Backoff
+from gateway.delivery.dead_letters import DeadLetterStore
+from gateway.delivery.outbox import Outbox
+from gateway.delivery.sender import Sender
+from gateway.delivery.sinks import EntryFailure, Sink, SinkErrorCode
+from gateway.domain.dead_letter import DeadLetter
+from gateway.domain.receipt import Outcome, Receipt
+from gateway.domain.record import Record
+from gateway.observe.metrics import Metrics
+
+GUARD_S = 30.0
+Answer = Sequence[EntryFailure | None] | None
+
+
+class RecordFactory:
+    """Records `{"device_id": lane, "n": n}`, with n rising per lane, padded to `size` bytes if given."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, int] = {}
+
+    def __call__(self, lane: str = "dev-1", *, size: int = 0, received_ms: int = 1_772_323_200_000) -> Record:
+        n = self._next[lane] = self._next.get(lane, 0) + 1
+        body = orjson.dumps({"device_id": lane, "n": n})
+        if size:
+            body += b" " * (size - len(body))
+        return Record(f"{lane}#{n}", "telemetry", "example_thermo", lane, body, received_ms)
+
+
+class Ledger:
+    """Makes receipts, and holds that each is settled once."""
+
+    def __init__(self) -> None:
+        self.made: list[Receipt] = []
+        self.settled: list[Receipt] = []
+        self._changed = asyncio.Event()
+
+    def receipt(self) -> Receipt:
+        receipt = Receipt(self._on_settled)
+        self.made.append(receipt)
+        return receipt
+
+    def _on_settled(self, receipt: Receipt) -> None:
+        assert receipt.outcome is not None
+        assert receipt not in self.settled
+        self.settled.append(receipt)
+        self._changed.set()
+
+    async def wait(self, count: int | None = None) -> None:
+        """Until so many receipts (default: all that were made) are settled."""
+        async with asyncio.timeout(GUARD_S):
+            while len(self.settled) < (len(self.made) if count is None else count):
+                self._changed.clear()
+                await self._changed.wait()
+
+    def outcomes(self) -> list[Outcome | None]:
+        return [receipt.outcome for receipt in self.made]
+
+
+class ScriptedSink:
+    """Keeps records in memory. Each request first takes the next step of `script`: an exception to raise, or the
+    answer to give (records answered None are stored). `gate` holds requests back while it is clear."""
+
+    error_codes = tuple(SinkErrorCode)
+    linger_ms = 0.0
+    max_batch_records = 500
+    max_batch_bytes = 1_000_000
+    max_record_bytes = 10_000
+
+    def __init__(self, *, one_per_lane: bool = False) -> None:
+        self.name = "scripted"
+        self.one_per_lane = one_per_lane
+        self.script: deque[Exception | Answer | Callable[[Sequence[Record]], Answer]] = deque()
+        self.requests: list[list[Record]] = []
+        self.stored: list[Record] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.closed = False
+        self.start_error: Exception | None = None
+        self._changed = asyncio.Event()
+
+    async def start(self) -> None:
+        if self.start_error is not None:
+            raise self.start_error
+
+    async def send(self, records: Sequence[Record]) -> Answer:
+        self.requests.append(list(records))
+        self._changed.set()
+        await self.gate.wait()
+        step = self.script.popleft() if self.script else None
+        if isinstance(step, Exception):
+            raise step
+        answer = step(records) if callable(step) else step
+        self.stored += [record for i, record in enumerate(records) if answer is None or answer[i] is None]
+        return answer
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def wait_requests(self, count: int) -> None:
+        async with asyncio.timeout(GUARD_S):
+            while len(self.requests) < count:
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class Rig:
+    """An outbox in its task, with all that belongs to it."""
+
+    def __init__(self, sink: Sink, outbox: Outbox, sender: Sender, letters: DeadLetterStore, metrics: Metrics) -> None:
+        self.sink = sink
+        self.outbox = outbox
+        self.sender = sender
+        self.letters = letters
+        self.metrics = metrics
+        self.task: asyncio.Task[None]
+
+
+RigFactory = Callable[..., contextlib.AbstractAsyncContextManager[Rig]]
+
+
+@pytest.fixture
+def make_record() -> RecordFactory:
+    return RecordFactory()
+
+
+@pytest.fixture
+async def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+async def fifo_sink() -> ScriptedSink:
+    return ScriptedSink()
+
+
+@pytest.fixture
+async def lane_sink() -> ScriptedSink:
+    return ScriptedSink(one_per_lane=True)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> RigFactory:
+    """`async with rig(sink, max_bytes=..., linger_ms=...) as r`: drained at the end if it still runs."""
+
+    @contextlib.asynccontextmanager
+    async def make(
+        sink: Sink,
+        *,
+        linger_ms: float = 0,
+        backoff: Backoff | None = None,
+        letters_max_bytes: int = 1_000_000,
+        max_bytes: int = 100_000_000,
+        slack_bytes: int = 1_000_000,
+        drain_s: float = GUARD_S,
+    ) -> AsyncIterator[Rig]:
+        metrics = Metrics()
+        sender = Sender(sink, metrics, linger_ms=linger_ms, backoff=backoff or Backoff(0.001, 0.01))
+        letters = DeadLetterStore(tmp_path / "dead_letters", metrics.dead_letters, max_bytes=letters_max_bytes)
+        outbox = Outbox(sender, letters, metrics.outbox, max_bytes=max_bytes, slack_bytes=slack_bytes)
+        made = Rig(sink, outbox, sender, letters, metrics)
+        await outbox.start()
+        made.task = asyncio.create_task(outbox.run(), name="outbox")
+        try:
+            yield made
+        finally:
+            if not made.task.done():
+                await outbox.drain(drain_s)
+                await made.task
+
+    return make
+
+
+@pytest.fixture
+def make_letter() -> Callable[..., DeadLetter]:
+    def make(letter_id: str = "letter-1", *, reason: str = "truncated", size: int = 20) -> DeadLetter:
+        return DeadLetter(
+            dead_letter_id=letter_id,
+            reason=reason,
+            stage="decode",
+            detail="needs 4 more bytes",
+            raw=bytes(size),
+            received_ms=1_772_323_200_123,
+            product="concox_gt06",
+            spec_version=2,
+            device_id="868120303333333",
+            tenant="",
+            listener="trackers",
+            session_id="s-1",
+            peer="192.0.2.7:1234",
+            message="location",
+            field="latitude",
+            offset=11,
+        )
+
+    return make
+
+
+@pytest.fixture
+def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Credentials that lead nowhere, and no other source of settings than these."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no_config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no_credentials"))

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.domain.errors import CloseReason, OperatorError
+from gateway.ingress.tcp import ListenerOptions
+from tests.gateway.fakes import LineProduct
+from tests.gateway.ingress.rig import GUARD_S, Rig, until
+
+
+async def test_a_frame_becomes_a_record_and_is_answered() -> None:
+    async with Rig() as rig:
+        peer = await rig.log_in("dev-1")
+        peer.send(b"D1\nH\n")
+        assert await peer.read_exactly(5) == b"d1\nh\n"
+        (record,) = rig.outbox.records
+        assert (record.lane, record.received_ms) == ("dev-1", rig.clock.now_ms)
+
+
+async def test_several_listeners_have_their_own_products_and_tenants() -> None:
+    rig = Rig()
+    options = ListenerOptions("second", "127.0.0.1", 0, tenant="acme")
+    second = rig.server.add(options, lambda: [LineProduct("other")])
+    async with rig:
+        await rig.log_in("dev-1")
+        peer = await rig.connect(to=second)
+        peer.send(b"Ldev-1\nD1\n")
+        assert await peer.read_exactly(10) == b"ldev-1\nd1\n"
+        assert [record.lane for record in rig.outbox.records] == ["acme/dev-1"]
+        assert (rig.listener.connections, second.connections) == (1, 1)
+        assert rig.metrics.traffic("second", "other").received == 2
+
+
+async def test_the_chosen_port_is_in_the_log() -> None:
+    with capture_logs() as logs:
+        async with Rig() as rig:
+            host, port = rig.listener.addresses[0]
+            assert port > 0
+            assert {"event": "listening", "log_level": "info", "face": "tcp", "listener": "l", "host": host, "port": port} in logs
+
+
+async def test_a_port_in_use_is_the_operators_and_nothing_stays_open() -> None:
+    async with Rig() as rig:
+        host, port = rig.listener.addresses[0]
+        other = Rig()
+        other.server.add(ListenerOptions("taken", host, port), list)
+        with pytest.raises(OperatorError, match=f"tcp listener taken: cannot listen on {host}:{port}: .*in use"):
+            await other.server.start()
+        assert other.listener.addresses == []
+
+
+async def test_a_full_outbox_stops_the_reading_and_room_starts_it_again() -> None:
+    async with Rig() as rig:
+        peers = [await rig.log_in(f"dev-{n}") for n in range(3)]
+        rig.outbox.set_room(False)
+        assert rig.counters.paused == 3
+        late = await rig.connect()
+        for peer in [*peers, late]:
+            peer.send(b"Ilate=1\n" if peer is late else b"D1\n")
+        await until(lambda: rig.counters.paused == 4)
+        assert rig.outbox.kept == []
+        rig.outbox.set_room(True)
+        for peer in peers:
+            assert await peer.read_line() == b"d1\n"
+        assert await late.read_line() == b"i1\n"
+        assert rig.counters.paused == 0
+
+
+async def test_an_outbox_that_fills_while_sessions_resume_holds_the_rest() -> None:
+    async with Rig() as rig:
+        peers = [await rig.log_in(f"dev-{n}") for n in range(3)]
+        put = rig.outbox.put
+        filled = []
+
+        def put_and_fill(*args: object) -> None:
+            put(*args)  # type: ignore[arg-type]
+            filled.append(args)
+            rig.outbox.set_room(False)
+
+        rig.outbox.put = put_and_fill  # type: ignore[method-assign]
+        for peer in peers:
+            peer.send(b"D1\nD2\nD3\n")
+        for turn in range(1, 10):
+            await until(lambda turn=turn: len(filled) == turn)  # type: ignore[misc]
+            assert rig.counters.paused == 3
+            rig.outbox.set_room(True)
+        for peer in peers:
+            assert await peer.read_exactly(9) == b"d1\nd2\nd3\n"
+        # no device went twice before another went once
+        lanes = [record.lane for record in rig.outbox.records]
+        assert {*lanes[:3]} == {"dev-0", "dev-1", "dev-2"}
+
+
+async def test_drain_answers_what_is_in_flight_and_then_closes() -> None:
+    async with Rig(hold=True) as rig:
+        busy, quiet = await rig.log_in("busy"), await rig.log_in("quiet")
+        busy.send(b"D1\nD2\n")
+        await until(lambda: len(rig.outbox.kept) == 2)
+        address = rig.listener.addresses[0]
+        draining = asyncio.ensure_future(rig.server.drain(GUARD_S))
+        assert await quiet.read_to_end() == b""
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*address)
+        assert not draining.done()
+        rig.outbox.settle_all()
+        assert await busy.read_to_end() == b"d1\nd2\n"
+        assert await draining == 0
+        assert rig.counters.closed[CloseReason.SHUTDOWN] == 2
+
+
+async def test_drain_cuts_at_the_deadline_what_is_not_answered() -> None:
+    async with Rig(hold=True) as rig:
+        peer, silent = await rig.log_in("dev-1"), await rig.connect()
+        await until(lambda: rig.listener.connections == 2)
+        peer.send(b"D1\n")
+        await until(lambda: len(rig.outbox.kept) == 1)
+        with capture_logs() as logs:
+            assert await rig.server.drain(0.01) == 1
+        assert {"event": "connections_cut", "log_level": "warning", "count": 1} in logs
+        assert await peer.read_to_end() == b""
+        assert await silent.read_to_end() == b""
+
+
+async def test_drain_of_many_goes_in_slices() -> None:
+    async with Rig() as rig:
+        peers = [await rig.connect() for _ in range(250)]
+        await until(lambda: rig.listener.connections == 250)
+        assert await rig.server.drain(GUARD_S) == 0
+        assert [await peer.read_to_end() for peer in peers] == [b""] * 250
+
+
+async def test_the_sweep_runs_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.ingress.tcp.SWEEP_S", 0.01)
+    async with Rig() as rig:
+        peer = await rig.connect()
+        await until(lambda: rig.listener.connections == 1)
+        rig.clock.advance(30)
+        assert await peer.read_to_end() == b""
+        assert rig.counters.closed[CloseReason.LOGIN_TIMEOUT] == 1
