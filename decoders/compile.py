@@ -254,7 +254,7 @@ class _Compiler:
             data_type=spec.data_type,
             units=units,
             records=spec.records or "",
-            check=contract_check(whole),
+            check=contract_check(whole, typed=not spec.json_),
             whole=plan_whole,
             item=item,
             session=tuple((note.session, name) for name, note in whole.notes.items() if note.session),

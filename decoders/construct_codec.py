@@ -185,7 +185,7 @@ class ValuePart(_Part):
                 raw |= (part & ((1 << bit.width) - 1)) << bit.at
                 scope.raw[bit.name] = part
         else:
-            raw = scope.raw.get(node.name, node.default)
+            raw = scope.raw.get(node.equals or node.name, node.default)
             if raw is None:
                 raise EncodeError(node.name, "has no value")
         scope.raw[node.name] = raw

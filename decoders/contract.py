@@ -17,8 +17,9 @@ BREACHES = frozenset(
 _NUMBERS = frozenset({int, float})
 
 
-def contract_check(structure: Structure) -> Check | None:
-    """`values -> violations or None`; None when the message has no rules."""
+def contract_check(structure: Structure, *, typed: bool) -> Check | None:
+    """`values -> violations or None`; None when the message has no rules. typed: False for messages that also come as
+    documents, whose values may be of any type."""
     namespace: dict[str, Any] = {
         "__builtins__": {"enumerate": enumerate},
         "Violation": Violation,
@@ -27,7 +28,7 @@ def contract_check(structure: Structure) -> Check | None:
     }
     out = SourceWriter(namespace)
     out.emit("out = None")
-    _rules(out, structure, "values", "", 0)
+    _rules(out, structure, "values", "", 0, typed)
     if len(out.lines) == 1:
         return None
     out.emit("return out")
@@ -39,21 +40,21 @@ def contract_check(structure: Structure) -> Check | None:
     return check
 
 
-def _rules(out: SourceWriter, structure: Structure, values: str, prefix: str, depth: int) -> None:
+def _rules(out: SourceWriter, structure: Structure, values: str, prefix: str, depth: int, typed: bool) -> None:
     for note in structure.notes.values():
-        _rule(out, note, values, prefix)
+        _rule(out, note, values, prefix, typed)
     for name, inner in structure.inner.items():
         if not _has_rules(inner) or depth > 8:
             continue
         if name in structure.lists:
             index, item = out.fresh("i"), out.fresh("item")
             with out.block(f"for {index}, {item} in enumerate({values}.get({name!r}) or ()):"):
-                _rules(out, inner, item, f"{prefix}{name}[{{{index}}}].", depth + 1)
+                _rules(out, inner, item, f"{prefix}{name}[{{{index}}}].", depth + 1, typed)
         else:
             group = out.fresh("group")
             out.emit(f"{group} = {values}.get({name!r})")
             with out.block(f"if {group} is not None:"):
-                _rules(out, inner, group, f"{prefix}{name}.", depth + 1)
+                _rules(out, inner, group, f"{prefix}{name}.", depth + 1, typed)
 
 
 def _has_rules(structure: Structure) -> bool:
@@ -77,7 +78,7 @@ def _missing_code(note: ValueNote) -> str | None:
     return "FORMULA_FAILED" if note.derived and not note.tolerant else None
 
 
-def _rule(out: SourceWriter, note: ValueNote, values: str, prefix: str) -> None:
+def _rule(out: SourceWriter, note: ValueNote, values: str, prefix: str, typed: bool) -> None:
     if not _constrained(note):
         return
     value = out.fresh("x")
@@ -95,6 +96,9 @@ def _rule(out: SourceWriter, note: ValueNote, values: str, prefix: str) -> None:
     guard = "" if missing is not None else f"{value} is not None and "
     if note.range is not None:
         low, high = note.range
+        if typed:
+            out.emit(f"{word} {guard}not {low!r} <= {value} <= {high!r}: {add('OUT_OF_RANGE')}")
+            return
         with out.block(f"{word} {guard}{value}.__class__ in NUMBERS:"):
             out.emit(f"if not {low!r} <= {value} <= {high!r}: {add('OUT_OF_RANGE')}")
         out.emit(f"elif {value} is not None: {add('WRONG_TYPE')}")

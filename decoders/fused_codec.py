@@ -13,13 +13,14 @@ from decoders.convert import BASE
 from decoders.errors import DecodeError
 from decoders.fused_nodes import NodeWriter, Structure, Unsupported
 from decoders.layout import Bit, BytesWire, IntWire, MessageLayout, Value, fixed_size, least_size
-from decoders.raw import bcd_text, magnitude
+from decoders.raw import bcd_text, integer_of, magnitude
 from decoders.reference import CheckPlace, FrameLayout, Selector
 from decoders.source_writer import SourceWriter
 from decoders.types import SessionContext
 
 FusedDecode = Callable[[bytes, SessionContext, int], tuple[str, dict[str, Any]]]
 _MAX_TABLE = 1024
+_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 class Refused(Exception):
@@ -36,6 +37,7 @@ class FusedCodec:
             **BASE,
             "Refused": Refused,
             "bcd_text": bcd_text,
+            "integer_of": integer_of,
             "magnitude": magnitude,
             "from_bytes": int.from_bytes,
         }
@@ -69,7 +71,21 @@ class FusedCodec:
         return "\n".join([*head, *out.lines])
 
     def _parts(self, out: SourceWriter, writer: NodeWriter, scope: Structure, message: MessageLayout) -> None:
-        """Header, then trailer, then body: the body's formulas may read the trailer."""
+        """Header, then trailer, then body: the body's formulas may read the trailer. Where they do not, header and body
+        are read in one go."""
+        size = fixed_size(message.header)
+        names = {node.name for node in message.trailer if isinstance(node, Value)}
+        if size is not None and not names & (writer.in_layout | {"length"}) and "length" not in writer.in_layout:
+            out.emit(f"e = n - {message.trailer_size}" if message.trailer_size else "e = n")
+            out.emit(f"body_length = e - {size}")
+            writer.checked = size
+            writer.write((*message.header, *message.body), scope)
+            if not message.skip_rest and writer.position != "e":
+                out.emit(f"if {writer.position} != e: raise Refused")
+            writer.end, writer.checked = "n", message.trailer_size
+            writer.base, writer.shift = "e", 0
+            writer.write(message.trailer, scope)
+            return
         end = f"n - {message.trailer_size}" if message.trailer_size else "n"
         out.emit(f"e = {end}")
         writer.checked = least_size(message.header)
@@ -117,7 +133,7 @@ class FusedCodec:
         if layout.least:
             out.emit(f"if n < {layout.least}: raise Refused")
         for place in layout.checks:
-            out.emit(f"if {_stored(place)} != {out.bind(place.algorithm.function)}({_span(place)}): raise Refused")
+            out.emit(f"if {_stored(out, place)} != {out.bind(place.algorithm.function)}({_span(place)}): raise Refused")
         self._select(out)
         return "\n".join(["def decode(b, s, z):", *out.lines])
 
@@ -228,15 +244,14 @@ def _span(place: CheckPlace) -> str:
     return f"b[{place.start}:n - {place.tail}]" if place.tail else f"b[{place.start}:]"
 
 
-def _stored(place: CheckPlace) -> str:
+def _stored(out: SourceWriter, place: CheckPlace) -> str:
+    """Source of the check value that the frame carries."""
     size = place.wire.size
     start = f"n - {place.offset}" if place.from_end else str(place.offset)
-    if size == 1:
-        return f"b[{start}]"
-    if place.from_end:
-        stop = f"n - {place.offset - size}" if place.offset > size else "n"
-    else:
-        stop = str(place.offset + size)
+    if size in _CODES:
+        pattern = (">" if place.wire.big else "<") + _CODES[size]
+        return f"{out.unpack(pattern)}(b, {start})[0]" if size > 1 else f"b[{start}]"
+    stop = f"n - {place.offset - size}" if place.from_end else str(place.offset + size)
     return f"from_bytes(b[{start}:{stop}], {'big' if place.wire.big else 'little'!r})"
 
 

@@ -131,6 +131,8 @@ class _EncoderWriter:
             return repr(node.const)
         if node.counts is not None:
             return str(self._counted(node.counts))
+        if node.equals in self.raw:
+            return self.raw[node.equals]
         if node.bits:
             parts = []
             for bit in node.bits:

@@ -36,9 +36,11 @@ from decoders.layout import (
     least_size,
     walk,
 )
+from decoders.raw import INTEGER_FORMS, MAY_FAIL
 from decoders.source_writer import SourceWriter
 
 _CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
+_SPLIT = frozenset({"HB", "hB", "Hb"})  # struct codes of integers of three bytes
 _TREE_LEAF = 3  # tags up to this many are tested one after the other; more by halves
 
 
@@ -162,7 +164,9 @@ class NodeWriter:
         self._stretch(stretch, order, scope)
 
     def _stretch(self, nodes: list[Value | Skip], order: str, scope: Structure) -> None:
-        pattern, variables, readers = order or ">", [], []
+        pattern = order or ">"
+        variables: list[str] = []
+        readers: list[tuple[Value, str, str]] = []
         for node in nodes:
             if isinstance(node, Skip) or self._unread(node):
                 pattern += f"{fixed_size((node,))}x"
@@ -170,6 +174,12 @@ class NodeWriter:
             code, form = _code(node)
             variable = self.out.fresh(node.name)
             pattern += code
+            if code in _SPLIT:
+                high, low = self.out.fresh("h"), self.out.fresh("l")
+                variables.extend((high, low))
+                form = _split_form(node, high, low)
+                readers.append((node, variable, form))
+                continue
             variables.append(variable)
             readers.append((node, variable, form))
         size = fixed_size(nodes) or 0
@@ -186,16 +196,22 @@ class NodeWriter:
         """True for bytes that nobody asks for, such as a check value that was looked at before."""
         if not node.hidden or node.const is not None or node.counts or node.bits or node.equals:
             return False
-        may_fail = isinstance(node.wire, BytesWire) and node.wire.form == "bcd"
+        may_fail = isinstance(node.wire, BytesWire) and node.wire.form in MAY_FAIL
         return not may_fail and node.name not in self.in_layout and node.name not in self.in_values
 
     def _take(self, node: Value, variable: str, form: str, scope: Structure) -> None:
         """Raw variable -> raw value, constant check, value."""
+        if node.const is not None and form == "{x}.hex()":
+            self.refuse_if(f"{variable} != {bytes.fromhex(str(node.const))!r}")
+            if node.hidden and node.name not in self.in_layout and node.name not in self.in_values:
+                return
         if form:
             self.out.emit(f"{variable} = {form.format(x=variable)}")
-        if node.const is not None:
+        if node.const is not None and form != "{x}.hex()":
             self.refuse_if(f"{variable} != {node.const!r}")
-        number = isinstance(node.wire, IntWire)
+        number = isinstance(node.wire, IntWire) or (
+            isinstance(node.wire, BytesWire) and node.wire.form in INTEGER_FORMS
+        )
         sure = not self.conditional
         if self.conditional and (node.name in self.in_layout or any(bit.name in self.in_layout for bit in node.bits)):
             variable = self._shared_raw(node.name, variable, scope)
@@ -209,7 +225,10 @@ class NodeWriter:
             whole = bit.convert.boolean and not bit.convert.absent
             part = f"({variable} & {1 << bit.at})" if whole else raw
             scope.raw[bit.name] = Known(raw if sure else f"(None if {variable} is None else {raw})", sure, True)
-            if bit.counts is None:
+            if bit.hidden and bit.convert.boolean and sure:  # only formulas read it: no variable
+                test = f"({part} == 0)" if bit.convert.invert else f"({part} != 0)"
+                scope.values[bit.name] = Known(test, True, True, True)
+            elif bit.counts is None:
                 self._convert(bit.name, bit.convert, part, scope, bit.hidden, True)
 
     def _convert(self, name: str, convert: Convert, raw: str, scope: Structure, hidden: bool, number: bool) -> None:
@@ -304,10 +323,14 @@ class NodeWriter:
         """Reads an integer that is no value (a length, a count, a key) into a new variable."""
         self.require(wire.size)
         variable = self.out.fresh("n")
-        node = Value("n", wire, PLAIN)
-        code, form = _code(node)
+        code, form = _code(Value("n", wire, PLAIN))
         if code == "B":
             self.out.emit(f"{variable} = b[{self.position}]")
+        elif code in _SPLIT:
+            high, low = self.out.fresh("h"), self.out.fresh("l")
+            unpack = self.out.unpack((">" if wire.big else "<") + code)
+            self.out.emit(f"{high}, {low} = {unpack}(b, {self.position})")
+            self.out.emit(f"{variable} = {_split_form(Value('n', wire, PLAIN), high, low)}")
         else:
             order = ">" if wire.big else "<"
             self.out.emit(f"{variable} = {self.out.unpack(order + code)}(b, {self.position})[0]")
@@ -416,7 +439,28 @@ class NodeWriter:
             raise Unsupported(f"structures nest deeper than {MAX_DEPTH}")
         return Structure(scope, depth=scope.depth + 1)
 
+    def _single(self, node: Repeat, scope: Structure) -> None:
+        """A list of one item needs no loop."""
+        inner = self._inner(scope)
+        self.write(node.nodes, inner)
+        self.finish(inner)
+        variable = self._variable(node.name, scope, hidden=False)
+        if node.keep is None:
+            item = self.out.fresh("d")
+            self.assemble(inner, item)
+            self.out.emit(f"{variable.source} = [{item}]")
+        else:
+            self.out.emit(f"{variable.source} = []")
+            test, _ = self.value_formula(node.keep, inner)
+            with self.out.block(f"if {test}:"):
+                self.assemble(inner, f"{variable.source}.append", call=True)
+        variable.sure = not self.conditional or variable.sure
+
     def _repeat(self, node: Repeat, scope: Structure) -> None:
+        one = node.count is not None and node.count.text == "1"
+        if one and node.size is None and node.item_prefix is None:
+            self._single(node, scope)
+            return
         count, counter = self._count(node.count, node.count_wire, node.max_items, scope)
         end = self.end
         resume: tuple[str, int, int] | None = None
@@ -738,7 +782,7 @@ def _names_used(nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
 
 def _order(node: Value | Skip) -> str:
     """Byte order that a node needs; "" for any."""
-    if isinstance(node, Value) and isinstance(node.wire, IntWire | FloatWire) and node.wire.size in (2, 4, 8):
+    if isinstance(node, Value) and isinstance(node.wire, IntWire | FloatWire) and node.wire.size in (2, 3, 4, 8):
         return ">" if node.wire.big else "<"
     return ""
 
@@ -750,6 +794,8 @@ def _code(node: Value) -> tuple[str, str]:
         return ("f" if wire.size == 4 else "d"), ""
     if isinstance(wire, BytesWire):
         return f"{wire.size}s", _form(wire)
+    if wire.size == 3:  # two parts are cheaper than `from_bytes`
+        return ("hB" if wire.sign == "twos" else "HB") if wire.big else ("Hb" if wire.sign == "twos" else "HB"), ""
     code = _CODES.get(wire.size)
     if code is None:
         order = "big" if wire.big else "little"
@@ -763,6 +809,13 @@ def _code(node: Value) -> tuple[str, str]:
     return code.upper(), f"magnitude({{x}}, {wire.size})" if wire.sign == "magnitude" else ""
 
 
+def _split_form(node: Value, first: str, second: str) -> str:
+    """The value of a three-byte integer from its two parts."""
+    assert isinstance(node.wire, IntWire)
+    text = f"{first} << 8 | {second}" if node.wire.big else f"{second} << 16 | {first}"
+    return f"magnitude({text}, 3)" if node.wire.sign == "magnitude" else text
+
+
 def _form(wire: BytesWire) -> str:
     match wire.form:
         case "hex":
@@ -774,6 +827,8 @@ def _form(wire: BytesWire) -> str:
             return f"bcd_text({{x}}, {wire.digits})"
         case "mac":
             return "{x}.hex(':')"
+        case "uint" | "int" | "uintle" | "intle":
+            return f"integer_of({{x}}, {wire.form!r})"
     return ""
 
 

@@ -21,10 +21,12 @@ from decoders.framing.plan import Frame
 from decoders.product import CompiledProduct
 from decoders.spec.model import HexBytes, Model
 from decoders.spec.source import Document, validate
-from decoders.times import unix_ms_from_iso
+from decoders.times import iso_from_unix, iso_from_unix_ms, unix_ms_from_iso
 from decoders.types import SessionContext
 
 TOLERANCE = 1e-6
+ANSWER_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"iso": iso_from_unix, "iso_ms": iso_from_unix_ms}
+"""Functions of answer formulas beside the usual ones: Unix seconds or milliseconds -> our text."""
 
 
 class Answer(Model):
@@ -227,7 +229,7 @@ def _answer_differences(
             _compare_upstream(inner, f"{prefix}{ours}[{index}].", item, own, answers, ignore)
         return inner.differences
     if answer.formula is not None:
-        value = compile_formula(answer.formula).evaluate(lambda _name: value)
+        value = compile_formula(answer.formula, ANSWER_FUNCTIONS).evaluate(lambda _name: value)
     if value in (None, [], {}) and mine is None:
         return []
     return [] if same(value, mine, answer.tolerance) else [Difference(prefix + ours, value, mine)]

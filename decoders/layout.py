@@ -51,7 +51,8 @@ Size: TypeAlias = int | Formula | Rest | Prefix
 
 @dataclass(slots=True, frozen=True)
 class BytesWire:
-    """Bytes of some size, read as `form`: hex, text, bcd, mac or raw (six bytes of a clock)."""
+    """Bytes of some size, read as `form`: hex, text, bcd, mac, raw (six bytes of a clock) or an integer (uint, int,
+    uintle, intle)."""
 
     size: Size
     form: str = "hex"

@@ -10,6 +10,9 @@ from typing import Any
 from decoders.errors import DecodeCode, DecodeError, EncodeError
 from decoders.layout import BytesWire
 
+INTEGER_FORMS = frozenset({"uint", "int", "uintle", "intle"})
+MAY_FAIL = INTEGER_FORMS | {"bcd"}
+"""Forms that not all bytes are a value of."""
 _HALF = {size: 1 << (8 * size - 1) for size in range(1, 9)}
 
 
@@ -33,6 +36,13 @@ def mac_text(raw: bytes) -> str:
     return raw.hex(":")
 
 
+def integer_of(raw: bytes, form: str) -> int:
+    """An integer of as many bytes as there are, 1 to 8. form: uint, int, uintle, intle."""
+    if not 1 <= len(raw) <= 8:
+        raise DecodeError(DecodeCode.BAD_VALUE, f"{len(raw)} bytes are no integer")
+    return int.from_bytes(raw, "little" if form.endswith("le") else "big", signed=form[0] == "i")
+
+
 def magnitude(raw: int, size: int) -> int:
     """Sign and magnitude: the top bit is the sign."""
     half = _HALF[size]
@@ -50,6 +60,8 @@ def read_form(raw: bytes, wire: BytesWire) -> Any:
             return bcd_text(raw, wire.digits)
         case "mac":
             return mac_text(raw)
+        case "uint" | "int" | "uintle" | "intle":
+            return integer_of(raw, wire.form)
     return raw
 
 
@@ -67,12 +79,21 @@ def write_form(value: Any, wire: BytesWire, size: int | None, name: str) -> byte
                 data = bytes.fromhex(digits.rjust(width, "0"))
             case "mac":
                 data = bytes.fromhex(str(value).replace(":", "").replace("-", ""))
+            case "uint" | "int" | "uintle" | "intle":
+                data = _integer_bytes(int(value), wire.form, size)
             case _:
                 data = bytes(value)
-    except (ValueError, TypeError, UnicodeError) as error:
+    except (ValueError, TypeError, UnicodeError, OverflowError) as error:
         raise EncodeError(name, f"{value!r} cannot be written as {wire.form}: {error}") from None
     if size is None:
         return data
     if len(data) > size:
         raise EncodeError(name, f"{value!r} takes {len(data)} bytes, the field has {size}")
     return data.ljust(size, b"\0") if wire.form == "text" else data.rjust(size, b"\0")
+
+
+def _integer_bytes(value: int, form: str, size: int | None) -> bytes:
+    signed = form[0] == "i"
+    if size is None:
+        size = max(1, ((value if value >= 0 else ~value).bit_length() + signed + 7) // 8)
+    return value.to_bytes(size, "little" if form.endswith("le") else "big", signed=signed)

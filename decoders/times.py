@@ -7,44 +7,35 @@ from __future__ import annotations
 
 import datetime
 
-_EPOCH_ORDINAL = datetime.date(1970, 1, 1).toordinal()
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 SINCE_2000_S = 946_684_800
-_TWO = tuple(f"{n:02d}" for n in range(100))
 _BCD = tuple((n >> 4) * 10 + (n & 15) if n >> 4 < 10 and n & 15 < 10 else 255 for n in range(256))
-_MAX_DAY = datetime.date(9999, 12, 31).toordinal() - _EPOCH_ORDINAL
+_SECONDS = tuple(f"{n:02d}.000Z" for n in range(60))
+_MAX_MINUTE = 253_402_300_800 // 60  # the year 10000
 
-_days: dict[int, str] = {}  # day number -> "YYYY-MM-DDT"; emptied when it grows, since devices may say any date
-_dates: dict[bytes, int | None] = {}  # two-digit year, month, day -> day number
+# What stands before the seconds, by minute. Devices may say any time: a full cache is emptied.
+_minutes: dict[int, str] = {}
+_six_minutes: dict[bytes, str] = {}
 _MAX_CACHE = 4096
 
 
-def _day_text(day: int) -> str:
-    text = _days.get(day)
-    if text is None:
-        if len(_days) >= _MAX_CACHE:
-            _days.clear()
-        text = _days[day] = datetime.date.fromordinal(day + _EPOCH_ORDINAL).isoformat() + "T"
+def _minute_text(minute: int) -> str:
+    if len(_minutes) >= _MAX_CACHE:
+        _minutes.clear()
+    moment = _EPOCH + datetime.timedelta(minutes=minute)
+    text = _minutes[minute] = moment.strftime("%Y-%m-%dT%H:%M:") if moment.year > 999 else ""
     return text
-
-
-def _day_number(date: bytes) -> int | None:
-    try:
-        number = datetime.date(2000 + date[0], date[1], date[2]).toordinal() - _EPOCH_ORDINAL if date[0] < 100 else None
-    except ValueError:
-        number = None
-    if len(_dates) >= _MAX_CACHE:
-        _dates.clear()
-    _dates[date] = number
-    return number
 
 
 def iso_from_unix(seconds: int) -> str | None:
     """Seconds since 1970 UTC -> text."""
-    day, rest = divmod(seconds, 86400)
-    if not 0 <= day <= _MAX_DAY:
-        return None
-    minutes, second = divmod(rest, 60)
-    return f"{_day_text(day)}{_TWO[minutes // 60]}:{_TWO[minutes % 60]}:{_TWO[second]}.000Z"
+    minute, second = divmod(seconds, 60)
+    text = _minutes.get(minute)
+    if text is None:
+        if not 0 <= minute < _MAX_MINUTE:
+            return None
+        text = _minute_text(minute)
+    return text + _SECONDS[second]
 
 
 def iso_from_unix_ms(milliseconds: int) -> str | None:
@@ -61,18 +52,32 @@ def iso_from_2000(seconds: int) -> str | None:
 
 def iso_from_six(raw: bytes, zone_s: int) -> str | None:
     """Year (2000 + n), month, day, hour, minute, second in one byte each, local time `zone_s` east of UTC -> text."""
-    date = raw[:3]
-    day = _dates.get(date)
-    if day is None:
-        day = _day_number(date)
-        if day is None:
-            return None
-    hour, minute, second = raw[3], raw[4], raw[5]
-    if hour > 23 or minute > 59 or second > 59:
+    second = raw[5]
+    if second > 59:
         return None
     if zone_s:
-        return iso_from_unix(day * 86400 + hour * 3600 + minute * 60 + second - zone_s)
-    return f"{_day_text(day)}{_TWO[hour]}:{_TWO[minute]}:{_TWO[second]}.000Z"
+        minute = _six_minute(raw)
+        return None if minute is None else iso_from_unix(minute * 60 + second - zone_s)
+    text = _six_minutes.get(raw[:5])
+    if text is None:
+        minute = _six_minute(raw)
+        if minute is None:
+            return None
+        if len(_six_minutes) >= _MAX_CACHE:
+            _six_minutes.clear()
+        text = _six_minutes[raw[:5]] = _minute_text(minute)
+    return text + _SECONDS[second]
+
+
+def _six_minute(raw: bytes) -> int | None:
+    """Minutes since 1970 of the first five bytes, or None for a time that does not exist."""
+    if raw[0] > 99:
+        return None
+    try:
+        moment = datetime.datetime(2000 + raw[0], raw[1], raw[2], raw[3], raw[4], tzinfo=datetime.UTC)
+    except ValueError:
+        return None
+    return (moment - _EPOCH) // datetime.timedelta(minutes=1)
 
 
 def iso_from_bcd_six(raw: bytes, zone_s: int) -> str | None:

@@ -203,7 +203,11 @@ class ItemsSpec(Model):
     count: Expression | None = Field(None, description="Number of items.")
     count_type: str | None = Field(None, description="Type of a count that stands right before the items.")
     bytes: Expression | None = None
-    tags: dict[int, TagRows] = Field(default_factory=dict, description="Key -> row (or list of rows) of its value.")
+    tags: dict[int, TagRows] | Name = Field(
+        default_factory=dict,
+        description="Key -> row (or list of rows) of its value; or the name of a shared table. Of a shared table, a "
+        "list with a fixed `length` uses the rows of this size.",
+    )
     on_unknown: Literal["skip", "stop", "refuse"] | UnknownTag = "skip"
     raw: Name | None = Field(None, description="Also keep every item in a list of this name: {id, value: hex}.")
     max: int = Field(500, ge=1, le=65536)
@@ -357,6 +361,7 @@ class SpecFile(Model):
     enums: dict[Name, EnumMap] = Field(default_factory=dict)
     flags: dict[Name, dict[int, str]] = Field(default_factory=dict)
     blocks: dict[Name, list[Row]] = Field(default_factory=dict)
+    tags: dict[Name, dict[int, TagRows]] = Field(default_factory=dict, description="Tables that `items` share.")
     messages: dict[Name, MessageSpec]
     unknown_message: Replies = Field(
         default_factory=list, description="Replies to a well-formed frame that no message answers to."

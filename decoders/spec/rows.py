@@ -33,9 +33,10 @@ from decoders.layout import (
     Tags,
     Value,
     Wire,
+    fixed_size,
 )
 from decoders.spec import model
-from decoders.spec.words import integer, known_words, wire_of
+from decoders.spec.words import integer, known_words, wire_of, without_size
 from decoders.times import zone_seconds
 
 Path = tuple[str | int, ...]
@@ -74,6 +75,12 @@ class Structure:
     inner: dict[str, Structure] = field(default_factory=dict)
     lists: set[str] = field(default_factory=set)
     quiet: set[str] = field(default_factory=set)  # named lists and groups that are no metrics
+
+    def take(self, other: Structure) -> None:
+        self.notes.update(other.notes)
+        self.inner.update(other.inner)
+        self.lists |= other.lists
+        self.quiet |= other.quiet
 
 
 @dataclass(slots=True)
@@ -143,7 +150,7 @@ class RowBuilder:
                 digits=row.digits or 0,
                 size=wire.size if size is None else size,
             )
-        elif size is not None:
+        elif size is not None and not without_size(row.type):
             self.report((*path, "bytes"), f"`{row.type}` has its own size", "remove `bytes` and `prefix`")
         convert = self._convert(row, path, clock, wire)
         const = self._const(row, path, wire)
@@ -168,7 +175,7 @@ class RowBuilder:
         )
 
     def _unknown_type(self, row: model.ValueRow, path: Path) -> None:
-        if row.type in ("hex", "text", "bcd"):
+        if without_size(row.type):
             self.report((*path, "type"), f"`{row.type}` needs `bytes: n`, `bytes: rest` or `prefix: u8`", "")
             return
         near = difflib.get_close_matches(row.type, known_words(), 1, 0.5)
@@ -389,11 +396,8 @@ class RowBuilder:
         if rows is None:
             self._unknown(row.use, self.spec.blocks, (*path, "use"), "block")
             return ()
-        if row.use in self._used:
-            chain = " -> ".join([*self._used, row.use])
-            self.report((*path, "use"), f"block `{row.use}` contains itself: {chain}", "")
+        if not self._enter(row.use, (*path, "use")):
             return ()
-        self._used.append(row.use)
         nodes = self.build(rows, ("blocks", row.use), structure, conditional=conditional)
         self._used.pop()
         return nodes
@@ -450,11 +454,7 @@ class RowBuilder:
             length = spec.length
         elif spec.length is not None:
             length = self._integer(spec.length, (*path, "length"))
-        tags = []
-        for key, rows in spec.tags.items():
-            sized = [self._sized(row, length) for row in rows]
-            here = (*path, "tags", key)
-            tags.append((key, self.build(sized, here, structure, conditional=True)))
+        tags = self._tags(spec, path, structure, length)
         unknown, unknown_wire = self._on_unknown(spec, path, structure)
         if spec.raw:
             structure.notes[spec.raw] = ValueNote(spec.raw, (*path, "raw"), metric=False, conditional=True)
@@ -462,7 +462,7 @@ class RowBuilder:
             Tags(
                 self._integer(spec.key, (*path, "key")) or IntWire(1),
                 length,
-                tuple(tags),
+                tags,
                 unknown,
                 unknown_wire,
                 spec.raw or "",
@@ -474,12 +474,48 @@ class RowBuilder:
             ),
         )
 
-    def _sized(self, row: Any, length: IntWire | int | None) -> Any:
-        """In a tag with a length, a text or hex without a size takes the whole item."""
-        if length is not None and isinstance(row, model.ValueRow) and row.type in ("hex", "text", "bcd"):
-            if row.bytes is None and row.prefix is None:
-                return row.model_copy(update={"bytes": "rest"})
-        return row
+    def _tags(
+        self, spec: model.ItemsSpec, path: Path, structure: Structure, length: IntWire | int | None
+    ) -> tuple[tuple[int, Nodes], ...]:
+        """Key -> nodes. Items of a fixed size use those rows of a shared table that have this size."""
+        if isinstance(spec.tags, str):
+            return self._shared_tags(spec.tags, path, structure, length)
+        tags = []
+        for key, rows in spec.tags.items():
+            here = (*path, "tags", key)
+            nodes = self.build([_sized(row, length) for row in rows], here, structure, conditional=True)
+            size = fixed_size(nodes)
+            if isinstance(length, int) and size not in (None, length):
+                self.report(here, f"the rows take {size} bytes, the items have {length}", "use `skip` or another type")
+            tags.append((key, nodes))
+        return tuple(tags)
+
+    def _shared_tags(
+        self, name: str, path: Path, structure: Structure, length: IntWire | int | None
+    ) -> tuple[tuple[int, Nodes], ...]:
+        table = self.spec.tags.get(name)
+        if table is None:
+            self._unknown(name, self.spec.tags, (*path, "tags"), "table of tags")
+            return ()
+        if not self._enter(f"tags {name}", (*path, "tags")):
+            return ()
+        tags = []
+        for key, rows in table.items():
+            mine = Structure()
+            nodes = self.build([_sized(row, length) for row in rows], ("tags", name, key), mine, conditional=True)
+            if not isinstance(length, int) or fixed_size(nodes) in (None, length):
+                structure.take(mine)
+                tags.append((key, nodes))
+        self._used.pop()
+        return tuple(tags)
+
+    def _enter(self, name: str, path: Path) -> bool:
+        """Marks a shared block or table as being built; False when it contains itself."""
+        if name in self._used:
+            self.report(path, f"`{name}` contains itself: {' -> '.join([*self._used, name])}", "")
+            return False
+        self._used.append(name)
+        return True
 
     def _on_unknown(self, spec: model.ItemsSpec, path: Path, structure: Structure) -> tuple[str, Wire | None]:
         if isinstance(spec.on_unknown, str):
@@ -488,7 +524,7 @@ class RowBuilder:
         structure.inner.setdefault(into.into, Structure())
         wire: Wire = BytesWire(Rest(), "hex")
         if into.type is not None:
-            found = wire_of(into.type, Rest(), self.big)
+            found = wire_of(into.type, spec.length if isinstance(spec.length, int) else Rest(), self.big)
             if found is None:
                 self.report((*path, "on_unknown", "type"), f"unknown type `{into.type}`", "such as u16 or hex")
             else:
@@ -538,6 +574,14 @@ class RowBuilder:
         near = difflib.get_close_matches(word, list(words), 1, 0.5)
         known = f"there are {', '.join(words)}" if words else "the spec has none"
         self.report(path, f"no {what} `{word}`", f"did you mean `{near[0]}`?" if near else known)
+
+
+def _sized(row: Any, length: IntWire | int | None) -> Any:
+    """In a tag with a length, a value whose type has no size of its own takes the whole item."""
+    if length is not None and isinstance(row, model.ValueRow) and without_size(row.type):
+        if row.bytes is None and row.prefix is None:
+            return row.model_copy(update={"bytes": str(length) if isinstance(length, int) else "rest"})
+    return row
 
 
 def _words(convert: Convert) -> frozenset[Any] | None:

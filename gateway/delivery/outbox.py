@@ -63,7 +63,7 @@ class Outbox:
         self._running = False
         self._ending = asyncio.Event()
         self._ended = asyncio.Event()
-        self._changed: asyncio.Event | None = None  # set after each settlement while draining
+        self._changed: asyncio.Event | None = None  # set when something may have ended, while draining
 
     # The port.
 
@@ -138,6 +138,8 @@ class Outbox:
             self._running = False
             self._refuse_rest()
             self._ended.set()
+            if self._changed is not None:
+                self._changed.set()
 
     async def drain(self, timeout_s: float) -> int:
         """Waits until everything is durable, at most `timeout_s`; refuses what is left; closes sink and letters.
@@ -149,7 +151,7 @@ class Outbox:
         self._changed = asyncio.Event()
         try:
             async with asyncio.timeout(timeout_s):
-                while self._running and (self._counters.records or self._dead_letters.pending):
+                while not self._ended.is_set() and (self._counters.records or self._dead_letters.pending):
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:

@@ -111,15 +111,16 @@ class TcpListener:
         """Holds back or resumes reading on all connections."""
         faces = self._context.faces
         for face in list(faces):
+            if face not in faces:
+                continue
             if not gate.open:
                 face.room_changed(False)
                 continue
+            del faces[face]  # to the end of the queue: the next time others come first
+            faces[face] = None
             face.room_changed(True)
             if not gate.open:
                 return  # its frames have filled the outbox again; the nested call has held all connections
-            if face in faces:  # to the end of the queue: the next time others come first
-                del faces[face]
-                faces[face] = None
 
     def stop_accepting(self) -> None:
         if self._server is not None:

@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
 
@@ -169,10 +169,9 @@ class TcpFace(asyncio.Protocol):
     # From the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
         context = self._context
         options = context.options
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # not by class: uvloop's transports have their own
         self._opened_ms = context.clock.steady_ms()
         address, port = (transport.get_extra_info("peername") or ("", 0))[:2]
         self._peer = _peer(address, port)
@@ -183,7 +182,7 @@ class TcpFace(asyncio.Protocol):
         if not self._entered:
             self.close(CloseReason.CONNECTION_LIMIT)
             return
-        transport.set_write_buffer_limits(options.write_buffer_bytes)
+        self._transport.set_write_buffer_limits(options.write_buffer_bytes)
         _set_socket_options(transport.get_extra_info("socket"), options)
         if not context.ports.gate.open:
             self._hold(HOLD_ROOM, True)

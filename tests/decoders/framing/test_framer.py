@@ -17,6 +17,7 @@ from tests.decoders.framing.samples import (
     H02,
     JT808,
     SAMPLES,
+    TELTONIKA,
     Sample,
     begins,
     each_frame,
@@ -56,6 +57,15 @@ def test_back_to_back(sample: Sample) -> None:
     frames = list(sample.frames) * 3
     assert named(framer.receive(b"".join(wire for _, wire in frames))) == frames
     assert (framer.buffered, framer.garbage) == (0, 0)
+
+
+@each_sample
+def test_one_frame_a_call(sample: Sample) -> None:
+    """What was learnt about one buffer says nothing about the next."""
+    for frames in (list(sample.frames), list(sample.frames[::-1])):
+        framer = Framer(sample.framing)
+        assert feed(framer, [wire for _, wire in frames]) == frames
+        assert (framer.buffered, framer.garbage) == (0, 0)
 
 
 @each_frame

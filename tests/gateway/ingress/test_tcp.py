@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from structlog.testing import capture_logs
 
 from gateway.domain.errors import CloseReason, OperatorError
+from gateway.domain.receipt import Receipt
+from gateway.domain.record import Record
 from gateway.ingress.tcp import ListenerOptions
+from gateway.protocol.session_ports import SessionLimits
 from tests.gateway.fakes import LineProduct
 from tests.gateway.ingress.rig import GUARD_S, Rig, until
 
@@ -70,28 +74,28 @@ async def test_a_full_outbox_stops_the_reading_and_room_starts_it_again() -> Non
 
 
 async def test_an_outbox_that_fills_while_sessions_resume_holds_the_rest() -> None:
-    async with Rig() as rig:
+    async with Rig(hold=True, limits=SessionLimits(frames_in_flight=1)) as rig:
         peers = [await rig.log_in(f"dev-{n}") for n in range(3)]
-        put = rig.outbox.put
-        filled = []
-
-        def put_and_fill(*args: object) -> None:
-            put(*args)  # type: ignore[arg-type]
-            filled.append(args)
-            rig.outbox.set_room(False)
-
-        rig.outbox.put = put_and_fill  # type: ignore[method-assign]
         for peer in peers:
             peer.send(b"D1\nD2\nD3\n")
-        for turn in range(1, 10):
-            await until(lambda turn=turn: len(filled) == turn)  # type: ignore[misc]
-            assert rig.counters.paused == 3
+        await until(lambda: len(rig.outbox.kept) == 3 and rig.counters.paused == 3)
+        rig.outbox.set_room(False)
+        rig.outbox.settle_all()
+        rig.outbox.hold = False
+        assert len(rig.outbox.kept) == 3
+        put = rig.outbox.put
+
+        def put_and_fill(receipt: Receipt, records: Sequence[Record]) -> None:
+            rig.outbox.set_room(False)
+            put(receipt, records)
+
+        rig.outbox.put = put_and_fill  # type: ignore[method-assign]
+        for turn in range(6):
+            assert (len(rig.outbox.kept), rig.counters.paused) == (3 + turn, 3)
             rig.outbox.set_room(True)
         for peer in peers:
             assert await peer.read_exactly(9) == b"d1\nd2\nd3\n"
-        # no device went twice before another went once
-        lanes = [record.lane for record in rig.outbox.records]
-        assert {*lanes[:3]} == {"dev-0", "dev-1", "dev-2"}
+        assert [record.lane for record in rig.outbox.records[3:]] == ["dev-0", "dev-1", "dev-2"] * 2
 
 
 async def test_drain_answers_what_is_in_flight_and_then_closes() -> None:

@@ -1,0 +1,191 @@
+"""The catalog: all products that are ready to run, built from texts. Reads no files itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from decoders.compile import compile_spec
+from decoders.errors import DecodeCode, SpecError, SpecProblem
+from decoders.golden import GoldenCase, GoldenFile, parse_golden
+from decoders.product import CompiledProduct
+from decoders.spec.model import SpecFile
+from decoders.spec.problems import nearest
+from decoders.spec.source import Document, load, validate
+from decoders.spec.variants import variant_document
+
+__all__ = ["Catalog", "LoadedProduct", "UnknownProduct", "build_product", "digest_of"]
+
+_ERROR_CODES = frozenset(code.value for code in DecodeCode)
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class LoadedProduct:
+    """A compiled product with the texts it was made from.
+
+    source: name of the spec file, for people. golden: by name of the file. digest: of the spec and its golden files.
+    documents: the spec's and the golden files' texts with their lines, by name.
+    """
+
+    product: CompiledProduct
+    source: str
+    digest: str
+    document: Document
+    golden: Mapping[str, GoldenFile] = field(default_factory=dict)
+    golden_documents: Mapping[str, Document] = field(default_factory=dict)
+
+    def cases(self, variant: str = "") -> list[GoldenCase]:
+        """All golden cases of a variant; of the product itself for ""."""
+        return [case for file in self.golden.values() for case in file.cases if case.variant == variant]
+
+    def forms(self) -> dict[str, CompiledProduct]:
+        """The product itself under "", and its variants by name."""
+        return {"": self.product, **self.product.variants}
+
+
+def digest_of(spec_text: str, golden_texts: Mapping[str, str]) -> str:
+    """SHA-256 in hex of a spec and its golden files, whatever folder they are in."""
+    digest = hashlib.sha256()
+    for text in (spec_text, *(golden_texts[source] for source in sorted(golden_texts))):
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:" % len(data))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def build_product(
+    folder_name: str, spec_text: str, source: str, golden_texts: Mapping[str, str], codec: str = "auto"
+) -> LoadedProduct:
+    """Compiles the texts of one spec folder.
+
+    folder_name: of the spec's folder, which must be the product's id as far as a folder may be called so. source: name
+    of the spec file; golden_texts: text by name of the golden file. codec: `auto`, `construct` or `fused`.
+    Raises SpecError with every problem of every file.
+    """
+    problems: list[SpecProblem] = []
+    digest = digest_of(spec_text, golden_texts)
+    product: CompiledProduct | None = None
+    document: Document | None = None
+    try:
+        document = load(spec_text, source)
+        product = _compile(document, digest, codec)
+    except SpecError as error:
+        problems += error.problems
+    golden: dict[str, GoldenFile] = {}
+    documents: dict[str, Document] = {}
+    for name, text in golden_texts.items():
+        try:
+            documents[name] = load(text, name)
+            golden[name] = parse_golden(documents[name])
+        except SpecError as error:
+            problems += error.problems
+        else:
+            if product is not None:
+                problems += _case_problems(product, golden[name], documents[name])
+    if problems or product is None or document is None:
+        raise SpecError(problems)
+    return LoadedProduct(product, source, digest, document, golden, documents)
+
+
+def _compile(document: Document, digest: str, codec: str) -> CompiledProduct:
+    spec = validate(SpecFile, document)
+    product = compile_spec(spec, document, digest=digest, codec=codec)
+    problems: list[SpecProblem] = []
+    for name, changes in spec.variants.items():
+        path = ("variants", name)
+        for key in ("product", "variants"):
+            if key in changes:
+                where = document.where((*path, key), key=True)
+                text = document.path_text((*path, key))
+                problems.append(SpecProblem(*where, text, f"a variant cannot change `{key}`", "remove this key"))
+        try:
+            changed = variant_document(document, name, changes)
+            product.variants[name] = compile_spec(validate(SpecFile, changed), changed, digest=digest, codec=codec)
+        except SpecError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise SpecError(problems)
+    return product
+
+
+def _case_problems(product: CompiledProduct, file: GoldenFile, document: Document) -> list[SpecProblem]:
+    """Words of golden cases that name nothing: they would let a case pass that tests something else."""
+    problems = []
+    names: set[str] = set()
+
+    def report(index: int, key: str, message: str, word: str, words: Iterable[str]) -> None:
+        path = ("cases", index, key)
+        close = nearest(word, words)
+        hint = f"did you mean `{close}`?" if close else ""
+        problems.append(SpecProblem(*document.where(path), document.path_text(path), message, hint))
+
+    for index, case in enumerate(file.cases):
+        if case.name in names:
+            report(index, "name", f"two cases are called `{case.name}`", "", ())
+        names.add(case.name)
+        form = product.variants.get(case.variant) if case.variant else product
+        if form is None:
+            report(index, "variant", f"no variant `{case.variant}`", case.variant, product.variants)
+        elif case.message is not None and case.message not in form.messages:
+            report(index, "message", f"no message `{case.message}`", case.message, form.messages)
+        if case.error is not None and case.error not in _ERROR_CODES:
+            report(index, "error", f"no error code `{case.error}`", case.error, _ERROR_CODES)
+    return problems
+
+
+class UnknownProduct(LookupError):
+    """No product of that name, or one that does not speak there. The text names the nearest one."""
+
+
+@dataclass(slots=True, frozen=True)
+class Catalog:
+    """All products by id, in order. Immutable: a reload makes a new one with the next generation.
+
+    digest: of all products together. generation: counts up with every reload, from 1.
+    """
+
+    products: Mapping[str, LoadedProduct]
+    digest: str
+    generation: int = 1
+
+    @classmethod
+    def of(cls, products: Iterable[LoadedProduct], generation: int = 1) -> Catalog:
+        """Raises SpecError when two files claim one id; each problem names both."""
+        known: dict[str, LoadedProduct] = {}
+        problems = []
+        for loaded in products:
+            other = known.setdefault(loaded.product.id, loaded)
+            if other is not loaded:
+                where = loaded.document.where(("product",))
+                message = f"the product `{loaded.product.id}` is also in {other.source}"
+                problems.append(SpecProblem(*where, "product", message, "give one of them another id"))
+        if problems:
+            raise SpecError(problems)
+        ordered = dict(sorted(known.items()))
+        digest = hashlib.sha256("".join(loaded.digest for loaded in ordered.values()).encode()).hexdigest()
+        return cls(ordered, digest, generation)
+
+    def find(self, product_id: str) -> LoadedProduct:
+        """Raises UnknownProduct with the nearest id."""
+        found = self.products.get(product_id)
+        if found is None:
+            close = nearest(product_id, self.products)
+            hint = f"did you mean `{close}`?" if close else f"there are {', '.join(self.products) or 'none'}"
+            raise UnknownProduct(f"no product `{product_id}` ({hint})")
+        return found
+
+    def candidates(self, names: Sequence[str], transport: str) -> list[CompiledProduct]:
+        """Products that may speak on a listener of this transport, in the order in which they are tried.
+
+        names: as the listener says; empty: all that speak the transport. Raises UnknownProduct.
+        """
+        if not names:
+            return [item.product for item in self.products.values() if transport in item.product.spec.transports]
+        found = [self.find(name).product for name in dict.fromkeys(names)]
+        for product in found:
+            if transport not in product.spec.transports:
+                spoken = ", ".join(product.spec.transports)
+                raise UnknownProduct(f"the product `{product.id}` does not speak {transport} (it speaks {spoken})")
+        return found

@@ -1,0 +1,62 @@
+"""The limit of open files against `max_connections`."""
+
+from __future__ import annotations
+
+import resource
+
+import pytest
+
+from gateway.settings import Settings, TcpListener
+from gateway.settings.limits import RESERVED_FILES, file_limit_problem, needed_files
+from gateway.settings.model import TcpSettings
+
+INFINITE = resource.RLIM_INFINITY
+
+
+class Limits:
+    """Stands in for the kernel."""
+
+    def __init__(self, soft: int, hard: int, *, refuse: bool = False) -> None:
+        self.limits = (soft, hard)
+        self.refuse = refuse
+
+    def getrlimit(self, _: int) -> tuple[int, int]:
+        return self.limits
+
+    def setrlimit(self, _: int, limits: tuple[int, int]) -> None:
+        if self.refuse:
+            raise ValueError("not allowed")
+        self.limits = limits
+
+
+def settings(*max_connections: int) -> Settings:
+    listeners = [TcpListener(name=f"l{n}", max_connections=each) for n, each in enumerate(max_connections)]
+    return Settings(tcp=TcpSettings(listeners=listeners))
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "soft_after"),
+    [
+        (5000, 5000, 5000),
+        (1024, 9000, 1000 + 2000 + RESERVED_FILES),
+        (1024, INFINITE, 1000 + 2000 + RESERVED_FILES),
+        (INFINITE, INFINITE, INFINITE),
+    ],
+)
+def test_enough(monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, soft_after: int) -> None:
+    kernel = Limits(soft, hard)
+    monkeypatch.setattr(resource, "getrlimit", kernel.getrlimit)
+    monkeypatch.setattr(resource, "setrlimit", kernel.setrlimit)
+    assert file_limit_problem(settings(1000, 2000)) == ""
+    assert kernel.limits == (soft_after, hard)
+
+
+@pytest.mark.parametrize(("refuse", "may_open"), [(False, 2048), (True, 1024)])
+def test_not_enough(monkeypatch: pytest.MonkeyPatch, refuse: bool, may_open: int) -> None:
+    kernel = Limits(1024, 2048, refuse=refuse)
+    monkeypatch.setattr(resource, "getrlimit", kernel.getrlimit)
+    monkeypatch.setattr(resource, "setrlimit", kernel.setrlimit)
+    problem = file_limit_problem(settings(1000, 2000))
+    assert "3000 connections" in problem
+    assert f"{needed_files(settings(1000, 2000))} open files" in problem
+    assert f"may open {may_open}:" in problem

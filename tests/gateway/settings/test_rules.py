@@ -1,0 +1,111 @@
+"""Nothing is opened to other machines by accident, and what contradicts itself is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.domain.errors import ConfigError
+from gateway.settings import load_settings
+from gateway.settings.rules import is_loopback
+
+TLS = "tls: {cert_file: c, key_file: k}"
+
+
+def problems(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    try:
+        load_settings(file, [], {})
+    except ConfigError as error:
+        return str(error).replace(f"{tmp_path}/", "").splitlines()
+    return []
+
+
+def listener(keys: str) -> str:
+    return f"tcp:\n  listeners:\n    - {{name: a, {keys}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("localhost", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("localhost.example.com", False),
+        ("127.0.0.1.example.com", False),
+    ],
+)
+def test_loopback(host: str, local: bool) -> None:
+    assert is_loopback(host) is local
+
+
+def test_off_loopback_needs_auth_and_a_word_about_encryption(tmp_path: Path) -> None:
+    assert problems(tmp_path, listener("host: 0.0.0.0")) == [
+        "c.yaml:3:23: tcp.listeners[0].host: the listener `a` on 0.0.0.0 can be reached from other machines, and nothing "
+        "says who may send (write `auth: {devices: open}`, or bind to 127.0.0.1)",
+        "c.yaml:3:23: tcp.listeners[0].host: the listener `a` on 0.0.0.0 can be reached from other machines without "
+        "encryption (give it `tls`, or write `plaintext: true` if that is meant)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (listener("host: 0.0.0.0, plaintext: true"), 1),
+        (listener("host: 0.0.0.0, plaintext: true") + "auth: {}\n", 1),
+        (listener("host: 0.0.0.0") + "auth: {devices: open}\n", 1),
+        (listener("host: 0.0.0.0, plaintext: true") + "auth: {devices: open}\n", 0),
+        (listener(f"host: 0.0.0.0, {TLS}") + "auth: {devices: open}\n", 0),
+        (listener("host: 127.0.0.1"), 0),
+        ("observe: {host: 0.0.0.0}\n", 0),
+    ],
+)
+def test_exposure(tmp_path: Path, text: str, count: int) -> None:
+    assert len(problems(tmp_path, text)) == count
+
+
+def test_exposure_without_a_file_is_refused_as_well() -> None:
+    with pytest.raises(ConfigError, match="^--set tcp.listeners.0.host: tcp.listeners\\[0\\].host: the listener `tcp`"):
+        load_settings(None, ["tcp.listeners.0.host=0.0.0.0"], {})
+    overrides = ["tcp.listeners.0.host=0.0.0.0", "tcp.listeners.0.plaintext=true"]
+    assert load_settings(None, overrides, {"IOTLINK_AUTH__DEVICES": "open"}).settings.auth.devices == "open"
+
+
+@pytest.mark.parametrize(
+    ("keys", "place", "message"),
+    [
+        ("tls: {cert_file: c, key_file: k, client_auth: required}", "3:58", "`client_auth: required` needs"),
+        ("tls: {cert_file: c, key_file: k, client_ca_file: x}", "3:61", "without `client_auth` no client certificate"),
+        (f"plaintext: true, {TLS}", "3:28", "the listener has `tls` and says `plaintext: true`"),
+    ],
+)
+def test_tls_that_contradicts_itself(tmp_path: Path, keys: str, place: str, message: str) -> None:
+    (problem,) = problems(tmp_path, listener(keys))
+    assert problem.startswith(f"c.yaml:{place}: ")
+    assert message in problem
+
+
+def test_listeners_do_not_collide(tmp_path: Path) -> None:
+    text = "tcp:\n  listeners:\n    - {name: a, port: 7}\n    - {name: a, port: 7}\n    - {name: c, port: 9464}\n"
+    assert problems(tmp_path, text) == [
+        "c.yaml:4:14: tcp.listeners[1].name: the name `a` is taken by another listener",
+        "c.yaml:4:23: tcp.listeners[1].port: 127.0.0.1:7 is taken by the listener `a` already",
+        "c.yaml:5:23: tcp.listeners[2].port: 127.0.0.1:9464 is taken by `observe` already",
+    ]
+    assert problems(tmp_path, "tcp: {listeners: [{name: a, port: 0}, {name: b, port: 0}]}\n") == []
+
+
+def test_exactly_one_sink(tmp_path: Path) -> None:
+    assert problems(tmp_path, "sinks: {}\n") == [
+        "c.yaml:1:8: sinks: no sink: records would have nowhere to go (add one of type file or kinesis)"
+    ]
+    assert problems(tmp_path, "sinks:\n  a: {type: file}\n  b: {type: file}\n") == [
+        "c.yaml:3:3: sinks.b: a second sink is not available in this version yet"
+    ]
