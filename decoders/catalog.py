@@ -25,11 +25,12 @@ _ERROR_CODES = frozenset(code.value for code in DecodeCode)
 class LoadedProduct:
     """A compiled product with the texts it was made from.
 
-    source: name of the spec file, for people. golden: by name of the file. digest: of the spec and its golden files.
-    documents: the spec's and the golden files' texts with their lines, by name.
+    folder: name of its folder. source: name of the spec file, for people. digest: of the spec and its golden files.
+    golden, golden_documents: by name of the golden file.
     """
 
     product: CompiledProduct
+    folder: str
     source: str
     digest: str
     document: Document
@@ -60,8 +61,7 @@ def build_product(
 ) -> LoadedProduct:
     """Compiles the texts of one spec folder.
 
-    folder_name: of the spec's folder, which must be the product's id as far as a folder may be called so. source: name
-    of the spec file; golden_texts: text by name of the golden file. codec: `auto`, `construct` or `fused`.
+    source: name of the spec file. golden_texts: text by name of the golden file. codec: `auto`, `construct` or `fused`.
     Raises SpecError with every problem of every file.
     """
     problems: list[SpecProblem] = []
@@ -86,7 +86,7 @@ def build_product(
                 problems += _case_problems(product, golden[name], documents[name])
     if problems or product is None or document is None:
         raise SpecError(problems)
-    return LoadedProduct(product, source, digest, document, golden, documents)
+    return LoadedProduct(product, folder_name, source, digest, document, golden, documents)
 
 
 def _compile(document: Document, digest: str, codec: str) -> CompiledProduct:

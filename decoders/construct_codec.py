@@ -57,6 +57,11 @@ class Window(io.BytesIO):
     def place(self) -> int:
         return self.base + self.tell()
 
+    def ahead(self, size: int) -> int | None:
+        """The big-endian integer of the next bytes, which stay unread; None when they are not there."""
+        data = self.getbuffer()[self.tell() :][:size]
+        return int.from_bytes(data, "big") if len(data) == size else None
+
 
 @dataclass(slots=True)
 class Scope:
@@ -95,6 +100,10 @@ def evaluate(formula: Formula, scope: Scope, stream: Window | None) -> Any:
     def lookup(name: str) -> Any:
         if name == "remaining":
             return stream.remaining if stream is not None else None
+        if name == "next_u8":
+            return stream.ahead(1) if stream is not None else None
+        if name == "next_u16":
+            return stream.ahead(2) if stream is not None else None
         return scope.find(name)
 
     return formula.evaluate(lookup)
@@ -343,8 +352,7 @@ class TagList(_Part):
         scope: Scope = context["scope"]
         start = window.tell()
         try:
-            key = self.key._parsereport(window, context, path)
-            part = self.value_window(window, context, path)
+            key, part = self.key_and_value(window, context, path)
         except c.StreamError:
             window.seek(start)
             raise _fail(DecodeCode.TRUNCATED, f"item cut off, {window.remaining} bytes left", window, path) from None
@@ -359,6 +367,15 @@ class TagList(_Part):
             return self.unknown(key, part, window, context, here)
         rows._parse(part, context, here)
         return True
+
+    def key_and_value(self, window: Window, context: Any, path: str) -> tuple[int, Window]:
+        node: Tags = self.node
+        if node.length_first and isinstance(node.length, IntWire):
+            whole = sub_window(Prefix(node.length), window, context["scope"], path)
+            key = self.key._parsereport(whole, context, path)
+            return key, sub_window(Rest(), whole, context["scope"], path)
+        key = self.key._parsereport(window, context, path)
+        return key, self.value_window(window, context, path)
 
     def value_window(self, window: Window, context: Any, path: str) -> Window:
         node: Tags = self.node

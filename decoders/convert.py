@@ -25,7 +25,8 @@ CLOCKS: Mapping[str, str] = {
 
 
 def _flag_names(bits: int, names: Mapping[int, str]) -> list[str]:
-    return [name for bit, name in names.items() if bits >> bit & 1]
+    """Names of the bits that are set; a name that several bits share comes once."""
+    return list(dict.fromkeys([name for bit, name in names.items() if bits >> bit & 1]))
 
 
 BASE: Mapping[str, Any] = {

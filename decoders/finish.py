@@ -41,7 +41,7 @@ class Finisher:
                         (bit.name, bit.at, (1 << bit.width) - 1, bit.convert.function()) for bit in node.bits
                     ]
                     for bit in node.bits:
-                        (self.hidden if bit.hidden or bit.counts else shown).add(bit.name)
+                        (self.hidden if bit.hidden else shown).add(bit.name)
                     (self.hidden if node.hidden else shown).add(node.name)
                     if node.negate is not None:
                         self.late.append(node)

@@ -228,7 +228,7 @@ class NodeWriter:
             if bit.hidden and bit.convert.boolean and sure:  # only formulas read it: no variable
                 test = f"({part} == 0)" if bit.convert.invert else f"({part} != 0)"
                 scope.values[bit.name] = Known(test, True, True, True)
-            elif bit.counts is None:
+            else:
                 self._convert(bit.name, bit.convert, part, scope, bit.hidden, True)
 
     def _convert(self, name: str, convert: Convert, raw: str, scope: Structure, hidden: bool, number: bool) -> None:
@@ -359,6 +359,12 @@ class NodeWriter:
         for name in formula.names:
             if name == "remaining":
                 sources[name] = f"({self.end} - {self._bracket()})"
+            elif name == "next_u8":
+                sources[name], safe = f"(b[{self.position}] if {self.position} < {self.end} else None)", False
+            elif name == "next_u16":
+                first, second = self.position, f"{self.position} + 1"
+                sources[name] = f"(b[{first}] << 8 | b[{second}] if {second} < {self.end} else None)"
+                safe = False
             elif name == "length":
                 sources[name] = "body_length"
             elif name == "port":
@@ -575,6 +581,15 @@ class NodeWriter:
         header = node.key.size + (node.length.size if isinstance(node.length, IntWire) else 0)
         fixed = node.length if isinstance(node.length, int) else 0
         self.require(header + fixed)
+        if node.length_first and isinstance(node.length, IntWire):
+            size = self._integer(node.length)
+            self.refuse_if(f"{size} < {node.key.size}")
+            stop = self.out.fresh("e")
+            self.out.emit(f"{stop} = {self.position} + {size}")
+            self.refuse_if(f"{stop} > {window_end}")
+            key = self._integer(node.key)
+            self._value_of(node, scope, key, place, stop)
+            return
         key = self._integer(node.key)
         if node.length is None:
             self._dispatch(node, scope, key, place, window_end)
@@ -590,6 +605,11 @@ class NodeWriter:
             stop = self.out.fresh("e")
             self.out.emit(f"{stop} = {self.position} + {size}")
             self.refuse_if(f"{stop} > {window_end}")
+        self._value_of(node, scope, key, place, stop)
+
+    def _value_of(self, node: Tags, scope: Structure, key: str, place: str, stop: str) -> None:
+        """The value of one item: what is left up to `stop`."""
+        window_end = self.end
         begin = self.out.fresh("o")
         self.out.emit(f"{begin} = {self.position}")
         self.out.emit(f"{place} = {stop}")

@@ -181,6 +181,7 @@ class Tags:
     """Key, perhaps length, value, again and again.
 
     length: an integer on the wire, a fixed size for every value, or None (each tag's nodes say their own size).
+    length_first: the length stands before the key and counts key and value.
     unknown: skip | stop | refuse | into:<name>. raw: name of a list that keeps every item as {id, value}.
     """
 
@@ -191,6 +192,7 @@ class Tags:
     unknown_wire: Wire | None = None
     raw: str = ""
     length_counts_key: bool = False
+    length_first: bool = False
     count: Formula | None = None
     count_wire: IntWire | None = None
     size: Size | None = None

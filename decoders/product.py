@@ -65,6 +65,8 @@ class CompiledProduct:
 
     def decode(self, frame: Frame, context: SessionContext) -> Decoded:
         """One frame -> Decoded. Raises DecodeError with offset, field path and what was read before."""
+        if context.variant and context.variant in self.variants:
+            return self.variants[context.variant].decode(frame, context)
         kind = self.kinds[frame.kind.index]
         data = frame.wire if kind.kind.escape is None else unescape(kind.kind.escape, frame.wire)
         zone_s = self.zone_s if context.zone_s is None else context.zone_s

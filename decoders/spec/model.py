@@ -64,13 +64,14 @@ class BitField(Model):
     invert: bool = Field(False, description="True when the bit is 0.")
     signed: bool = Field(False, description="Two's complement over its bits.")
     enum: EnumMap | str | None = Field(None, description="Names of its values.")
+    flags: dict[int, str] | str | None = Field(None, description="Bit number, counted from its lowest bit -> name.")
     scale: float | str = Field(1, description="Value = raw * scale + offset; `1/256` is allowed.")
     offset: float | str = Field(0, description="Added after scaling.")
     unit: str = Field("", description="Unit of the value.")
     formula: Expression | None = Field(None, description="Value by formula; `x` is the scaled value.")
     range: tuple[float, float] | None = Field(None, description="Contract: smallest and largest value.")
     absent: list[int] | int | None = Field(None, description="Raw values that mean: not available.")
-    hidden: bool = Field(False, description="Read, but not shown as a value.")
+    hidden: bool | None = Field(None, description="Read, but not shown as a value. Default: true for `counts`.")
     metric: bool = Field(True, description="False: a value that is not a metric.")
     counts: str | None = Field(None, description="These bits hold a length in bytes: `first..last` field, or `body`.")
     note: str = ""
@@ -200,6 +201,7 @@ class ItemsSpec(Model):
     key: str = Field(description="Type of the key: u8, u16 ...")
     length: str | int | None = Field(None, description="Type of the length, or size of every value; none: by tag.")
     length_counts: Literal["value", "key_and_value"] = Field("value", description="What the length includes.")
+    length_first: bool = Field(False, description="The length stands before the key and counts key and value.")
     count: Expression | None = Field(None, description="Number of items.")
     count_type: str | None = Field(None, description="Type of a count that stands right before the items.")
     bytes: Expression | None = None

@@ -40,8 +40,9 @@ from decoders.spec.words import integer, known_words, wire_of, without_size
 from decoders.times import zone_seconds
 
 Path = tuple[str | int, ...]
-SPECIAL_NAMES = frozenset({"remaining", "length", "port"})
-"""Names that layout formulas may read besides fields: bytes left in the window, body length, port."""
+SPECIAL_NAMES = frozenset({"remaining", "next_u8", "next_u16", "length", "port"})
+"""Names that layout formulas may read besides fields: bytes left in the window, the big-endian integer of the next bytes
+(none when they are not there), body length, port."""
 _MAX_ENUM = 4096
 _MAX_NODES = 5000
 
@@ -216,9 +217,6 @@ class RowBuilder:
     def _convert(self, row: model.ValueRow, path: Path, clock: str, wire: Wire) -> Convert:
         formula = self.formula(row.formula, (*path, "formula"), only={"x"})
         enum, other, has_other = self._enum(row.enum, (*path, "enum"))
-        flags = self.spec.flags.get(row.flags) if isinstance(row.flags, str) else row.flags
-        if isinstance(row.flags, str) and flags is None:
-            self._unknown(row.flags, self.spec.flags, (*path, "flags"), "list of flags")
         absent = row.absent if isinstance(row.absent, list) else [] if row.absent is None else [row.absent]
         zone = self._zone(row.zone, (*path, "zone"))
         step = self._linear(row.scale, row.offset, path)
@@ -226,7 +224,7 @@ class RowBuilder:
             absent=tuple(absent),
             clock=clock,
             zone_s=zone,
-            flags=flags,
+            flags=self._flags(row.flags, (*path, "flags")),
             linear=step,
             formula=formula,
             decimals=row.decimals,
@@ -235,6 +233,14 @@ class RowBuilder:
             has_other=has_other,
             finite=isinstance(wire, FloatWire),
         )
+
+    def _flags(self, flags: Mapping[int, str] | str | None, path: Path) -> Mapping[int, str] | None:
+        if not isinstance(flags, str):
+            return flags
+        shared = self.spec.flags.get(flags)
+        if shared is None:
+            self._unknown(flags, self.spec.flags, path, "list of flags")
+        return shared
 
     def _zone(self, text: str | None, path: Path) -> int | None:
         if text is None:
@@ -306,8 +312,9 @@ class RowBuilder:
                 continue
             width = high - low + 1
             convert = self._bit_convert(part, here, width)
-            bits.append(Bit(name, low, width, convert, part.hidden, self._counts(part.counts, 0)))
-            if not part.hidden and part.counts is None:
+            hidden = part.counts is not None if part.hidden is None else part.hidden
+            bits.append(Bit(name, low, width, convert, hidden, self._counts(part.counts, 0)))
+            if not hidden:
                 structure.notes[name] = ValueNote(
                     name,
                     here,
@@ -334,9 +341,12 @@ class RowBuilder:
         absent = part.absent if isinstance(part.absent, list) else [] if part.absent is None else [part.absent]
         step = self._linear(part.scale, part.offset, path)
         formula = self.formula(part.formula, (*path, "formula"), only={"x"})
-        plain = width == 1 and enum is None and step is None and formula is None and part.counts is None
+        flags = self._flags(part.flags, (*path, "flags"))
+        changed = enum is not None or flags is not None or step is not None or formula is not None
+        plain = width == 1 and not changed and part.counts is None
         return Convert(
             absent=tuple(absent),
+            flags=flags,
             boolean=plain,
             invert=plain and part.invert,
             linear=step,
@@ -454,6 +464,8 @@ class RowBuilder:
             length = spec.length
         elif spec.length is not None:
             length = self._integer(spec.length, (*path, "length"))
+        if spec.length_first and not isinstance(spec.length, str):
+            self.report((*path, "length_first"), "there is no length on the wire", "such as `length: u8`")
         tags = self._tags(spec, path, structure, length)
         unknown, unknown_wire = self._on_unknown(spec, path, structure)
         if spec.raw:
@@ -467,6 +479,7 @@ class RowBuilder:
                 unknown_wire,
                 spec.raw or "",
                 spec.length_counts == "key_and_value",
+                spec.length_first,
                 self.formula(spec.count, (*path, "count")),
                 self._integer(spec.count_type, (*path, "count_type")),
                 self.size(spec.bytes, None, path, "bytes"),

@@ -35,6 +35,7 @@ _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INFINITY = re.compile(r"([-+]?)\.(?:inf|Inf|INF)")
 _NAN = frozenset({".nan", ".NaN", ".NAN"})
+_MAX_PROBLEMS = 100  # nobody reads more
 _MAX_DIGITS = 100  # far beyond any 64-bit value; keeps the conversion cheap
 _UNPRINTABLE = re.compile(
     "[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
@@ -181,6 +182,8 @@ class _Reader:
 
     def note(self, line: int, column: int, message: str, *, hint: str = "", code: str = "syntax") -> None:
         self.problems.append(SpecProblem(self.source, line, column, "", message, hint, code))
+        if len(self.problems) >= _MAX_PROBLEMS:
+            raise SpecError(self.problems)
 
     def read(self, text: str) -> _Node:
         try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decoders.layout import BytesWire, FloatWire, IntWire, Size, Wire
 
 _INTEGER = re.compile(r"(u|i|sm)(8|16|24|32|40|48|56|64)(le|be)?")
-_SIZED_INTEGER = re.compile(r"(u|i)nt(le|be)?")
+_SIZED_INTEGER = re.compile(r"(u?)int(le|be)?")
 _FLOAT = re.compile(r"f(32|64)(le|be)?")
 _CLOCK_INT = re.compile(r"(unix|unixms|since2000_|since2000)(32|64)?(le|be)?")
 _SIGNS: Mapping[str, str] = {"u": "unsigned", "i": "twos", "sm": "magnitude"}
@@ -66,7 +66,7 @@ def wire_of(word: str, size: Size | None, big: bool) -> tuple[Wire, str] | None:
     found = _SIZED_INTEGER.fullmatch(word)
     if found is not None:
         sign, order = found.groups()
-        return _sized_integer(_SIGNS[sign], size, big if order is None else order == "be")
+        return _sized_integer("unsigned" if sign else "twos", size, big if order is None else order == "be")
     found = _FLOAT.fullmatch(word)
     if found is not None:
         bits, order = found.groups()

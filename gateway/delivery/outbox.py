@@ -7,6 +7,7 @@ here: every receipt that comes in is settled exactly once, whatever happens to s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 
 import orjson
@@ -149,13 +150,11 @@ class Outbox:
         """
         self._sender.hurry()
         self._changed = asyncio.Event()
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while not self._ended.is_set() and (self._counters.records or self._dead_letters.pending):
                     self._changed.clear()
                     await self._changed.wait()
-        except TimeoutError:
-            _log.warning("drain_timeout", records=self._counters.records, letters=self._dead_letters.pending)
         self._ending.set()
         if self._running:
             await self._ended.wait()

@@ -111,8 +111,6 @@ class TcpListener:
         """Holds back or resumes reading on all connections."""
         faces = self._context.faces
         for face in list(faces):
-            if face not in faces:
-                continue
             if not gate.open:
                 face.room_changed(False)
                 continue

@@ -138,14 +138,14 @@ class TcpFace(asyncio.Protocol):
         "_proxy",
         "_receive",
         "_tls",
-        "_transport",
         "_unix_ms",
         "bytes_in",
         "bytes_out",
         "session",
+        "transport",
     )
 
-    _transport: asyncio.Transport
+    transport: asyncio.Transport
 
     def __init__(self, context: FaceContext) -> None:
         self._context = context
@@ -171,7 +171,7 @@ class TcpFace(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         context = self._context
         options = context.options
-        self._transport = cast("asyncio.Transport", transport)  # not by class: uvloop's transports have their own
+        self.transport = cast("asyncio.Transport", transport)  # not by class: uvloop's transports have their own
         self._opened_ms = context.clock.steady_ms()
         address, port = (transport.get_extra_info("peername") or ("", 0))[:2]
         self._peer = _peer(address, port)
@@ -182,7 +182,7 @@ class TcpFace(asyncio.Protocol):
         if not self._entered:
             self.close(CloseReason.CONNECTION_LIMIT)
             return
-        self._transport.set_write_buffer_limits(options.write_buffer_bytes)
+        self.transport.set_write_buffer_limits(options.write_buffer_bytes)
         _set_socket_options(transport.get_extra_info("socket"), options)
         if not context.ports.gate.open:
             self._hold(HOLD_ROOM, True)
@@ -248,7 +248,7 @@ class TcpFace(asyncio.Protocol):
         rest = self._proxy.rest
         self._proxy = None
         self.bytes_in = len(rest)  # the header is the balancer's, not the peer's
-        address, port = (self._transport.get_extra_info("peername") or ("", 0))[:2]
+        address, port = (self.transport.get_extra_info("peername") or ("", 0))[:2]
         if found.source is not None:
             address, port = found.source
             self._peer = _peer(address, port)
@@ -314,7 +314,7 @@ class TcpFace(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         self._send(data if self._tls is None else self._tls.send(data))
         blocked = self._blocked_ms is not None
-        if blocked and self._transport.get_write_buffer_size() > self._context.options.max_write_buffer_bytes:
+        if blocked and self.transport.get_write_buffer_size() > self._context.options.max_write_buffer_bytes:
             self.end(CloseReason.SLOW_READER)
 
     def hold(self, held: bool) -> None:
@@ -330,11 +330,11 @@ class TcpFace(asyncio.Protocol):
         self._closing_ms = self._context.clock.steady_ms()
         self._receive = self._receive_nothing
         if reason in (CloseReason.SLOW_READER, CloseReason.CONNECTION_LIMIT, CloseReason.PER_IP_LIMIT):
-            self._transport.abort()
+            self.transport.abort()
             return
         if self._tls is not None:
-            self._transport.write(self._tls.close())
-        self._transport.close()
+            self.transport.write(self._tls.close())
+        self.transport.close()
 
     def fail(self, error: Exception) -> None:
         session_id = self.session.session_id if self.session is not None else ""
@@ -365,7 +365,7 @@ class TcpFace(asyncio.Protocol):
     def abort(self, reason: CloseReason) -> None:
         """Ends the connection at once; what was written and not sent is lost."""
         self.end(reason)
-        self._transport.abort()
+        self.transport.abort()
 
     def on_clock(self, now_ms: int) -> None:
         """Holds every deadline of this connection. now_ms: of the steady clock."""
@@ -373,7 +373,7 @@ class TcpFace(asyncio.Protocol):
         write_timeout_ms = options.write_timeout_s * 1000
         if self._closing is not None:
             if write_timeout_ms and now_ms - self._closing_ms >= write_timeout_ms:
-                self._transport.abort()  # the peer does not read what was written last
+                self.transport.abort()  # the peer does not read what was written last
         elif self._blocked_ms is not None and write_timeout_ms and now_ms - self._blocked_ms >= write_timeout_ms:
             self.end(CloseReason.SLOW_READER)
         elif self.session is not None:
@@ -388,7 +388,7 @@ class TcpFace(asyncio.Protocol):
     def _send(self, data: bytes) -> None:
         if data and self._closing is None:
             self.bytes_out += len(data)
-            self._transport.write(data)
+            self.transport.write(data)
 
     def _hold(self, why: int, held: bool) -> None:
         if self._closing is not None:
@@ -396,10 +396,10 @@ class TcpFace(asyncio.Protocol):
         before = self._holds
         self._holds = before | why if held else before & ~why
         if self._holds and not before:
-            self._transport.pause_reading()
+            self.transport.pause_reading()
             self._context.counters.paused += 1
         elif before and not self._holds:
-            self._transport.resume_reading()
+            self.transport.resume_reading()
             self._context.counters.paused -= 1
 
     def _log_end(self, reason: CloseReason) -> None:

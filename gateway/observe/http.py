@@ -105,9 +105,7 @@ class ObserveServer:
 
     async def _serve_metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        names = request.query.getall("name[]", [])
-        registry = self._metrics.registry.restricted_registry(names) if names else self._metrics.registry
-        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+        return web.Response(body=encode(self._metrics.registry), headers={"Content-Type": content_type})
 
     async def _serve_live(self, _: web.Request) -> web.Response:
         return _json(200, {"live": True, "phase": self._lifecycle.phase.value})

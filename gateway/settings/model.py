@@ -142,7 +142,7 @@ class TcpListener(_Section):
 
 
 class TcpSettings(_Section):
-    """Raw TCP sessions."""
+    """The ports for devices that hold a TCP connection."""
 
     listeners: list[TcpListener] = Field(default=[], description="Ports that devices connect to.")
 

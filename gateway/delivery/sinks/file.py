@@ -31,7 +31,7 @@ class FileSink:
     rotate_bytes, rotate_s: a file that has reached one of them gets no further request.
     """
 
-    error_codes = (SinkErrorCode.DISK_FULL, SinkErrorCode.DISK)
+    error_codes: Sequence[SinkErrorCode] = (SinkErrorCode.DISK_FULL, SinkErrorCode.DISK)
     one_per_lane = False
     linger_ms = 5.0  # a commit costs about 150 µs of CPU: without, 5 CPU s per 100,000 records at 10,000/s
     max_batch_records = 8192

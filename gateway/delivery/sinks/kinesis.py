@@ -80,7 +80,7 @@ class KinesisSink:
     The stream is checked before the first record goes there: then a validation error later is about records.
     """
 
-    error_codes = tuple(code for code in SinkErrorCode if code not in (SinkErrorCode.DISK_FULL, SinkErrorCode.DISK))
+    error_codes: Sequence[SinkErrorCode] = tuple(code for code in SinkErrorCode if code not in (SinkErrorCode.DISK_FULL, SinkErrorCode.DISK))
     one_per_lane = True
     linger_ms = 20.0  # a call with 10 records costs eight times as much per record as a full one
     max_batch_records = 500

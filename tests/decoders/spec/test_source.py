@@ -187,6 +187,12 @@ def test_all_duplicates_are_reported() -> None:
     assert [(problem.line, problem.column) for problem in caught.value.problems] == [(2, 1), (3, 11)]
 
 
+def test_a_hundred_problems_are_enough() -> None:
+    with pytest.raises(SpecError) as caught:
+        load("a: 1\n" * 5000, "t.yaml")
+    assert len(caught.value.problems) == 100
+
+
 def test_text_and_number_are_different_keys() -> None:
     assert load("1: a\n'1': b\n2..9: c\n0x0175: d\n", "t.yaml").data == {1: "a", "1": "b", "2..9": "c", 373: "d"}
 

@@ -216,13 +216,22 @@ async def test_drain_refuses_what_is_left_at_the_deadline(
         assert not r.outbox.has_room()
 
 
-async def test_drain_before_run_strands_nobody(
+async def test_drain_right_after_start_waits_as_well(
     rig: RigFactory, fifo_sink: ScriptedSink, ledger: Ledger, make_record: RecordFactory
 ) -> None:
     async with rig(fifo_sink) as r:
         r.outbox.put(ledger.receipt(), [make_record()])  # the task of run() has had no turn yet
+        assert await r.outbox.drain(30) == 0
+        assert ledger.outcomes() == [Outcome.ACCEPTED]
+
+
+async def test_drain_without_run_strands_nobody(
+    rig: RigFactory, fifo_sink: ScriptedSink, ledger: Ledger, make_record: RecordFactory
+) -> None:
+    async with rig(fifo_sink) as r:
+        r.task.cancel()  # before its first turn
+        r.outbox.put(ledger.receipt(), [make_record()])
         assert await r.outbox.drain(0) == 1
-        await asyncio.wait_for(r.task, 30)
         assert ledger.outcomes() == [Outcome.REFUSED]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import struct
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +14,7 @@ from typing import Any, Self
 from gateway.access.admission import Admission, Provisioning
 from gateway.devices.directory import FileDirectory
 from gateway.devices.sessions import SessionRegistry
+from gateway.domain.device import DeviceKey
 from gateway.domain.errors import CloseReason
 from gateway.domain.receipt import Outcome
 from gateway.ingress.clock import IdSource
@@ -21,6 +23,7 @@ from gateway.ingress.tcp import ListenerOptions, TcpListener, TcpServer, TcpServ
 from gateway.observe.metrics import ListenerCounters, Metrics, TrafficCounters
 from gateway.pipeline.chain import Chain
 from gateway.pipeline.shape import Numbering, Shaper
+from gateway.protocol.device_session import DeviceSession
 from gateway.protocol.session_ports import SessionLimits
 from tests.gateway.fakes import FakeClock, FakeOutbox, FakeTap, LineProduct
 
@@ -107,6 +110,16 @@ class Rig:
         await until(lambda: self.counters.closed[reason] >= count)
         assert self.counters.closed[reason] == count
 
+    async def accepted(self, count: int) -> None:
+        """Waits until so many connections are open."""
+        await until(lambda: self.listener.connections == count)
+
+    def session(self, device_id: str) -> DeviceSession:
+        """The live session of a device."""
+        found = self.registry.find(DeviceKey(self.listener.options.tenant, device_id))
+        assert isinstance(found, DeviceSession)
+        return found
+
     @property
     def counters(self) -> ListenerCounters:
         return self.metrics.listener("l")
@@ -130,6 +143,12 @@ class Peer:
 
     def send(self, data: bytes) -> None:
         self.writer.write(data)
+
+    def reset(self) -> None:
+        """Ends the connection the hard way."""
+        linger_for_nothing = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_nothing)
+        self.writer.transport.abort()
 
     async def read_line(self) -> bytes:
         async with asyncio.timeout(GUARD_S):

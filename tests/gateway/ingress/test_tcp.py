@@ -118,7 +118,7 @@ async def test_drain_answers_what_is_in_flight_and_then_closes() -> None:
 async def test_drain_cuts_at_the_deadline_what_is_not_answered() -> None:
     async with Rig(hold=True) as rig:
         peer, silent = await rig.log_in("dev-1"), await rig.connect()
-        await until(lambda: rig.listener.connections == 2)
+        await rig.accepted(2)
         peer.send(b"D1\n")
         await until(lambda: len(rig.outbox.kept) == 1)
         with capture_logs() as logs:
@@ -131,7 +131,7 @@ async def test_drain_cuts_at_the_deadline_what_is_not_answered() -> None:
 async def test_drain_of_many_goes_in_slices() -> None:
     async with Rig() as rig:
         peers = [await rig.connect() for _ in range(250)]
-        await until(lambda: rig.listener.connections == 250)
+        await rig.accepted(250)
         assert await rig.server.drain(GUARD_S) == 0
         assert [await peer.read_to_end() for peer in peers] == [b""] * 250
 
@@ -140,7 +140,7 @@ async def test_the_sweep_runs_by_itself(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("gateway.ingress.tcp.SWEEP_S", 0.01)
     async with Rig() as rig:
         peer = await rig.connect()
-        await until(lambda: rig.listener.connections == 1)
+        await rig.accepted(1)
         rig.clock.advance(30)
         assert await peer.read_to_end() == b""
         assert rig.counters.closed[CloseReason.LOGIN_TIMEOUT] == 1

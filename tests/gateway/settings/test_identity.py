@@ -95,5 +95,5 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="cannot be read: Not a directory"):
         next_epoch(tmp_path / "file", NOW_MS)
     (tmp_path / "epoch.new").mkdir()
-    with pytest.raises(OperatorError, match="cannot be written: Is a directory.*writable"):
+    with pytest.raises(OperatorError, match=r"cannot be written: Is a directory.*writable"):
         next_epoch(tmp_path, NOW_MS)

@@ -183,7 +183,8 @@ FILE_MISTAKES = [
     (
         "tcp: {listeners: [{name: A}]}\n",
         "c.yaml:1:26",
-        "tcp.listeners[0].name: expected a name of 1 to 32 of a-z, 0-9, - and _ that begins with a letter, got the text 'A'",
+        "tcp.listeners[0].name: expected a name of 1 to 32 of a-z, 0-9, - and _ that begins with a letter, "
+        "got the text 'A'",
     ),
     ("tcp: 5\n", "c.yaml:1:6", "tcp: expected a mapping, got the number 5"),
     ("tcp: {listeners: {name: a}}\n", "c.yaml:1:18", "tcp.listeners: expected a list, got a mapping"),

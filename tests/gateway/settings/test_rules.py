@@ -48,8 +48,8 @@ def test_loopback(host: str, local: bool) -> None:
 
 def test_off_loopback_needs_auth_and_a_word_about_encryption(tmp_path: Path) -> None:
     assert problems(tmp_path, listener("host: 0.0.0.0")) == [
-        "c.yaml:3:23: tcp.listeners[0].host: the listener `a` on 0.0.0.0 can be reached from other machines, and nothing "
-        "says who may send (write `auth: {devices: open}`, or bind to 127.0.0.1)",
+        "c.yaml:3:23: tcp.listeners[0].host: the listener `a` on 0.0.0.0 can be reached from other machines, and "
+        "nothing says who may send (write `auth: {devices: open}`, or bind to 127.0.0.1)",
         "c.yaml:3:23: tcp.listeners[0].host: the listener `a` on 0.0.0.0 can be reached from other machines without "
         "encryption (give it `tls`, or write `plaintext: true` if that is meant)",
     ]
@@ -72,7 +72,7 @@ def test_exposure(tmp_path: Path, text: str, count: int) -> None:
 
 
 def test_exposure_without_a_file_is_refused_as_well() -> None:
-    with pytest.raises(ConfigError, match="^--set tcp.listeners.0.host: tcp.listeners\\[0\\].host: the listener `tcp`"):
+    with pytest.raises(ConfigError, match=r"^--set tcp\.listeners\.0\.host: tcp\.listeners\[0\]\.host: the listener"):
         load_settings(None, ["tcp.listeners.0.host=0.0.0.0"], {})
     overrides = ["tcp.listeners.0.host=0.0.0.0", "tcp.listeners.0.plaintext=true"]
     assert load_settings(None, overrides, {"IOTLINK_AUTH__DEVICES": "open"}).settings.auth.devices == "open"
@@ -81,8 +81,8 @@ def test_exposure_without_a_file_is_refused_as_well() -> None:
 @pytest.mark.parametrize(
     ("keys", "place", "message"),
     [
-        ("tls: {cert_file: c, key_file: k, client_auth: required}", "3:58", "`client_auth: required` needs"),
-        ("tls: {cert_file: c, key_file: k, client_ca_file: x}", "3:61", "without `client_auth` no client certificate"),
+        ("tls: {cert_file: c, key_file: k, client_auth: required}", "3:63", "`client_auth: required` needs"),
+        ("tls: {cert_file: c, key_file: k, client_ca_file: x}", "3:66", "without `client_auth` no client certificate"),
         (f"plaintext: true, {TLS}", "3:28", "the listener has `tls` and says `plaintext: true`"),
     ],
 )

@@ -11,7 +11,7 @@ from decoders.spec.source import load
 from gateway.settings import load_settings
 from gateway.settings.show import render_yaml
 
-TEXT = st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cs", "Cc"]))
+TEXT = st.text(alphabet=st.characters(max_codepoint=0x1FFFF, exclude_categories=["Cs"]))
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), TEXT,
     st.sampled_from(["on", "010", "1e3", "~", "", "null", "12:30", "- x", "a: b", "#", "0x1F", "2..9", "${env:A}"]),

@@ -195,12 +195,12 @@ async def test_a_failed_sync_seals_the_file(
 async def test_nothing_is_lost_or_reordered_through_an_outbox_on_a_failing_disk(
     tmp_path: Path,
     rig: RigFactory,
-    sink: FileSink,
     ledger: Ledger,
     make_record: RecordFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Every third sync fails and every fifth write is short and then fails: retried, in order, without repeats."""
+    sink = FileSink("local", tmp_path / "records")
     real_sync, real_write = os.fdatasync, os.write
     calls = {"sync": 0, "write": 0}
 

@@ -1,0 +1,278 @@
+"""The composition root: puts all parts together, starts them in order and ends them in order.
+
+Start: identity of this run, sink and dead letters, observe port, TCP ports. What cannot work raises OperatorError
+before anything listens. End (SIGTERM, SIGINT): not ready, stop accepting, settle what was taken in, close, exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import structlog
+from prometheus_client.core import InfoMetricFamily, Metric
+
+from decoders.catalog import Catalog, UnknownProduct
+from decoders.errors import SpecError
+from decoders.framing.plan import Framing
+from decoders.product import CompiledProduct
+from gateway.access.admission import Admission, Provisioning
+from gateway.delivery.backoff import Backoff
+from gateway.delivery.dead_letters import DeadLetterStore, WhenFull
+from gateway.delivery.outbox import Outbox
+from gateway.delivery.sender import Sender
+from gateway.delivery.sinks import Sink
+from gateway.delivery.sinks.file import FileSink
+from gateway.delivery.sinks.kinesis import KinesisSink
+from gateway.devices.directory import FileDirectory
+from gateway.devices.sessions import SessionRegistry
+from gateway.domain.errors import ConfigError, OperatorError
+from gateway.ingress.clock import Clock, IdSource
+from gateway.ingress.flow import Flow
+from gateway.ingress.tcp import ListenerOptions, TcpServer, TcpServices
+from gateway.ingress.tls import ClientAuth, server_context
+from gateway.lifecycle import Lifecycle, Phase
+from gateway.observe.http import ObserveServer
+from gateway.observe.metrics import Metrics
+from gateway.observe.tap import Tap
+from gateway.pipeline.chain import Chain
+from gateway.pipeline.shape import Numbering, Shaper
+from gateway.protocol.session_ports import SessionLimits
+from gateway.settings import model
+from gateway.settings.identity import gateway_id, next_epoch
+from gateway.settings.limits import file_limit_problem
+
+__all__ = ["Gateway", "load_directory", "version"]
+
+_log = structlog.get_logger(__name__)
+
+OUTBOX_BYTES = 64 * 1024 * 1024
+"""Records that may wait for the sink. Until the disk spool comes they live in memory; beyond it reading stops."""
+
+DRAIN_S = 25.0
+"""Time for settling at the end, within the 30 s that a container has by default between SIGTERM and SIGKILL."""
+
+BACKOFF_BASE_S = 0.1
+BACKOFF_CAP_S = 5.0
+
+_METADATA_TIMEOUT_S = 2.0
+
+
+def version() -> str:
+    """Version of the installed package."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version("iotlink-gateway")
+    return "0"
+
+
+def load_directory(settings: model.Settings) -> FileDirectory:
+    """The devices of `gateway.devices_file`. Raises ConfigError with file:line:column."""
+    path = settings.gateway.devices_file
+    if path is None:
+        return FileDirectory()
+    try:
+        return FileDirectory.from_text(path.read_text("utf-8"), str(path))
+    except SpecError as error:
+        raise ConfigError(str(error)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"gateway.devices_file {path}: cannot be read: {error}") from None
+
+
+class Gateway:
+    """One running gateway. Built from settings and a catalog; `run` returns when it has ended."""
+
+    def __init__(self, settings: model.Settings, catalog: Catalog, directory: FileDirectory) -> None:
+        self.settings = settings
+        self.catalog = catalog
+        self.metrics = Metrics()
+        self.clock = Clock()
+        self.lifecycle = Lifecycle(time.monotonic)
+        self.sessions = SessionRegistry()
+        self.tap = Tap(log_frames=settings.log.level == "debug")
+        self._directory = directory
+        self._stop = asyncio.Event()
+
+        sink = _sink(settings)
+        letters = settings.dead_letters
+        linger_ms = getattr(next(iter(settings.sinks.values())), "linger_ms", None)
+        self.sender = Sender(sink, self.metrics, backoff=Backoff(BACKOFF_BASE_S, BACKOFF_CAP_S), linger_ms=linger_ms)
+        self.outbox = Outbox(
+            self.sender,
+            DeadLetterStore(
+                letters.dir,
+                self.metrics.dead_letters,
+                max_bytes=letters.max_bytes,
+                when_full=WhenFull(letters.when_full),
+                max_age_days=letters.max_age_days,
+            ),
+            self.metrics.outbox,
+            max_bytes=OUTBOX_BYTES,
+        )
+        observe = settings.observe
+        self.observe = ObserveServer(
+            self.metrics, self.lifecycle, host=observe.host, port=observe.port, version=version(), clock=time.monotonic
+        )
+        self.observe.add_probe("outbox", lambda: None if self.outbox.has_room() else "full: the sink is behind")
+        self.observe.add_component("sink", self._sink_health)
+        self.observe.add_component("devices", lambda: {"ok": True, "connected": len(self.sessions)})
+        self.metrics.add(self._info)
+        self.tcp: TcpServer | None = None
+
+    async def run(self, on_ready: Callable[[], None] | None = None) -> int:
+        """Serves until `stop` or a signal; returns how many uplinks had to be refused at the end.
+
+        on_ready: called once everything listens. Raises OperatorError when it cannot start, and whatever ended the
+        delivery; receipts are settled before.
+        """
+        problem = file_limit_problem(self.settings)
+        if problem:
+            raise OperatorError(problem)
+        numbering = await asyncio.to_thread(self._numbering)
+        shaper = Shaper(numbering, self.settings.gateway.env, self._directory)
+        self.tcp = self._tcp(Flow(Chain(shaper), self.outbox))
+        await self.outbox.start()
+        delivery = asyncio.create_task(self.outbox.run(), name="delivery")
+        try:
+            await self.observe.start()
+            await self.tcp.start()
+            self.lifecycle.move(Phase.RUNNING)
+            _log.info(
+                "started",
+                version=version(),
+                gateway_id=numbering.gateway_id,
+                epoch=numbering.epoch,
+                products=sorted(self.catalog.products),
+                sink=self.sender.sink.name,
+            )
+            if on_ready is not None:
+                on_ready()
+            await self._until_stopped(delivery)
+        finally:
+            stranded = await self._end(delivery)
+        return stranded
+
+    def stop(self) -> None:
+        """Asks the gateway to end: it settles what it has and returns from `run`."""
+        self._stop.set()
+
+    async def _until_stopped(self, delivery: asyncio.Task[None]) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
+                loop.add_signal_handler(number, self.stop)
+        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        await asyncio.wait((stopping, delivery), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+
+    async def _end(self, delivery: asyncio.Task[None]) -> int:
+        """Ends everything in the order in which nothing acknowledged is lost. Returns how many uplinks were refused."""
+        started = time.monotonic()
+        self.lifecycle.move(Phase.DRAINING)
+        _log.info("draining", connections=len(self.sessions), uplinks_in_flight=self.metrics.in_flight())
+        cut = 0
+        if self.tcp is not None:
+            self.tcp.stop_accepting()
+            if not delivery.done():
+                cut = await self.tcp.drain(DRAIN_S)
+        left = max(1.0, DRAIN_S - (time.monotonic() - started))
+        stranded = await self.outbox.drain(left)
+        if self.tcp is not None and delivery.done():
+            cut += await self.tcp.drain(1.0)
+        await self.observe.stop()
+        self.lifecycle.move(Phase.STOPPED)
+        _log.info("stopped", refused=stranded, cut=cut, seconds=round(time.monotonic() - started, 3))
+        await delivery  # what ended it is raised here
+        return stranded
+
+    def _numbering(self) -> Numbering:
+        data_dir = self.settings.gateway.data_dir
+        name = gateway_id(self.settings, data_dir, os.environ, _fetch)
+        return Numbering(name, next_epoch(data_dir, self.clock.unix_ms()))
+
+    def _tcp(self, flow: Flow) -> TcpServer:
+        admission = Admission(self._directory, Provisioning(self.settings.provisioning))
+        server = TcpServer(
+            TcpServices(flow, self.outbox, admission, self.sessions, self.tap, self.metrics, self.clock, IdSource())
+        )
+        for index, listener in enumerate(self.settings.tcp.listeners):
+            try:
+                products = self.catalog.candidates(listener.products, "tcp")
+            except UnknownProduct as error:
+                raise ConfigError(f"tcp.listeners[{index}].products: {error}") from None
+            limited = [_limited(product, listener.max_frame_bytes) for product in products]
+            if not limited:
+                raise ConfigError(f"tcp.listeners[{index}].products: no product speaks TCP")
+            for product in limited:  # so that every series is there from the start, with 0
+                self.metrics.traffic(listener.name, product.id)
+            server.add(_listener_options(listener), _always(limited))
+        return server
+
+    def _sink_health(self) -> dict[str, Any]:
+        sink = self.sender
+        return {"ok": sink.counters.healthy, "name": sink.sink.name, "last_error": sink.last_error}
+
+    def _info(self) -> Iterator[Metric]:
+        catalog = {"digest": self.catalog.digest[:12], "generation": str(self.catalog.generation)}
+        yield InfoMetricFamily("iotlink_catalog", "The specs in use.", value=catalog)
+
+
+def _always(products: Sequence[CompiledProduct]) -> Callable[[], Sequence[CompiledProduct]]:
+    return lambda: products
+
+
+def _limited(product: CompiledProduct, max_frame_bytes: int) -> CompiledProduct:
+    """The product with frames of at most this size; its own limits may be lower."""
+    if all(kind.max_bytes <= max_frame_bytes for kind in product.framing.kinds):
+        return product
+    kinds = tuple(replace(kind, max_bytes=min(kind.max_bytes, max_frame_bytes)) for kind in product.framing.kinds)
+    return replace(product, framing=Framing(kinds))
+
+
+def _sink(settings: model.Settings) -> Sink:
+    name, sink = next(iter(settings.sinks.items()))
+    if isinstance(sink, model.KinesisSink):
+        return KinesisSink(name, sink.stream, region=sink.region, endpoint_url=sink.endpoint_url)
+    return FileSink(name, Path(sink.dir), rotate_bytes=sink.rotate_mb << 20, rotate_s=sink.rotate_s)
+
+
+def _listener_options(listener: model.TcpListener) -> ListenerOptions:
+    keepalive, tls = listener.keepalive, listener.tls
+    options = ListenerOptions(
+        name=listener.name,
+        host=listener.host,
+        port=listener.port,
+        tenant=listener.tenant or "",
+        limits=SessionLimits(
+            login_timeout_ms=round(listener.login_timeout_s * 1000),
+            idle_timeout_ms=round(listener.idle_timeout_s * 1000),
+            frames_in_flight=listener.frames_in_flight,
+            max_bad_frames=listener.max_bad_frames,
+            max_garbage_bytes=listener.max_garbage_bytes,
+        ),
+        max_connections=listener.max_connections,
+        max_per_ip=listener.max_connections_per_ip,
+        proxy_protocol=listener.proxy_protocol,
+        keepalive_idle_s=keepalive.idle_s if keepalive is not None else 0,
+    )
+    if keepalive is not None:
+        options = replace(options, keepalive_interval_s=keepalive.interval_s, keepalive_probes=keepalive.probes)
+    if tls is not None:
+        context = server_context(tls.cert_file, tls.key_file, tls.client_ca_file, ClientAuth(tls.client_auth))
+        options = replace(options, tls=context)
+    return options
+
+
+def _fetch(url: str) -> bytes:
+    """GET of the ECS metadata endpoint, which is link-local and plain HTTP by its specification."""
+    with urllib.request.urlopen(url, timeout=_METADATA_TIMEOUT_S) as answer:
+        body: bytes = answer.read()
+        return body

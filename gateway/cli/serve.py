@@ -1,0 +1,59 @@
+"""`iotlink serve`: runs the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import structlog
+
+from decoders.errors import SpecError
+from gateway.app import Gateway, load_directory
+from gateway.cli.config import ConfigOption, SetOption, load_or_exit
+from gateway.cli.output import EXIT_USAGE, fail
+from gateway.domain.errors import ConfigError, OperatorError
+from gateway.observe.logs import configure_logs
+from gateway.settings.model import Settings
+from gateway.specs import ProofMemory, Replaced, cache_dir, load_catalog, prove_once
+
+_log = structlog.get_logger(__name__)
+
+
+def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Run the gateway until SIGTERM or SIGINT. Without a config: loopback, file sink, data under ./data."""
+    settings = load_or_exit(config, set_).settings
+    configure_logs(settings.log.level, settings.log.format)
+    try:
+        refused = run(build(settings))
+    except (ConfigError, SpecError) as error:
+        fail(str(error), EXIT_USAGE)
+    except OperatorError as error:
+        fail(str(error))
+    except ExceptionGroup as group:
+        _log.error("delivery_ended", exc_info=group)
+        fail(f"the delivery ended: {group.exceptions[0]}")
+    if refused:
+        fail(f"{refused} uplinks were not durable in time and were refused: their senders will send them again")
+
+
+def build(settings: Settings) -> Gateway:
+    """Reads specs and devices; nothing listens yet. Raises SpecError, ConfigError or OperatorError."""
+
+    def notice(replaced: Replaced) -> None:
+        _log.info("spec_replaced", product=replaced.product, by=replaced.source, instead_of=replaced.replaced)
+
+    codec = settings.gateway.codec
+    catalog = load_catalog(settings.gateway.specs_dirs, codec=codec, notice=notice)
+    proven = prove_once(catalog, ProofMemory(cache_dir(os.environ)), codec)
+    if proven:
+        _log.info("codecs_proven", products=proven)
+    return Gateway(settings, catalog, load_directory(settings))
+
+
+def run(gateway: Gateway) -> int:
+    """Runs it on uvloop, or asyncio's own loop where uvloop is not to be had. Returns how many uplinks were refused."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(gateway.run())
+    return uvloop.run(gateway.run())

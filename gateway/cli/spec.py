@@ -1,0 +1,80 @@
+"""`iotlink spec ls | lint | test | show | schema`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from decoders.trial import Trial, try_product
+from gateway.cli.catalog import SpecsOption, memory, open_catalog
+from gateway.cli.output import EXIT_FAILED, Output, chosen, print_error, print_rows
+
+app = typer.Typer(no_args_is_help=True, help="List, check, test and show product specs.")
+
+OutputOption = Annotated[Output | None, typer.Option("--output", help="table | json | ndjson")]
+ProductsArgument = Annotated[list[str] | None, typer.Argument(metavar="[PRODUCT...]", help="Ids; none: all products.")]
+
+
+@app.command("ls")
+def list_products(specs: SpecsOption = None, output: OutputOption = None) -> None:
+    """List all products."""
+    rows = []
+    for product_id, loaded in open_catalog(specs).products.items():
+        spec = loaded.product.spec
+        rows.append(
+            {
+                "product": product_id,
+                "version": spec.version,
+                "title": spec.title,
+                "transports": list(spec.transports),
+                "messages": len(spec.messages),
+                "variants": list(spec.variants),
+                "golden": sum(len(file.cases) for file in loaded.golden.values()),
+                "file": loaded.source,
+            }
+        )
+    print_rows(rows, ("product", "version", "title", "transports", "messages", "golden", "file"), output)
+
+
+@app.command()
+def test(products: ProductsArgument = None, specs: SpecsOption = None, output: OutputOption = None) -> None:
+    """Run all golden frames on both codecs and prove that they agree. Exit code 1 when something differs."""
+    proofs = memory()
+    trials = []
+    for loaded in open_catalog(specs, products).products.values():
+        trial = try_product(loaded)
+        proofs.keep(loaded, trial.proven)
+        trials.append(trial)
+    if chosen(output) is Output.TABLE:
+        print_rows([_summary(trial) for trial in trials], ("product", "cases", "passed", "inputs", "codecs"), output)
+    else:
+        print_rows([trial.to_plain() for trial in trials], (), output)
+    for trial in trials:
+        for line in _complaints(trial):
+            print_error(line)
+    if not all(trial.ok for trial in trials):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _summary(trial: Trial) -> dict[str, Any]:
+    codecs = []
+    for line in trial.kinds:
+        name = f"{line.variant}/{line.kind}" if line.variant else line.kind
+        codecs.append(f"{name}: {line.codec}" + (f" ({_short(line.why)})" if line.why else ""))
+    return {**trial.to_plain(), "codecs": codecs}
+
+
+def _complaints(trial: Trial) -> list[str]:
+    lines = []
+    for failure in trial.failures:
+        lines.append(f"{failure.place}: {trial.product}: case `{failure.case}` on {failure.codec}:")
+        lines += [f"    {difference}" for difference in failure.differences]
+    for variant, kind, text in trial.proven.disagreements:
+        name = f"{trial.product} {variant}".strip()
+        lines.append(f"{name}: the codecs disagree on a {kind} frame: {text}")
+    return lines
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

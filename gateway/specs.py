@@ -1,0 +1,213 @@
+"""Product specs on disk become the catalog, and proofs are remembered.
+
+Place in the walk: `serve` and every command that needs products start here. Folders are looked through in order: the
+shipped `product_specs` first, then `gateway.specs_dirs` or `--specs`; of two products with one id the later folder's
+counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.resources
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import decoders
+from decoders.catalog import Catalog, LoadedProduct, build_product
+from decoders.errors import SpecError, SpecProblem
+from decoders.proven import ProductProven, apply_proof, codec_report, proof_key, prove_product
+from decoders.spec.source import MAX_BYTES
+
+__all__ = ["ProofMemory", "Replaced", "cache_dir", "load_catalog", "packaged_specs", "prove_once"]
+
+SPEC_FILE = "spec.yaml"
+GOLDEN_FOLDER = "golden"
+_PRODUCT_LINE = re.compile(r"""^product:[ \t]*["']?([A-Za-z0-9][A-Za-z0-9_.-]*)["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
+
+
+@dataclass(slots=True, frozen=True)
+class Replaced:
+    """A product of a later folder took the place of one with the same id."""
+
+    product: str
+    source: str
+    replaced: str
+
+
+Notice = Callable[[Replaced], None]
+
+
+def packaged_specs() -> Path:
+    """The folder of the shipped specs."""
+    return Path(str(importlib.resources.files("product_specs")))
+
+
+def load_catalog(
+    folders: Sequence[Path] = (),
+    *,
+    only: Iterable[str] | None = None,
+    codec: str = "auto",
+    generation: int = 1,
+    notice: Notice | None = None,
+) -> Catalog:
+    """Reads and compiles the shipped specs and those of `folders`.
+
+    A folder holds one folder per product, or is one itself. only: ids of the products that are wanted; the others are
+    skipped without being checked. notice: told of every product that another one replaces. No codec is proven here.
+    Raises SpecError with the problems of all files.
+    """
+    wanted = None if only is None else frozenset(only)
+    problems: list[SpecProblem] = []
+    found: dict[str, LoadedProduct] = {}
+    for folder in (packaged_specs(), *folders):
+        products: list[LoadedProduct] = []
+        for spec_file in _spec_files(folder, problems):
+            try:
+                text = _read(spec_file)
+                if wanted is None or _declared_id(text) in (None, *wanted):
+                    golden = {shown(path): _read(path) for path in _golden_files(spec_file)}
+                    products.append(build_product(spec_file.parent.name, text, shown(spec_file), golden, codec))
+            except SpecError as error:
+                problems += error.problems
+        try:
+            here = Catalog.of(products)
+        except SpecError as error:
+            problems += error.problems
+            continue
+        for product_id, loaded in here.products.items():
+            if product_id in found and notice is not None:
+                notice(Replaced(product_id, loaded.source, found[product_id].source))
+            found[product_id] = loaded
+    if problems:
+        raise SpecError(problems)
+    return Catalog.of(found.values(), generation)
+
+
+def shown(path: Path) -> str:
+    """The path as it is shown to people: relative where that is shorter to read and still true."""
+    with contextlib.suppress(ValueError, OSError):
+        return str(path.absolute().relative_to(Path.cwd()))
+    return str(path)
+
+
+def _spec_files(folder: Path, problems: list[SpecProblem]) -> list[Path]:
+    if (folder / SPEC_FILE).is_file():
+        return [folder / SPEC_FILE]
+    try:
+        return sorted(path / SPEC_FILE for path in folder.iterdir() if (path / SPEC_FILE).is_file())
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        problems.append(SpecProblem(str(folder), 0, 0, "", f"cannot read the folder of specs: {reason}"))
+        return []
+
+
+def _golden_files(spec_file: Path) -> list[Path]:
+    return sorted((spec_file.parent / GOLDEN_FOLDER).glob("*.yaml"))
+
+
+def _read(path: Path) -> str:
+    """Text of a file. Raises SpecError for one that cannot be read, is too large or is not UTF-8."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise SpecError([SpecProblem(shown(path), 0, 0, "", f"the file is larger than {MAX_BYTES} bytes")])
+        return data.decode("utf-8")
+    except OSError as error:
+        raise SpecError([SpecProblem(shown(path), 0, 0, "", f"cannot read the file: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        message = f"the file is not UTF-8 text (byte 0x{data[error.start]:02x})"
+        raise SpecError([SpecProblem(shown(path), line, column, "", message)]) from None
+
+
+def _declared_id(text: str) -> str | None:
+    """The id of the product by a quick look; None when only a full reading can tell."""
+    found = _PRODUCT_LINE.findall(text)
+    return found[0] if len(found) == 1 else None
+
+
+# Proofs
+
+
+def cache_dir(environ: Mapping[str, str]) -> Path:
+    """`IOTLINK_CACHE_DIR`, else `$XDG_CACHE_HOME/iotlink`, else `~/.cache/iotlink`."""
+    if own := environ.get("IOTLINK_CACHE_DIR"):
+        return Path(own)
+    if (shared := environ.get("XDG_CACHE_HOME")) and Path(shared).is_absolute():
+        return Path(shared) / "iotlink"
+    return Path(os.path.expanduser("~")) / ".cache" / "iotlink"
+
+
+@functools.cache
+def code_digest() -> str:
+    """SHA-256 of the decoders' source: a proof holds for the code that it was made with."""
+    root = Path(decoders.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class ProofMemory:
+    """Proofs in a folder, one small JSON file each. A folder that cannot be used means that proofs are made again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "proofs"
+
+    def find(self, loaded: LoadedProduct) -> ProductProven | None:
+        """The proof that was made of these texts with this code, or None."""
+        try:
+            return ProductProven.from_plain(json.loads(self._path(loaded).read_bytes()))
+        except (OSError, ValueError):
+            return None
+
+    def keep(self, loaded: LoadedProduct, proven: ProductProven) -> None:
+        """Writes a proof, whole or not at all."""
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._path(loaded)
+            with tempfile.NamedTemporaryFile("w", dir=self._folder, suffix=".new", delete=False) as file:
+                json.dump(proven.to_plain(), file)
+            os.replace(file.name, path)
+
+    def _path(self, loaded: LoadedProduct) -> Path:
+        return self._folder / f"{proof_key(loaded.digest, code_digest())}.json"
+
+
+def prove_once(catalog: Catalog, memory: ProofMemory, codec: str = "auto") -> list[str]:
+    """Makes every product use its fused codec where it is proven; proves only what the memory does not know.
+
+    codec: `construct` proves nothing; with `fused` a kind of frame that is not proven is an error. Returns the ids of
+    the products that were proven now. Raises SpecError for `fused`.
+    """
+    if codec == "construct":
+        return []
+    fresh = []
+    problems: list[SpecProblem] = []
+    for product_id, loaded in catalog.products.items():
+        proven = memory.find(loaded)
+        if proven is None:
+            proven = prove_product(loaded)
+            memory.keep(loaded, proven)
+            fresh.append(product_id)
+        else:
+            apply_proof(loaded, proven)
+        if codec == "fused":
+            problems += [
+                SpecProblem(loaded.source, 0, 0, "", f"`codec: fused`, but {line.kind} frames need construct: {line.why}")
+                for line in codec_report(loaded, proven)
+                if line.codec == "construct"
+            ]
+    if problems:
+        raise SpecError(problems)
+    return fresh
