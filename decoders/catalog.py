@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from decoders.compile import compile_spec
 from decoders.errors import DecodeCode, SpecError, SpecProblem

@@ -131,10 +131,9 @@ class Rows(c.Construct):  # type: ignore[misc]
                 part._parsereport(stream, context, here)
             except c.StreamError:
                 stream.seek(start)
-                least = least_size((node,))
-                raise _fail(
-                    DecodeCode.TRUNCATED, f"needs {least} bytes, {stream.remaining} left", stream, here
-                ) from None
+                least, left = least_size((node,)), stream.remaining
+                need = f"needs {least} bytes, {left} left" if least > left else f"needs more than the {left} bytes left"
+                raise _fail(DecodeCode.TRUNCATED, need, stream, here) from None
             except DecodeError as error:
                 if error.offset is None:
                     error.offset, error.field = stream.base + start, here
@@ -199,7 +198,7 @@ class ValuePart(_Part):
                 raise EncodeError(node.name, "has no value")
         scope.raw[node.name] = raw
         try:
-            self.subcon._build(raw, stream, context, path)
+            self.subcon._build(raw, stream, context, node.name)
         except (c.ConstructError, TypeError, ValueError, OverflowError) as error:
             raise EncodeError(node.name, f"{raw!r} does not fit: {str(error).splitlines()[-1]}") from None
         return obj

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from decoders import times
-from decoders.construct_codec import Scope, builder
+from decoders.construct_codec import Scope, Window, builder, reader
 from decoders.convert import Convert
-from decoders.errors import EncodeError
+from decoders.errors import DecodeError, EncodeError
 from decoders.framing.escape import stuff
 from decoders.framing.plan import Escape
 from decoders.layout import Counts, IntWire, MessageLayout, Value, fixed_size, walk
@@ -108,7 +108,7 @@ def _fill_counts(
     def counted(counts: Counts) -> int:
         if counts.span is not None:
             return len(data) - counts.span.start - counts.span.tail - counts.adjust
-        return len(data) - _header_size(frame, scope) - frame.trailer_size - counts.adjust
+        return len(data) - _header_size(frame, data, scope) - frame.trailer_size - counts.adjust
 
     order = "big" if wire.big else "little"
     place = slice(offset, offset + wire.size)
@@ -121,13 +121,18 @@ def _fill_counts(
             data[place] = (whole & ~mask | counted(bit.counts) << bit.at & mask).to_bytes(wire.size, order)  # type: ignore[arg-type]
 
 
-def _header_size(frame: FrameLayout, scope: Scope | None) -> int:
+def _header_size(frame: FrameLayout, data: bytearray, scope: Scope | None) -> int:
     size = fixed_size(frame.header)
     if size is not None:
         return size
-    if scope is None:
-        raise EncodeError("header", "its size depends on its values")
-    return len(builder(frame.header)(Scope(raw=dict(scope.raw))))
+    if scope is not None:
+        return len(builder(frame.header)(Scope(raw=dict(scope.raw))))
+    window = Window(bytes(data), 0)
+    try:
+        reader(frame.header)(window, Scope(), None)
+    except DecodeError as error:
+        raise EncodeError("header", f"its size depends on its values: {error}") from None
+    return window.tell()
 
 
 def _store(data: bytearray, place: CheckPlace, value: int) -> None:

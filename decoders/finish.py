@@ -1,6 +1,6 @@
 """Raw tree -> values, the reference way: each raw value through its `Convert`, then what needs the whole structure.
 
-Order within one structure: values as they were read (of two with one name the later counts), then `negate` and
+Order within one structure: values as they were read (of two with one name the later counts), then its `negate` and
 formulas in the order of the rows. A formula that gives nothing leaves an earlier value of its name alone.
 """
 
@@ -73,11 +73,13 @@ class Finisher:
 
     def compute(self, scope: Scope, zone_s: int, outer: Outer) -> dict[str, Any]:
         values: dict[str, Any] = {}
+        givers: dict[str, Value] = {}
         around = (values, *outer)
         for node, raw in scope.taken:
             match node:
                 case Value():
                     values[node.name] = self.converts[id(node)](raw, zone_s)
+                    givers[node.name] = node
                     for name, at, mask, convert in self.bits[id(node)]:
                         values[name] = convert(raw >> at & mask, zone_s)
                 case Repeat():
@@ -97,8 +99,9 @@ class Finisher:
                 value = _evaluate(late.formula, around)
                 if value is not None:
                     values[late.name] = self.rounds[id(late)](value, zone_s)
-            elif late.negate is not None and values.get(late.name) is not None and _evaluate(late.negate, around):
-                values[late.name] = -values[late.name]
+            elif late.negate is not None and givers.get(late.name) is late and values[late.name] is not None:
+                if _evaluate(late.negate, around):
+                    values[late.name] = -values[late.name]
         return values
 
     def _items(self, node: Repeat, scopes: list[Scope], zone_s: int, around: Outer) -> list[dict[str, Any]]:

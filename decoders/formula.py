@@ -89,9 +89,11 @@ def _join(separator: str, *values: Any) -> str | None:
     """Texts that have a value, joined; lists are joined too; None when nothing is left."""
     words: list[str] = []
     for value in values:
+        if value is None:
+            continue
         if isinstance(value, list):
-            words.extend(str(item) for item in value)
-        elif value not in (None, ""):
+            words.extend(map(str, value))
+        elif value != "":
             words.append(str(value))
     return separator.join(words) if words else None
 

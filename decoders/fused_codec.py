@@ -141,12 +141,8 @@ class FusedCodec:
         selectors = list(self.layout.selectors)
         numbers = {name: index for index, name in enumerate(self.layout.messages)}
         places = _Places(self.layout)
-        names = {name for selector in selectors for name, _ in selector.tests}
-        table = _table(selectors) if len(names) == 1 and "first" not in names else None
-        if table is not None:
-            self._table(out, table, places.source(names.pop()), selectors, numbers)
-            return
-        for selector in selectors:
+        chain, name, table = _chain_and_table(selectors)
+        for selector in chain:
             tests = [places.test(name, spans) for name, spans in selector.tests]
             call = f"return {selector.message!r}, message_{numbers[selector.message]}(b, n, s, z)"
             if not tests:
@@ -154,6 +150,9 @@ class FusedCodec:
                 return
             with out.block(f"if {' and '.join(tests)}:"):
                 out.emit(call)
+        if table is not None:
+            self._table(out, table, places.source(name), selectors, numbers)
+            return
         out.emit("raise Refused")
 
     def _table(
@@ -169,6 +168,16 @@ class FusedCodec:
             out.emit(f"if found is None: found = ({default!r}, message_{numbers[default]})")
         out.emit("return found[0], found[1](b, n, s, z)")
         out.lines.append(f"\n\nMESSAGES = {{{entries}}}")
+
+
+def _chain_and_table(selectors: Sequence[Selector]) -> tuple[Sequence[Selector], str, dict[int, str] | None]:
+    """Selectors to be tried one after the other, then the name and table of those behind them that read one name."""
+    for start in range(len(selectors)):
+        names = {name for selector in selectors[start:] for name, _ in selector.tests}
+        table = _table(selectors[start:]) if len(names) == 1 and "first" not in names else None
+        if table is not None:
+            return selectors[:start], names.pop(), table
+    return selectors, "", None
 
 
 def _table(selectors: Sequence[Selector]) -> dict[int, str] | None:

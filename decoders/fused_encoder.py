@@ -100,8 +100,7 @@ class _EncoderWriter:
             case Condition(test=test, nodes=nodes):
                 if any(name not in self.raw for name in test.names):
                     raise Unsupported("a condition on what is not known")
-                arguments = ", ".join(self.raw[name] for name in test.names)
-                with self.out.block(f"if {self.out.bind(test.function)}({arguments}):"):
+                with self.out.block(f"if {self._formula(test, self.raw)}:"):
                     self._nodes(nodes)
             case Skip(size=int(size)):
                 self.out.emit(f"data += {bytes(size)!r}")
@@ -118,13 +117,23 @@ class _EncoderWriter:
         if source is None:
             raise Unsupported(f"`{name}` has no source")
         if source.formula is not None:
-            arguments = ", ".join(f"v.get({word!r})" for word in source.formula.names)
-            text = f"{self.out.bind(source.formula.function)}({arguments})"
+            text = self._formula(source.formula, {word: f"v.get({word!r})" for word in source.formula.names})
         elif source.echo:
             text = f"v[{source.echo!r}]"
         else:
             return repr(source.constant)
-        return text if convert.plain else f"to_raw({name!r}, {self.out.bind(convert)}, {text}, 0)"
+        if convert.plain:
+            return text
+        if convert == Convert(boolean=True):
+            return f"(1 if {text} else 0)"
+        return f"to_raw({name!r}, {self.out.bind(convert)}, {text}, 0)"
+
+    def _formula(self, formula: Formula, sources: Mapping[str, str]) -> str:
+        """A formula that cannot fail on integers stands in the code as it is: on anything else it raises, and the
+        reference encoder takes over."""
+        if formula.plain and "/" not in formula.source:
+            return formula.inline(sources)
+        return f"{self.out.bind(formula.function)}({', '.join(sources[name] for name in formula.names)})"
 
     def _integer(self, node: Value) -> str:
         if node.const is not None:
@@ -168,8 +177,7 @@ class _EncoderWriter:
         if isinstance(node.wire.size, int):
             size = str(node.wire.size)
         elif isinstance(node.wire.size, Formula) and all(name in self.raw for name in node.wire.size.names):
-            arguments = ", ".join(self.raw[name] for name in node.wire.size.names)
-            size = f"{self.out.bind(node.wire.size.function)}({arguments})"
+            size = self._formula(node.wire.size, self.raw)
         else:
             raise Unsupported("bytes of a size that is not known")
         value = self._keep(node.name, self._value(node.name, node.convert))

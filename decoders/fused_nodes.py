@@ -66,6 +66,7 @@ class Structure:
     raw: dict[str, Known] = field(default_factory=dict)
     values: dict[str, Known] = field(default_factory=dict)
     late: list[Value | Derived] = field(default_factory=list)
+    givers: dict[str, str] = field(default_factory=dict)  # value -> variable with the row that gave it
     depth: int = 0
 
     def find_raw(self, name: str) -> Known | None:
@@ -83,6 +84,7 @@ class NodeWriter:
     def __init__(self, out: SourceWriter, nodes: Sequence[Node]) -> None:
         self.out = out
         self.in_layout, self.in_values = _names_used(nodes)
+        self.shown, self.contested = _names_given(nodes)
         self.base = ""
         self.shift = 0
         self.end = "e"
@@ -121,11 +123,12 @@ class NodeWriter:
     def write(self, nodes: Sequence[Node], scope: Structure) -> None:
         run: list[Value | Skip] = []
         for node in _flat(nodes):
+            if isinstance(node, Derived) or (isinstance(node, Value) and node.negate is not None):
+                scope.late.append(node)
             if isinstance(node, Value | Skip) and fixed_size((node,)) is not None:
                 run.append(node)
                 continue
             if isinstance(node, Derived):
-                scope.late.append(node)
                 continue
             self._run(run, scope)
             run = []
@@ -197,13 +200,17 @@ class NodeWriter:
         if not node.hidden or node.const is not None or node.counts or node.bits or node.equals:
             return False
         may_fail = isinstance(node.wire, BytesWire) and node.wire.form in MAY_FAIL
-        return not may_fail and node.name not in self.in_layout and node.name not in self.in_values
+        return not may_fail and node.name not in self.in_layout and not self._wanted(node.name)
+
+    def _wanted(self, name: str) -> bool:
+        """True for the value of a hidden row that a formula reads, or that overrides one that is shown."""
+        return name in self.in_values or name in self.shown
 
     def _take(self, node: Value, variable: str, form: str, scope: Structure) -> None:
         """Raw variable -> raw value, constant check, value."""
         if node.const is not None and form == "{x}.hex()":
             self.refuse_if(f"{variable} != {bytes.fromhex(str(node.const))!r}")
-            if node.hidden and node.name not in self.in_layout and node.name not in self.in_values:
+            if node.hidden and node.name not in self.in_layout and not self._wanted(node.name):
                 return
         if form:
             self.out.emit(f"{variable} = {form.format(x=variable)}")
@@ -217,22 +224,31 @@ class NodeWriter:
             variable = self._shared_raw(node.name, variable, scope)
         scope.raw[node.name] = Known(variable, sure, number)
         self._convert(node.name, node.convert, variable, scope, node.hidden, number or isinstance(node.wire, FloatWire))
-        if node.negate is not None:
-            scope.late.append(node)
+        self._given(node.name, self.contested.get(id(node)), scope)
         for bit in node.bits:
             mask = (1 << bit.width) - 1
             raw = f"({variable} >> {bit.at} & {mask})" if bit.at else f"({variable} & {mask})"
             whole = bit.convert.boolean and not bit.convert.absent
             part = f"({variable} & {1 << bit.at})" if whole else raw
             scope.raw[bit.name] = Known(raw if sure else f"(None if {variable} is None else {raw})", sure, True)
-            if bit.hidden and bit.convert.boolean and sure:  # only formulas read it: no variable
+            if bit.hidden and bit.convert.boolean and sure and bit.name not in self.shown:  # needs no variable
                 test = f"({part} == 0)" if bit.convert.invert else f"({part} != 0)"
                 scope.values[bit.name] = Known(test, True, True, True)
             else:
                 self._convert(bit.name, bit.convert, part, scope, bit.hidden, True)
 
+    def _given(self, name: str, number: int | None, scope: Structure) -> None:
+        """Where several rows give a value and one may negate it: which of them did is known when the code runs."""
+        if number is None:
+            return
+        if name not in scope.givers:
+            scope.givers[name] = self.out.fresh("row")
+            if self.conditional:
+                self.presets.append((scope.givers[name], "0"))
+        self.out.emit(f"{scope.givers[name]} = {number}")
+
     def _convert(self, name: str, convert: Convert, raw: str, scope: Structure, hidden: bool, number: bool) -> None:
-        if hidden and name not in self.in_values:
+        if hidden and not self._wanted(name):
             return
         nullable = convert.nullable
         plain_number = number and convert.enum is None and convert.flags is None and not convert.clock
@@ -254,7 +270,8 @@ class NodeWriter:
             if self.conditional:
                 start = known.source if known is not None else "None"
                 self.presets.append((variable, start))
-            known = Known(variable, known is not None and known.sure, False, hidden)
+            sure, covered = (False, hidden) if known is None else (known.sure, known.hidden)
+            known = Known(variable, sure, False, covered)
             scope.values[name] = known
         known.hidden = hidden and known.hidden
         return known
@@ -614,7 +631,7 @@ class NodeWriter:
         self.out.emit(f"{begin} = {self.position}")
         self.out.emit(f"{place} = {stop}")
         self.move_to(begin)
-        self.end = stop
+        self.end, self.checked = stop, node.length if isinstance(node.length, int) else 0
         if node.raw:
             raw = scope.values[node.raw].source
             self.out.emit(f"if {raw} is None: {raw} = []")
@@ -631,7 +648,8 @@ class NodeWriter:
             word = "if"
             for number, nodes in part:
                 least = least_size(nodes)
-                enough = f" and {self.end} - {state[0]} >= {least}" if node.length is not None and least else ""
+                known = node.length is None or state[2] >= least
+                enough = "" if known else f" and {self.end} - {state[0]} >= {least}"
                 with self.out.block(f"{word} {key} == {number}{enough}:"):
                     self.base, self.shift, self.checked, self.end = state
                     if node.length is not None:
@@ -712,10 +730,12 @@ class NodeWriter:
         for late in scope.late:
             if isinstance(late, Derived):
                 self._derived(late, scope)
-            elif late.negate is not None:
+            elif late.negate is not None and late.name in scope.values:
                 known = scope.values[late.name]
                 test, _ = self.value_formula(late.negate, scope)
                 guard = "" if known.sure else f"{known.source} is not None and "
+                if id(late) in self.contested:
+                    guard += f"{scope.givers[late.name]} == {self.contested[id(late)]} and "
                 target = known.source
                 if not target.startswith("v_"):
                     target = self.out.fresh("v_" + late.name)
@@ -798,6 +818,25 @@ def _names_used(nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
         if isinstance(node, Repeat) and node.keep is not None:
             values.update(node.keep.names)
     return raw, values
+
+
+def _names_given(nodes: Sequence[Node]) -> tuple[set[str], dict[int, int]]:
+    """Names that some row shows, and numbers for the rows that share a name which one of them negates."""
+    shown: set[str] = set()
+    rows: dict[str, list[Value]] = {}
+    for node in walk(nodes):
+        if isinstance(node, Value):
+            rows.setdefault(node.name, []).append(node)
+            shown.update(bit.name for bit in node.bits if not bit.hidden and bit.counts is None)
+        if isinstance(node, Value | Derived) and not node.hidden:
+            shown.add(node.name)
+    contested = {
+        id(row): number
+        for same in rows.values()
+        if len(same) > 1 and any(row.negate is not None for row in same)
+        for number, row in enumerate(same, 1)
+    }
+    return shown, contested
 
 
 def _order(node: Value | Skip) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from decoders.errors import DecodeError
 from decoders.formula import compile_formula
@@ -35,6 +35,13 @@ class Answer(Model):
     from_: str = Field(alias="from", description="Upstream name; dots reach into objects.")
     formula: str | None = Field(None, description="Upstream value `x` -> ours.")
     tolerance: float = Field(TOLERANCE, description="Relative.")
+
+    @field_validator("formula")
+    @classmethod
+    def _sound(cls, value: str | None) -> str | None:
+        if value is not None:
+            compile_formula(value, ANSWER_FUNCTIONS)
+        return value
 
 
 def _answer(value: Any) -> Any:
@@ -61,6 +68,7 @@ class GoldenCase(Model):
     answers: Answers = Field(default_factory=dict, description="For this case, over those of the file.")
     absent: list[str] = Field(default_factory=list)
     records: list[dict[str, Any]] | None = Field(None, description="Metrics that each record has at least.")
+    flags: dict[str, str] | None = Field(None, description="Value -> what is wrong with it; {}: nothing may be.")
     replies: list[HexBytes] | None = None
     error: str | None = Field(None, description="Code of the error that must come.")
     note: str = ""
@@ -156,6 +164,10 @@ def run_case(product: CompiledProduct, file: GoldenFile, case: GoldenCase, now_m
     result.differences += [
         Difference(name, "no value", decoded.values[name]) for name in case.absent if name in decoded.values
     ]
+    if case.flags is not None:
+        flags = {violation.field: violation.code.value for violation in decoded.violations or ()}
+        if flags != case.flags:
+            result.differences.append(Difference("flags", case.flags, flags))
     product.remember(decoded, context)
     if case.records is not None:
         parts = product.parts(decoded) if decoded.message.record != "none" else []
@@ -254,9 +266,11 @@ def _reach(values: Any, path: str) -> Any:
 
 
 def same(expected: Any, found: Any, tolerance: float = TOLERANCE) -> bool:
-    """Equal, numbers within a relative tolerance, objects by the names that are expected."""
+    """Equal: whole numbers exactly, others within a relative tolerance, objects by the names that are expected."""
     if isinstance(expected, bool) or isinstance(found, bool):
         return bool(expected is found)
+    if isinstance(expected, int) and isinstance(found, int) and tolerance <= TOLERANCE:
+        return expected == found
     if isinstance(expected, int | float) and isinstance(found, int | float):
         return math.isclose(expected, found, rel_tol=tolerance, abs_tol=1e-9)
     if isinstance(expected, Mapping):

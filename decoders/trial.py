@@ -7,7 +7,6 @@ from typing import Any
 
 from decoders.catalog import LoadedProduct
 from decoders.golden import run_case
-from decoders.product import CompiledProduct
 from decoders.proven import KindReport, ProductProven, codec_report, prove_product
 
 __all__ = ["Failure", "Trial", "try_product"]
@@ -83,7 +82,6 @@ def try_product(loaded: LoadedProduct) -> Trial:
     trial.cases = sum(len(file.cases) for file in loaded.golden.values())
     trial.passed = trial.cases - len(failed)
     return trial
-
 
 
 def _run(loaded: LoadedProduct, trial: Trial, codec: str, failed: set[tuple[str, int]]) -> None:

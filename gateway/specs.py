@@ -203,10 +203,10 @@ def prove_once(catalog: Catalog, memory: ProofMemory, codec: str = "auto") -> li
         else:
             apply_proof(loaded, proven)
         if codec == "fused":
+            slow = [line for line in codec_report(loaded, proven) if line.codec == "construct"]
             problems += [
-                SpecProblem(loaded.source, 0, 0, "", f"`codec: fused`, but {line.kind} frames need construct: {line.why}")
-                for line in codec_report(loaded, proven)
-                if line.codec == "construct"
+                SpecProblem(loaded.source, 0, 0, "", f"{line.kind} frames cannot use `codec: fused`: {line.why}")
+                for line in slow
             ]
     if problems:
         raise SpecError(problems)

@@ -17,12 +17,12 @@ import random
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from aiohttp import web
 
+from loadtest.kinesis_faults import Counts, Faults
 from loadtest.kinesis_shards import FIRST_SEQUENCE, MIB, Shard, StoredRecord, Stream
 
 _ACCOUNT = "000000000000"
@@ -31,36 +31,6 @@ _MAX_REQUEST_BYTES = 10 * MIB
 _ITERATOR_LIFE_S = 300.0
 
 Answer = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Faults:
-    """What goes wrong; every attribute may be changed at any time. Probabilities are 0..1."""
-
-    record_failure: float = 0.0  # of each record of a PutRecords: InternalFailure
-    http_500: float = 0.0  # of each write: answered 500, nothing stored
-    lost_answer: float = 0.0  # of each write: stored, then the connection is dropped
-    delay_s: float = 0.0  # before each answer
-    jitter_s: float = 0.0  # up to so much more
-    black_hole: bool = False  # requests are read and never answered
-    shuffle: bool = False  # the records of a request are stored in random order
-    stream_missing: bool = False
-    expired_credentials: bool = False
-    poison: bytes = b""  # a request with a record that contains this: ValidationException
-    poison_entry: bytes = b""  # a record that contains this fails alone: InvalidArgument
-
-
-@dataclass(slots=True)
-class Counts:
-    """What the fake has seen so far."""
-
-    requests: int = 0  # PutRecords and PutRecord
-    offered: int = 0  # records in them
-    stored: int = 0
-    throttled: int = 0
-    most_records: int = 0  # in one request
-    repeated_keys: int = 0  # records whose partition key stood in the same request before
-    by_operation: dict[str, int] = field(default_factory=dict)
 
 
 class _Refusal(Exception):
@@ -91,6 +61,7 @@ class FakeKinesis:
         self._random = random.Random(seed)
         self._clock = clock
         self._sequence = FIRST_SEQUENCE
+        self._answered = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._operations: dict[str, Callable[[Answer], Answer]] = {
             "CreateStream": self._create_stream,
@@ -138,6 +109,12 @@ class FakeKinesis:
         """All records of a stream, shard by shard, each in order of arrival."""
         return [record for shard in self.streams[stream].shards for record in shard.records]
 
+    async def wait_answered(self, count: int) -> None:
+        """Returns when `counts.answered` has reached this."""
+        while self.counts.answered < count:
+            self._answered.clear()
+            await self._answered.wait()
+
     def summary(self) -> Answer:
         streams = {}
         for stream in self.streams.values():
@@ -176,6 +153,8 @@ class FakeKinesis:
             status = refusal.status
         if faults.delay_s or faults.jitter_s:
             await asyncio.sleep(faults.delay_s + faults.jitter_s * self._random.random())
+        self.counts.answered += 1
+        self._answered.set()
         if writes and status == 200 and self._happens(faults.lost_answer) and request.transport is not None:
             request.transport.abort()
         return web.Response(status=status, body=orjson.dumps(answer), content_type="application/x-amz-json-1.1")

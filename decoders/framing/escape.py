@@ -41,12 +41,17 @@ def stuff(escape: Escape, data: bytes) -> bytes:
 
     Raises EncodeError if the content holds the mark and the table has no pair for it.
     """
-    pairs: dict[int, bytes] = {}
-    for follow, value in escape.table.items():
-        pairs.setdefault(value, bytes((escape.mark, follow)))
     prefix = min(escape.raw_prefix, len(data))
     end = max(len(data) - escape.raw_suffix, prefix)
     content = data[prefix:end]
+    for value in (escape.mark, *escape.table.values()):
+        if value in content:
+            break
+    else:
+        return data
+    pairs: dict[int, bytes] = {}
+    for follow, value in escape.table.items():
+        pairs.setdefault(value, bytes((escape.mark, follow)))
     if escape.mark not in pairs and escape.mark in content:
         raise EncodeError("", f"byte {escape.mark:02x} cannot be sent: the escape table has no pair for it")
     stuffed = b"".join([pairs.get(byte) or _SINGLE[byte] for byte in content])

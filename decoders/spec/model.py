@@ -72,7 +72,7 @@ class BitField(Model):
     range: tuple[float, float] | None = Field(None, description="Contract: smallest and largest value.")
     absent: list[int] | int | None = Field(None, description="Raw values that mean: not available.")
     hidden: bool | None = Field(None, description="Read, but not shown as a value. Default: true for `counts`.")
-    metric: bool = Field(True, description="False: a value that is not a metric.")
+    metric: bool | None = Field(None, description="Whether it becomes a metric; default: as its row.")
     counts: str | None = Field(None, description="These bits hold a length in bytes: `first..last` field, or `body`.")
     note: str = ""
 

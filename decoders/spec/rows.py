@@ -41,8 +41,8 @@ from decoders.times import zone_seconds
 
 Path = tuple[str | int, ...]
 SPECIAL_NAMES = frozenset({"remaining", "next_u8", "next_u16", "length", "port"})
-"""Names that layout formulas may read besides fields: bytes left in the window, the big-endian integer of the next bytes
-(none when they are not there), body length, port."""
+"""Names that layout formulas may read besides fields: bytes left in the window, the integer (big-endian) of the next
+bytes, which stay unread (no value when they are not there), body length, port."""
 _MAX_ENUM = 4096
 _MAX_NODES = 5000
 
@@ -320,7 +320,7 @@ class RowBuilder:
                     here,
                     unit=part.unit,
                     range=part.range,
-                    metric=part.metric if row.metric is None else row.metric,
+                    metric=row.metric if part.metric is None else part.metric,
                     words=_words(convert),
                     conditional=conditional,
                     note=part.note,

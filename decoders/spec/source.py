@@ -251,7 +251,7 @@ class _Reader:
 
     def refuse_tag(self, tag: str | None, line: int, column: int) -> None:
         if tag is not None:
-            self.note(line, column, f"the tag `{tag}` is not used here", hint="quotes make text", code="tag")
+            self.note(line, column, f"the tag `{tag[:80]}` is not used here", hint="quotes make text", code="tag")
 
     def alias(self, name: str, line: int, column: int) -> _Node:
         if name not in self.anchors:
@@ -313,7 +313,7 @@ class _Reader:
             return None, False
         if key in opened.node.keys:
             line = opened.node.keys[key][0]
-            message = f"the key `{key}` stands here twice (first in line {line})"
+            message = f"the key `{str(key)[:80]}` stands here twice (first in line {line})"
             self.note(node.line, node.column, message, code="duplicate_key")
             return key, False
         return key, True

@@ -23,7 +23,7 @@ def merged(base: Any, changes: Any) -> Any:
 
 @dataclass(slots=True)
 class VariantDocument(Document):
-    """One variant of a document. A value that the variant changes stands under `variants`, all others where they are."""
+    """One variant of a document: a value that the variant changes has its place under `variants`."""
 
     name: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)

@@ -10,8 +10,12 @@ import typer
 from decoders.catalog import UnknownProduct
 from decoders.errors import SpecError
 from gateway.cli import config, spec
+from gateway.cli.decode import decode
 from gateway.cli.health import healthcheck
 from gateway.cli.output import EXIT_FAILED, EXIT_OK, EXIT_USAGE, print_error
+from gateway.cli.send import send
+from gateway.cli.serve import serve
+from gateway.cli.sim import sim
 from gateway.cli.version import version
 from gateway.domain.errors import GatewayError, OperatorError
 
@@ -25,8 +29,8 @@ app = typer.Typer(
 )
 app.add_typer(config.app, name="config")
 app.add_typer(spec.app, name="spec")
-app.command()(healthcheck)
-app.command()(version)
+for command in (serve, decode, send, sim, healthcheck, version):
+    app.command()(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

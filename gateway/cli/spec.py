@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from decoders.spec.lint import lint
 from decoders.trial import Trial, try_product
 from gateway.cli.catalog import SpecsOption, memory, open_catalog
 from gateway.cli.output import EXIT_FAILED, Output, chosen, print_error, print_rows
@@ -37,8 +38,8 @@ def list_products(specs: SpecsOption = None, output: OutputOption = None) -> Non
     print_rows(rows, ("product", "version", "title", "transports", "messages", "golden", "file"), output)
 
 
-@app.command()
-def test(products: ProductsArgument = None, specs: SpecsOption = None, output: OutputOption = None) -> None:
+@app.command("test")
+def run_tests(products: ProductsArgument = None, specs: SpecsOption = None, output: OutputOption = None) -> None:
     """Run all golden frames on both codecs and prove that they agree. Exit code 1 when something differs."""
     proofs = memory()
     trials = []
@@ -78,3 +79,20 @@ def _complaints(trial: Trial) -> list[str]:
 
 def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@app.command("lint")
+def lint_products(
+    products: ProductsArgument = None,
+    specs: SpecsOption = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    output: OutputOption = None,
+) -> None:
+    """Say what a spec should not say, or lacks. Exit code 1 for contradictions."""
+    findings = [finding for loaded in open_catalog(specs, products).products.values() for finding in lint(loaded)]
+    rows = [finding.to_plain() for finding in findings]
+    if chosen(output) is Output.TABLE:
+        rows = [{**row, "place": f"{row['file']}:{row['line']}"} for row in rows]
+    print_rows(rows, ("place", "severity", "code", "message", "fix"), output)
+    if any(strict or finding.severity == "error" for finding in findings):
+        raise typer.Exit(EXIT_FAILED)

@@ -170,6 +170,7 @@ class Outbox:
         self._counters.records -= len(entries)
         self._counters.bytes -= size
         worst = self._worst
+        settled_twice = 0
         for _, receipt in entries:
             receipt.pending -= 1
             if receipt.pending > 0:
@@ -179,7 +180,8 @@ class Outbox:
                 continue
             # As _finish, in place: this is the hot path.
             if receipt.outcome is not None:
-                raise RuntimeError("a receipt was settled twice")
+                settled_twice += 1  # raised when the others of this batch are settled
+                continue
             receipt.outcome = _ACCEPTED
             on_settled = receipt.on_settled
             if on_settled is not None:
@@ -188,6 +190,8 @@ class Outbox:
                 except Exception:
                     _log.exception("on_settled_failed")
         self._released()
+        if settled_twice:
+            raise RuntimeError("a receipt was settled twice")
 
     def bury(self, entry: Entry, code: str, detail: str) -> None:
         """The sink will never take this record: it becomes a dead letter."""

@@ -118,6 +118,8 @@ class Sender:
                 error = raised
             now = loop.time()
             self._request_seconds.observe(now - started)
+            if results is not None and len(results) != len(batch):  # while the batch still counts as in flight
+                raise RuntimeError(f"{self.sink.name}: {len(results)} outcomes for {len(batch)} records")
             self._in_flight = []
             if error is None:
                 self._answered(batch, results, owner, now)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from decoders.compile import CompiledProduct
+from decoders.product import CompiledProduct
 from gateway.access.limits import ConnectionLimits
 from gateway.domain.errors import CloseReason, OperatorError
 from gateway.domain.ports import FrameTap, OutboxPort, UplinkFlow
 from gateway.ingress.clock import IdSource
+from gateway.ingress.close_log import CloseLog
 from gateway.ingress.tcp_face import FaceContext, ListenerOptions, SteadyClock, TcpFace
 from gateway.observe.metrics import Metrics
 from gateway.protocol.session_ports import AdmissionPort, RoomGate, SessionPlace, SessionPorts
@@ -73,9 +74,15 @@ class TcpListener:
             traffic=lambda product: services.metrics.traffic(options.name, product),
         )
         limits = ConnectionLimits(options.max_connections, options.max_per_ip)
-        counters = services.metrics.listener(options.name)
         self._context = FaceContext(
-            options, products, ports, services.clock, limits, counters, on_empty=self._drained.set
+            options,
+            products,
+            ports,
+            services.clock,
+            limits,
+            services.metrics.listener(options.name),
+            CloseLog(options.name),
+            on_empty=self._drained.set,
         )
 
     @property

@@ -15,10 +15,11 @@ from typing import Protocol, cast
 
 import structlog
 
-from decoders.compile import CompiledProduct
+from decoders.product import CompiledProduct
 from gateway.access.limits import ConnectionLimits
 from gateway.domain.device import Principal
 from gateway.domain.errors import CloseReason
+from gateway.ingress.close_log import CloseLog
 from gateway.ingress.tls import TlsMachine
 from gateway.observe.metrics import ListenerCounters
 from gateway.protocol.device_session import DeviceSession
@@ -34,13 +35,6 @@ HOLD_ROOM = 1  # the outbox is full
 HOLD_SESSION = 2  # the session has as many frames in flight as it may
 HOLD_WRITE = 4  # the peer does not read its replies
 HOLD_DRAIN = 8  # the gateway is going down
-
-_QUIET = frozenset({CloseReason.PEER_CLOSED, CloseReason.CONNECTION_LOST})
-_LIMITED = frozenset(CloseReason) - _QUIET - {CloseReason.TAKEOVER, CloseReason.IDLE_TIMEOUT, CloseReason.SHUTDOWN}
-"""Reasons that a crowd of strangers can cause: their log lines are rate-limited."""
-
-LOG_LINES = 20
-LOG_WINDOW_MS = 10_000
 
 
 @dataclass(slots=True, frozen=True)
@@ -81,27 +75,6 @@ class SteadyClock(Protocol):
     def steady_ms(self) -> int: ...
 
 
-class LogBudget:
-    """Lets LOG_LINES lines through per LOG_WINDOW_MS; `suppressed` counts the others until one passes again."""
-
-    __slots__ = ("_left", "_window_ms", "suppressed")
-
-    def __init__(self) -> None:
-        self._left = LOG_LINES
-        self._window_ms = 0
-        self.suppressed = 0
-
-    def take(self, now_ms: int) -> bool:
-        if now_ms - self._window_ms >= LOG_WINDOW_MS:
-            self._window_ms = now_ms
-            self._left = LOG_LINES
-        if self._left:
-            self._left -= 1
-            return True
-        self.suppressed += 1
-        return False
-
-
 @dataclass(slots=True)
 class FaceContext:
     """What all connections of one listener share.
@@ -116,9 +89,9 @@ class FaceContext:
     clock: SteadyClock
     limits: ConnectionLimits
     counters: ListenerCounters
+    close_log: CloseLog
     on_empty: Callable[[], None]
     faces: dict[TcpFace, None] = field(default_factory=dict)
-    log_budget: LogBudget = field(default_factory=LogBudget)
 
 
 class TcpFace(asyncio.Protocol):
@@ -404,15 +377,11 @@ class TcpFace(asyncio.Protocol):
 
     def _log_end(self, reason: CloseReason) -> None:
         context = self._context
+        if self.bytes_in == 0 and reason in (CloseReason.PEER_CLOSED, CloseReason.CONNECTION_LOST):
+            context.close_log.bare_connect(self._peer)
+            return
         now_ms = context.clock.steady_ms()
-        if reason in _QUIET and self.bytes_in == 0:
-            _log.debug("bare_connect", listener=context.options.name, peer=self._peer)  # a health check, usually
-            return
-        if reason in _LIMITED and not context.log_budget.take(now_ms):
-            return
         fields: dict[str, object] = {
-            "listener": context.options.name,
-            "reason": reason.value,
             "peer": self._peer,
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
@@ -424,15 +393,12 @@ class TcpFace(asyncio.Protocol):
             if session.device is not None:
                 fields |= {"device_id": session.device.key.device_id, "tenant": session.device.key.tenant}
             if session.refusal is not None:
-                fields |= {"refusal": session.refusal.value}
+                fields["refusal"] = session.refusal.value
             if session.unfinished_bytes:
-                fields |= {"unfinished_bytes": session.unfinished_bytes}
+                fields["unfinished_bytes"] = session.unfinished_bytes
         if self._principal.name:
-            fields |= {"principal": self._principal.name}
-        if context.log_budget.suppressed and reason in _LIMITED:
-            fields |= {"suppressed_lines": context.log_budget.suppressed}
-            context.log_budget.suppressed = 0
-        _log.info("connection_closed", **fields)
+            fields["principal"] = self._principal.name
+        context.close_log.write(reason, now_ms, fields)
 
 
 def _peer(address: str, port: int) -> str:

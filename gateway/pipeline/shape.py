@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 
 import orjson
 
-from decoders.compile import CompiledProduct, MessagePlan
 from decoders.errors import DecodeCode
+from decoders.plan import MessagePlan
+from decoders.product import CompiledProduct
 from decoders.types import Identity, Value, Violation, ViolationCode
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.device import Device, DeviceKey
@@ -61,12 +62,13 @@ class _Sender:
 
 @dataclass(slots=True)
 class _Message:
-    """Prepared for one message of a product."""
+    """Prepared for one message of a product. names_child: it says itself which device behind the hub it is about."""
 
     plan: MessagePlan
     product: CompiledProduct
     head: bytes
     values_key: bytes
+    names_child: bool
     units: dict[tuple[str, ...], bytes] = field(default_factory=dict)
 
 
@@ -98,11 +100,13 @@ class Shaper:
         if sender is None:
             sender = self._prepare_sender(uplink.device)
 
+        whole = product.identity(decoded) if message.names_child else None
         ingest = self._ingest_text(uplink.received_ms)
         numbering = self._numbering
         records: list[Record] = []
         for index, part in enumerate(product.parts(decoded)):
-            about = sender if part.identity is None else self._speaker(sender, part.identity)
+            identity = part.identity or whole
+            about = sender if identity is None else self._speaker(sender, identity)
             if about is None:
                 detail = "the id of the device behind the hub is too long or not printable"
                 return dead_letter(uplink, DecodeCode.BAD_VALUE.value, "shape", detail)
@@ -177,7 +181,8 @@ class Shaper:
         if plan.measurement:
             head += b',"measurement":%b' % _json(plan.measurement)
         values_key = b',"metrics":' if plan.record in _METRIC_TYPES else b',"data":'
-        message = self._messages[id(plan)] = _Message(plan, product, head, values_key)
+        names_child = any(role in ("child", "hub") for role, _ in plan.whole.identities)
+        message = self._messages[id(plan)] = _Message(plan, product, head, values_key, names_child)
         return message
 
     def _ingest_text(self, unix_ms: int) -> str:
@@ -203,12 +208,12 @@ def _sender(device: Device) -> _Sender:
 def _values(message: _Message, metrics: Mapping[str, Value]) -> tuple[bytes, bytes]:
     """The metrics as a JSON object, and `,"units":{...}` of those that have one.
 
-    The encoder itself tells the rare cases: it refuses integers beyond 2^53, and shows NaN, infinity and None as
-    null and nested values by a brace. Only then the metrics are looked at one by one.
+    The encoder itself tells the rare cases: it refuses integers beyond 2^53, shows NaN, infinity and None as null, and
+    an object within the object as `":{`. Only then the metrics are looked at one by one.
     """
     try:
         values = orjson.dumps(metrics, option=orjson.OPT_STRICT_INTEGER)
-        plain = b"null" not in values and values.find(b"{", 1) < 0
+        plain = b"null" not in values and b'":{' not in values
     except TypeError:
         plain = False
     if not plain:
@@ -230,7 +235,7 @@ def _flat(prefix: str, values: Mapping[str, Value]) -> Iterator[tuple[str, Value
     """Names and values without nesting; what has no value is left out."""
     for name, value in values.items():
         path = f"{prefix}{_text(str(name))}"
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             yield from _flat(f"{path}.", value)
         else:
             value = _plain(value)
@@ -246,9 +251,9 @@ def _plain(value: Value) -> Value:
         return str(value) if abs(value) > MAX_SAFE_INTEGER else value
     if isinstance(value, str):
         return _text(value)
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [_plain(item) for item in value]  # an item without a value keeps its place
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return dict(_flat("", value))
     return value
 

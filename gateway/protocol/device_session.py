@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
 
-from decoders.compile import CompiledProduct
 from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.detect import Detector
 from decoders.framing.framer import Framer
 from decoders.framing.plan import Frame
+from decoders.product import CompiledProduct
 from decoders.types import Decoded, Identity, SessionContext
 from gateway.domain.device import Device
 from gateway.domain.errors import CloseReason, RefuseReason
@@ -200,11 +200,7 @@ class DeviceSession:
         self._traffic = self._ports.traffic(product.id)
 
     def _sounds_right(self, name: str, frame: Frame) -> bool:
-        try:
-            self._products[name].decode(frame, SessionContext())
-        except DecodeError as error:
-            return _is_sound(error)
-        return True
+        return self._products[name].sound(frame)
 
     def _count_garbage(self, framer: Framer) -> None:
         traffic = self._traffic
@@ -236,7 +232,7 @@ class DeviceSession:
             if name and name != self._name:
                 self._log_in(frame, decoded, identity, name, now_ms)
                 return
-            if decoded.message.login:
+            if decoded.message.session:
                 product.remember(decoded, context)
         if self.device is None:
             self._refuse(frame, RefuseReason.NOT_IDENTIFIED)
@@ -313,8 +309,7 @@ class DeviceSession:
         ports.place.take(verdict.key, self)
 
         context = self._context = SessionContext(device_id=name, variant=verdict.variant, received_ms=now_ms)
-        if decoded.message.login:
-            self._product.remember(decoded, context)
+        self._product.remember(decoded, context)
         if verdict.zone_s is not None:
             context.zone_s = verdict.zone_s  # the directory knows better than the device
         if other or verdict.variant or verdict.zone_s is not None:
@@ -359,7 +354,7 @@ class DeviceSession:
             self.close(CloseReason.INTERNAL_ERROR)
         finally:
             self._busy = False
-        if self._held or backlog or not self._has_room():
+        if backlog or self._held:
             self._hold_or_not()
         if self._finish is not None and not waiting and not backlog:
             self.close(self._finish)
@@ -375,10 +370,10 @@ class DeviceSession:
         )
 
     def _hold_or_not(self) -> None:
-        """Holds reading at the limits; lets it go on below half of them, so that it does not flutter."""
+        """Holds reading while frames wait; lets it go on below half of the limits, so that it does not flutter."""
         limits = self._ports.limits
         order = self._order
-        held = bool(self._backlog) or not self._has_room()
+        held = bool(self._backlog)
         if self._held and not held:
             held = len(order.waiting) * 2 > limits.frames_in_flight or order.waiting_bytes * 2 > limits.bytes_in_flight
         if held is not self._held and not self._closed:
@@ -387,7 +382,7 @@ class DeviceSession:
 
     def _answer(self, run: Sequence[Uplink]) -> None:
         now_ms = self._ports.unix_ms()
-        context = self._context
+        context = SessionContext()
         replies: list[bytes] = []
         kept = True
         for uplink in run:
@@ -399,6 +394,8 @@ class DeviceSession:
                 continue
             decoded = uplink.decoded
             error = uplink.error
+            context.device_id = uplink.device.key.device_id
+            context.received_ms = uplink.received_ms
             if decoded is not None:
                 replies += uplink.product.replies(decoded.message.name, decoded.values, context, now_ms)
             elif error is not None and _is_sound(error):

@@ -3,34 +3,27 @@ when a test says so."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from decoders.compile import CompiledProduct, MessagePlan
 from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.plan import Frame, FrameKind, Framing, StopBytes
+from decoders.plan import MessagePlan, StructurePlan
+from decoders.product import CompiledProduct
 from decoders.types import Decoded, Identity, RecordPart, SessionContext
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.record import Record
 
 
-@dataclass(slots=True)
-class InterimPlan(MessagePlan):
-    policy: str = "flag"
-    units: dict[str, str] = field(default_factory=dict)
-    measurement: str = ""
-    data_type: str = ""
-
-
-def message_plan(name: str, record: str = "telemetry", *, login: bool = False, **more: Any) -> MessagePlan:
-    fields = {"policy": "flag", "units": {}, "measurement": "", "data_type": ""}
-    return InterimPlan(name=name, record=record, login=login, **(fields | more))
+def message_plan(name: str, record: str = "telemetry", **more: Any) -> MessagePlan:
+    return MessagePlan(name, record, **({"login": False} | more))
 
 
 LOGIN = message_plan("login", "none", login=True)
 DATA = message_plan("data")
+CHILD_DATA = message_plan("child_data", whole=StructurePlan(identities=(("child", "id"),)))
 HEARTBEAT = message_plan("heartbeat", "none")
 
 
@@ -69,7 +62,10 @@ class LineProduct(CompiledProduct):
             case "C" | "I":
                 values["id"], _, values["text"] = rest.partition("=")
         values["zone_s"] = context.zone_s
-        return Decoded(DATA, values)
+        return Decoded(CHILD_DATA if letter == "C" else DATA, values)
+
+    def sound(self, frame: Frame) -> bool:
+        return frame.wire[:1] not in b"XU"
 
     def identity(self, decoded: Decoded) -> Identity | None:
         values = decoded.values
@@ -80,13 +76,14 @@ class LineProduct(CompiledProduct):
                 return Identity(hub_id=values["text"])
             case "I":
                 return Identity(device_id=values["id"])
+            case "C":
+                return Identity(child_id=values["id"])
         return None
 
     def remember(self, decoded: Decoded, context: SessionContext) -> None:
-        context.device_id = decoded.values["text"]
         context.values["logged_in_with"] = decoded.values["letter"]
 
-    def replies(self, message: str, values: dict[str, Any], context: SessionContext, now_ms: int) -> list[bytes]:
+    def replies(self, message: str, values: Mapping[str, Any], context: SessionContext, now_ms: int) -> list[bytes]:
         if values["letter"] == "P":
             return [b"p" * int(values["text"])]
         return [f"{values['letter'].lower()}{values['text']}\n".encode("latin-1")]
@@ -96,8 +93,7 @@ class LineProduct(CompiledProduct):
         metrics: dict[str, Any] = {"n": values["text"]}
         if values["zone_s"] is not None:
             metrics["zone_s"] = values["zone_s"]
-        identity = Identity(child_id=values["id"]) if values["letter"] == "C" else None
-        return [RecordPart(metrics, "", "", None, identity)]
+        return [RecordPart(metrics)]
 
 
 @dataclass(slots=True)

@@ -71,7 +71,7 @@ _CREDENTIAL_ERRORS = (
     boto.ProfileNotFound,
 )
 _TIMEOUTS = (boto.ConnectTimeoutError, boto.ReadTimeoutError, TimeoutError)
-_CONNECTION_ERRORS = (boto.HTTPClientError, aiohttp.ClientError, OSError)
+_CONNECTION_ERRORS = (boto.HTTPClientError, boto.ConnectionError, aiohttp.ClientError, OSError)
 
 
 class KinesisSink:
@@ -80,7 +80,9 @@ class KinesisSink:
     The stream is checked before the first record goes there: then a validation error later is about records.
     """
 
-    error_codes: Sequence[SinkErrorCode] = tuple(code for code in SinkErrorCode if code not in (SinkErrorCode.DISK_FULL, SinkErrorCode.DISK))
+    error_codes: Sequence[SinkErrorCode] = tuple(
+        code for code in SinkErrorCode if code not in (SinkErrorCode.DISK_FULL, SinkErrorCode.DISK)
+    )
     one_per_lane = True
     linger_ms = 20.0  # a call with 10 records costs eight times as much per record as a full one
     max_batch_records = 500

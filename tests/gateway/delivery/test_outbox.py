@@ -34,7 +34,8 @@ async def test_accepted_only_when_all_records_are_durable(
         assert receipt.outcome is None
         fifo_sink.gate.set()
         await ledger.wait()
-        assert (receipt.outcome, receipt.reason, receipt.pending) == (Outcome.ACCEPTED, "", 0)
+        assert ledger.outcomes() == [Outcome.ACCEPTED]
+        assert (receipt.reason, receipt.pending) == ("", 0)
         assert [len(request) for request in fifo_sink.requests] == [2, 1]
 
 
@@ -100,7 +101,8 @@ async def test_a_letter_settles_when_it_is_kept(
         r.outbox.put_dead_letter(receipt, make_letter(reason="bad_length"))
         assert receipt.outcome is None
         await ledger.wait()
-        assert (receipt.outcome, receipt.reason) == (Outcome.DEAD_LETTERED, "bad_length")
+        assert ledger.outcomes() == [Outcome.DEAD_LETTERED]
+        assert receipt.reason == "bad_length"
         assert r.metrics.dead_letters.written["bad_length"] == 1
 
 
@@ -264,3 +266,29 @@ async def test_when_a_task_dies_every_pending_receipt_is_refused(
         assert set(ledger.outcomes()) == {Outcome.REFUSED}
         assert len(ledger.settled) == len(ledger.made)
         assert await r.outbox.drain(1) == len(ledger.made)
+
+
+@pytest.mark.parametrize("mistake", ["outcomes are missing", "settled from outside"])
+async def test_our_own_mistakes_strand_nobody(
+    rig: RigFactory, lane_sink: ScriptedSink, ledger: Ledger, make_record: RecordFactory, mistake: str
+) -> None:
+    lane_sink.gate.clear()
+    async with rig(lane_sink) as r:
+        for lane in "abc":
+            r.outbox.put(ledger.receipt(), [make_record(lane)])
+        await lane_sink.wait_requests(1)
+        for _ in range(3):
+            r.outbox.put(ledger.receipt(), [make_record("d")])
+        if mistake == "outcomes are missing":
+            lane_sink.script.append([INVALID] * 4)  # for three records
+            expected = [Outcome.REFUSED] * 6
+        else:
+            ledger.made[0].outcome = Outcome.DUPLICATE
+            ledger.settled.append(ledger.made[0])
+            expected = [Outcome.DUPLICATE, *[Outcome.ACCEPTED] * 2, *[Outcome.REFUSED] * 3]
+        lane_sink.gate.set()
+        with pytest.raises(ExceptionGroup) as caught:
+            await asyncio.wait_for(r.task, 30)
+        assert isinstance(caught.value.exceptions[0], RuntimeError)
+        assert ledger.outcomes() == expected
+        assert len(ledger.settled) == 6

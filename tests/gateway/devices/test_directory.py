@@ -102,7 +102,8 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("UTC", 0), ("Z", 0), ("+00:00", 0), ("+09:00", 32_400), ("-03:30", -12_600), ("+14:00", 50_400)]
+    ("text", "seconds"),
+    [("UTC", 0), ("Z", 0), ("+00:00", 0), ("+09:00", 32_400), ("-03:30", -12_600), ("+14:00", 50_400)],
 )
 def test_zones_are_fixed_offsets(text: str, seconds: int) -> None:
     assert zone_seconds(text) == seconds

@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -61,7 +62,7 @@ class Rig:
         )
         self.server = TcpServer(services)
         speaking = list(products) or [LineProduct()]
-        made = ListenerOptions(**({"name": "l", "host": "127.0.0.1", "port": 0, "limits": LIMITS} | options))
+        made = replace(ListenerOptions("l", "127.0.0.1", 0, limits=LIMITS), **options)
         self.listener: TcpListener = self.server.add(made, lambda: speaking)
         self.peers: list[Peer] = []
 
@@ -188,5 +189,5 @@ async def open_socket(
 async def until(condition: Callable[[], bool]) -> None:
     """Gives the event loop turns until the condition holds."""
     async with asyncio.timeout(GUARD_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what it waits for lies within the product
             await asyncio.sleep(0.001)

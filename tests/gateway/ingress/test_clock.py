@@ -15,12 +15,21 @@ def test_ids_carry_the_time_and_are_unique_beyond_one_pool() -> None:
         assert parsed.int >> 80 == 1_772_366_400_123
 
 
-def test_random_bits_are_used_whole() -> None:
+def test_every_random_bit_is_used() -> None:
     source = IdSource()
-    seen = 0
+    ones, zeros = 0, 0
     for _ in range(500):
-        seen |= uuid.UUID(source.make(0)).int
-    assert seen == (1 << 76 | 0x7 << 76 | 0xFFF << 64 | 0x2 << 62 | (1 << 62) - 1) & ~(0x8 << 76) | 0x8 << 60
+        number = uuid.UUID(source.make(0)).int
+        ones |= number
+        zeros |= ~number
+    random_bits = 0xFFF << 64 | (1 << 62) - 1
+    assert ones & zeros & ((1 << 128) - 1) == random_bits
+
+
+def test_the_time_of_an_id_is_its_own() -> None:
+    source = IdSource()
+    for unix_ms in (0, 1, 1, (1 << 48) - 1, 5):
+        assert uuid.UUID(source.make(unix_ms)).int >> 80 == unix_ms
 
 
 def test_the_steady_clock_never_goes_back() -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import capture_logs
 
-from decoders.compile import MessagePlan
 from decoders.errors import DecodeCode, DecodeError
+from decoders.plan import MessagePlan
 from decoders.types import Decoded, RecordPart
 from gateway.devices.directory import FileDirectory
 from gateway.domain.device import Device, DeviceKey
@@ -27,7 +27,9 @@ class Failing(LineProduct):
 def make_uplink(plan: MessagePlan = DATA, *, product: LineProduct | None = None) -> Uplink:
     values = {"letter": "D", "text": "1", "zone_s": None}
     device = Device(DeviceKey("", "d"))
-    return Uplink("uid", b"raw", 5, product or LineProduct(), device, Receipt(), "l", "s", decoded=Decoded(plan, values))
+    return Uplink(
+        "uid", b"raw", 5, product or LineProduct(), device, Receipt(), "l", "s", decoded=Decoded(plan, values)
+    )
 
 
 def make_flow() -> tuple[Flow, FakeOutbox]:

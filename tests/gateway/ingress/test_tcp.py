@@ -43,7 +43,14 @@ async def test_the_chosen_port_is_in_the_log() -> None:
         async with Rig() as rig:
             host, port = rig.listener.addresses[0]
             assert port > 0
-            assert {"event": "listening", "log_level": "info", "face": "tcp", "listener": "l", "host": host, "port": port} in logs
+            assert {
+                "event": "listening",
+                "log_level": "info",
+                "face": "tcp",
+                "listener": "l",
+                "host": host,
+                "port": port,
+            } in logs
 
 
 async def test_a_port_in_use_is_the_operators_and_nothing_stays_open() -> None:

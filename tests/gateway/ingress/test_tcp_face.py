@@ -35,7 +35,12 @@ async def test_a_truncated_frame_is_no_frame_and_the_log_says_how_much_was_left(
             await rig.closed(CloseReason.PEER_CLOSED)
             assert rig.outbox.kept == []
     (line,) = close_lines(logs)
-    assert (line["reason"], line["unfinished_bytes"], line["frames"], line["device_id"]) == ("peer_closed", 6, 1, "dev-1")
+    assert (line["reason"], line["unfinished_bytes"], line["frames"], line["device_id"]) == (
+        "peer_closed",
+        6,
+        1,
+        "dev-1",
+    )
     assert (line["bytes_in"], line["bytes_out"], line["product"]) == (13, 7, "line")
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from decoders.compile import MessagePlan
 from decoders.errors import DecodeCode, DecodeError
+from decoders.plan import MessagePlan
 from decoders.types import Decoded, Violation, ViolationCode
 from gateway.devices.directory import FileDirectory
 from gateway.domain.dead_letter import DeadLetter

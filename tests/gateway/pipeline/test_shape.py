@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoders.compile import MessagePlan
+from decoders.plan import MessagePlan
 from decoders.types import Decoded, Identity, RecordPart, Violation, ViolationCode
 from gateway.devices.directory import FileDirectory
 from gateway.domain.dead_letter import DeadLetter
@@ -141,7 +141,9 @@ def test_other_types_have_data() -> None:
         ({"door": {"open": True, "lock": {"n": 1, "m": None}}}, {"door.open": True, "door.lock.n": 1}),
         ({"list": [1, math.nan, 2**60]}, {"list": [1, None, "1152921504606846976"]}),
         ({"list": [{"at": 1, "v": math.nan}]}, {"list": [{"at": 1}]}),
-        ({"text": "null {"}, {"text": "null {"}),
+        ({"cells": [{"mcc": 460}, {"mcc": 450}]}, {"cells": [{"mcc": 460}, {"mcc": 450}]}),
+        ({"cells": [{"at": {"x": 1, "y": None}}]}, {"cells": [{"at.x": 1}]}),
+        ({"text": 'null ":{'}, {"text": 'null ":{'}),
         ({"text": "a\ud800b"}, {"text": "a?b"}),
         ({"b": True, "f": -0.5, "t": "°"}, {"b": True, "f": -0.5, "t": "°"}),
         ({}, {}),

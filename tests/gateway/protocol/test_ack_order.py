@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoders.compile import CompiledProduct
+from decoders.product import CompiledProduct
 from gateway.domain.device import Device, DeviceKey
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.uplink import Uplink
@@ -40,7 +40,9 @@ def test_clear_forgets_all() -> None:
 
 
 @given(st.integers(1, 30).flatmap(lambda n: st.permutations(range(n))), st.data())
-def test_whatever_the_order_of_settling_uplinks_leave_in_order_of_arrival(settle: list[int], data: st.DataObject) -> None:
+def test_whatever_the_order_of_settling_uplinks_leave_in_order_of_arrival(
+    settle: list[int], data: st.DataObject
+) -> None:
     order = AckOrder()
     uplinks = [make_uplink(n) for n in range(len(settle))]
     left: list[Uplink] = []

@@ -1,119 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from decoders.framing.plan import Frame
 from decoders.types import Identity
-from gateway.access.admission import Admission, Provisioning
-from gateway.devices.directory import FileDirectory
-from gateway.devices.sessions import SessionRegistry
+from gateway.access.admission import Provisioning
 from gateway.domain.device import DeviceKey
 from gateway.domain.errors import CloseReason, RefuseReason
-from gateway.domain.receipt import Outcome, Receipt
-from gateway.ingress.flow import Flow
-from gateway.observe.metrics import Metrics, TrafficCounters
-from gateway.pipeline.chain import Chain
-from gateway.pipeline.shape import Numbering, Shaper
-from gateway.protocol.device_session import DeviceSession, SessionState
-from gateway.protocol.session_ports import RoomGate, SessionLimits, SessionPorts
-from tests.gateway.fakes import FakeClock, FakeOutbox, FakeTap, LineProduct
-
-
-class Host:
-    """Implements SessionHost; remembers what it was asked for."""
-
-    def __init__(self) -> None:
-        self.writes: list[bytes] = []
-        self.held = False
-        self.holds: list[bool] = []
-        self.closed: CloseReason | None = None
-        self.errors: list[Exception] = []
-
-    def write(self, data: bytes) -> None:
-        assert self.closed is None, "written after the close"
-        self.writes.append(data)
-
-    def hold(self, held: bool) -> None:
-        assert held is not self.held
-        self.held = held
-        self.holds.append(held)
-
-    def close(self, reason: CloseReason) -> None:
-        assert self.closed is None, "closed twice"
-        self.closed = reason
-
-    def fail(self, error: Exception) -> None:
-        self.errors.append(error)
-
-    @property
-    def written(self) -> bytes:
-        return b"".join(self.writes)
-
-
-class Bench:
-    """Everything a session needs, with an outbox that a test settles."""
-
-    def __init__(
-        self,
-        *,
-        limits: SessionLimits | None = None,
-        hold: bool = False,
-        directory: str = "",
-        provisioning: Provisioning = Provisioning.ALLOW_NEW,
-        products: Sequence[LineProduct] = (),
-        tap: bool = False,
-    ) -> None:
-        self.clock = FakeClock()
-        self.metrics = Metrics()
-        self.outbox = FakeOutbox(hold=hold)
-        self.registry = SessionRegistry()
-        self.tap = FakeTap(enabled=tap)
-        self.gate = RoomGate()
-        self.products = list(products) or [LineProduct()]
-        self.opened = 0
-        self.made = 0
-        found = FileDirectory.from_text(directory, "devices.yaml")
-        chain = Chain(Shaper(Numbering("gw", 1), "dev", found))
-        self.ports = SessionPorts(
-            listener="l",
-            tenant="",
-            limits=limits or SessionLimits(max_bad_frames=3, max_garbage_bytes=20, frames_in_flight=4),
-            admission=Admission(found, provisioning),
-            place=self.registry,
-            flow=Flow(chain, self.outbox),
-            make_id=self._make_id,
-            unix_ms=self.clock.unix_ms,
-            tap=self.tap,
-            gate=self.gate,
-            traffic=lambda product: self.metrics.traffic("l", product),
-        )
-
-    def _make_id(self, now_ms: int) -> str:
-        self.made += 1
-        return f"u{self.made}"
-
-    def open(self) -> tuple[DeviceSession, Host]:
-        self.opened += 1
-        host = Host()
-        session = DeviceSession(
-            self.products, self.ports, host, session_id=f"s{self.opened}", peer="p", opened_ms=self.clock.now_ms
-        )
-        return session, host
-
-    def give(self, session: DeviceSession, data: bytes) -> None:
-        session.receive_bytes(data, self.clock.now_ms)
-
-    @property
-    def traffic(self) -> TrafficCounters:
-        return self.metrics.traffic("l", "line")
-
-    def assert_balanced(self) -> None:
-        assert self.metrics.in_flight() == 0
-        assert self.traffic.refused.items() >= {reason.value: 0 for reason in ()}.items()
-        assert sum(self.traffic.refused.values()) == self.traffic.outcomes[Outcome.REFUSED]
-
+from gateway.domain.receipt import Outcome
+from gateway.protocol.device_session import SessionState
+from gateway.protocol.session_ports import SessionLimits
+from tests.gateway.fakes import LineProduct
+from tests.gateway.protocol.session_bench import Bench
 
 # The plain walk
 
@@ -121,9 +19,10 @@ class Bench:
 def test_a_device_logs_in_sends_and_is_answered() -> None:
     bench = Bench()
     session, host = bench.open()
-    assert session.state is SessionState.WAITING
+    states = [session.state]
     bench.give(session, b"Ldev-1\n")
-    assert session.state is SessionState.ADMITTED
+    states.append(session.state)
+    assert states == [SessionState.WAITING, SessionState.ADMITTED]
     bench.give(session, b"D1\n")
     bench.give(session, b"H\n")
     assert host.writes == [b"ldev-1\n", b"d1\n", b"h\n"]
@@ -476,172 +375,6 @@ def test_bytes_that_fit_no_product_end_the_connection() -> None:
     assert host.closed is CloseReason.UNKNOWN_PROTOCOL
     assert bench.metrics.traffic("l", "unknown").garbage_bytes >= 64
     assert session.product_id == ""
-
-
-# Limits and holding back
-
-
-def test_frames_in_flight_are_limited_and_reading_is_held_back() -> None:
-    bench = Bench(hold=True)
-    session, host = bench.open()
-    bench.give(session, b"Ldev-1\n" + b"".join(b"D%d\n" % n for n in range(20)))
-    assert (session.in_flight, len(bench.outbox.kept), host.held) == (4, 4, True)
-    bench.outbox.settle(bench.outbox.waiting.pop(0), Outcome.ACCEPTED)
-    assert (session.in_flight, len(bench.outbox.kept), host.held) == (4, 5, True)
-    bench.outbox.settle_all()
-    assert host.written == b"ldev-1\n" + b"".join(b"d%d\n" % n for n in range(20))
-    assert host.holds == [True, False]
-    bench.assert_balanced()
-
-
-def test_reading_goes_on_below_half_of_the_limit() -> None:
-    bench = Bench(hold=True)
-    session, host = bench.open()
-    bench.give(session, b"Ldev-1\nD1\nD2\nD3\n")
-    assert not host.held
-    bench.give(session, b"D4\n")
-    assert host.held
-    bench.outbox.settle(bench.outbox.waiting.pop(0), Outcome.ACCEPTED)
-    assert host.held
-    bench.outbox.settle(bench.outbox.waiting.pop(0), Outcome.ACCEPTED)
-    assert not host.held
-
-
-def test_bytes_in_flight_are_limited() -> None:
-    bench = Bench(hold=True, limits=SessionLimits(bytes_in_flight=10))
-    session, host = bench.open()
-    bench.give(session, b"Ldev-1\nD1234567\nD1234567\nD3\n")
-    assert (session.in_flight, host.held) == (2, True)
-    bench.outbox.settle_all()
-    assert (session.in_flight, host.held) == (0, False)
-    assert len(bench.outbox.kept) == 3
-
-
-def test_nothing_is_put_while_the_outbox_has_no_room() -> None:
-    bench = Bench()
-    session, host = bench.open()
-    bench.give(session, b"Ldev-1\n")
-    bench.gate.open = False
-    bench.give(session, b"D1\nD2\n")
-    assert (bench.outbox.kept, host.held) == ([], True)
-    bench.gate.open = True
-    session.resume()
-    assert (len(bench.outbox.kept), host.held) == (2, False)
-    assert host.written == b"ldev-1\nd1\nd2\n"
-
-
-def test_the_outbox_may_fill_between_two_frames_of_one_read() -> None:
-    bench = Bench()
-    session, _ = bench.open()
-    put = bench.outbox.put
-
-    def put_and_close_gate(receipt: Receipt, records: Sequence[object]) -> None:
-        bench.gate.open = False
-        put(receipt, records)  # type: ignore[arg-type]
-
-    bench.outbox.put = put_and_close_gate  # type: ignore[method-assign,assignment]
-    bench.give(session, b"Ldev-1\nD1\nD2\n")
-    assert len(bench.outbox.kept) == 1
-
-
-# Time
-
-
-def test_a_session_that_never_logs_in_is_closed() -> None:
-    bench = Bench(limits=SessionLimits(login_timeout_ms=30_000))
-    session, host = bench.open()
-    for _ in range(29):
-        bench.clock.advance(1)
-        bench.give(session, b"D1"[:0] or b"")
-        session.on_clock(bench.clock.now_ms)
-    assert host.closed is None
-    bench.clock.advance(1)
-    session.on_clock(bench.clock.now_ms)
-    assert host.closed is CloseReason.LOGIN_TIMEOUT
-
-
-def test_bytes_do_not_extend_the_login_deadline_but_the_idle_one() -> None:
-    bench = Bench(limits=SessionLimits(login_timeout_ms=30_000, idle_timeout_ms=60_000))
-    session, host = bench.open()
-    for byte in b"Ldev-1\n":
-        bench.clock.advance(4)
-        bench.give(session, bytes([byte]))
-        session.on_clock(bench.clock.now_ms)
-    assert host.closed is None
-    for byte in b"D12345678":
-        bench.clock.advance(59)
-        bench.give(session, bytes([byte]))
-        session.on_clock(bench.clock.now_ms)
-    assert host.closed is None
-    bench.clock.advance(60)
-    session.on_clock(bench.clock.now_ms)
-    assert host.closed is CloseReason.IDLE_TIMEOUT
-    assert session.unfinished_bytes == 9
-
-
-def test_a_drip_of_bytes_without_login_is_closed() -> None:
-    bench = Bench(limits=SessionLimits(login_timeout_ms=30_000))
-    session, host = bench.open()
-    for byte in b"Lxxxxxxx":
-        bench.clock.advance(4)
-        bench.give(session, bytes([byte]))
-        session.on_clock(bench.clock.now_ms)
-    assert host.closed is CloseReason.LOGIN_TIMEOUT
-
-
-def test_a_device_that_waits_for_us_is_not_idle() -> None:
-    bench = Bench(hold=True, limits=SessionLimits(idle_timeout_ms=60_000))
-    session, host = bench.open()
-    bench.give(session, b"Ldev-1\nD1\n")
-    for _ in range(5):
-        bench.clock.advance(59)
-        session.on_clock(bench.clock.now_ms)
-    bench.outbox.settle_all()
-    bench.gate.open = False
-    for _ in range(5):
-        bench.clock.advance(59)
-        session.on_clock(bench.clock.now_ms)
-    assert host.closed is None
-    bench.gate.open = True
-    bench.clock.advance(60)
-    session.on_clock(bench.clock.now_ms)
-    assert host.closed is CloseReason.IDLE_TIMEOUT
-
-
-def test_a_timeout_of_zero_is_off() -> None:
-    bench = Bench(limits=SessionLimits(login_timeout_ms=0, idle_timeout_ms=0))
-    session, host = bench.open()
-    bench.clock.advance(1e6)
-    session.on_clock(bench.clock.now_ms)
-    bench.give(session, b"Ldev-1\n")
-    session.on_clock(bench.clock.now_ms)
-    bench.clock.advance(1e6)
-    session.on_clock(bench.clock.now_ms)
-    assert host.closed is None
-
-
-# The end
-
-
-def test_finish_answers_what_was_read_and_takes_no_more() -> None:
-    bench = Bench(hold=True)
-    session, host = bench.open()
-    bench.give(session, b"Ldev-1\n" + b"".join(b"D%d\n" % n for n in range(6)))
-    session.finish(CloseReason.SHUTDOWN)
-    bench.give(session, b"D9\n")
-    assert host.closed is None
-    bench.outbox.settle_all()
-    assert host.closed is CloseReason.SHUTDOWN
-    assert host.written.endswith(b"d4\nd5\n")
-    assert len(bench.registry) == 0
-    bench.assert_balanced()
-
-
-def test_finish_closes_at_once_when_nothing_is_in_flight() -> None:
-    bench = Bench()
-    session, host = bench.open()
-    session.finish(CloseReason.PEER_CLOSED)
-    assert host.closed is CloseReason.PEER_CLOSED
 
 
 def test_the_tap_sees_frames_decisions_and_replies() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import resource
 import signal
 import stat
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,7 +129,7 @@ async def test_two_processes_in_one_directory_keep_apart(
 async def test_a_directory_that_cannot_be_used_refuses_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     sink = FileSink("local", tmp_path / "file" / "records")
-    with pytest.raises(OperatorError, match="sink local: cannot write to .*file/records"):
+    with pytest.raises(OperatorError, match=r"sink local: cannot write to .*file/records"):
         await sink.start()
     await sink.close()
 
@@ -232,3 +234,43 @@ async def test_nothing_is_lost_or_reordered_through_an_outbox_on_a_failing_disk(
         assert r.metrics.sink("local").failed["disk_full"] > 3
         monkeypatch.undo()
     assert [line for lines in files(tmp_path).values() for line in lines] == expected
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from gateway.delivery.sinks.file import FileSink
+from gateway.domain.record import Record
+
+async def main():
+    sink = FileSink("local", Path(sys.argv[1]), rotate_bytes=20_000)
+    await sink.start()
+    for n in range(1_000_000):
+        await sink.send([Record("r", "telemetry", "p", "d", b'{"device_id":"d","n":%d}' % n, 0)])
+        print(n, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.fault
+async def test_kill_9_loses_nothing_that_was_answered(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", KILLED, str(tmp_path / "records")),
+        cwd=Path(__file__).parents[4],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        answered = 0
+        while answered < 1500:
+            answered = int(await process.stdout.readline())
+        process.kill()
+        rest = (await process.stdout.read()).split()
+        await process.wait()
+    answered = int(rest[-1]) if rest else answered
+    found = files(tmp_path)
+    assert len(found) > 1
+    lines = [line for name in sorted(found) for line in found[name]]
+    assert lines[: answered + 1] == [f"d#{n}" for n in range(answered + 1)]
+    assert len(lines) <= answered + 2

@@ -1,0 +1,199 @@
+"""CPU of the gateway process per 100,000 gt06 location frames over TCP, beside a bare echo in the same run.
+
+    python tests/benchmarks/bench_tcp.py [--connections 200] [--frames 200000] [--rate 10000]
+
+Servers and load generator are processes of their own. The gateway runs as `iotlink serve` does: uvloop, file sink,
+acknowledgement after fdatasync. The echo server is uvloop with `transport.write(data)` in `data_received`: what any
+Python server pays for this traffic. Closed loop: every connection sends its next frame when the reply is there.
+Paced: frames go out one by one at the rate, spread over the connections, without waiting.
+CPU is user + system time of the server process, from /proc, between the first and the last frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import uvloop
+
+LOGIN = "78780d01{imei:0>16}0001"
+LOCATION = "78781f12{time}d0024bb93007d3fb783dd4c501940500f2006c8504a6"
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def login_frame(number: int) -> bytes:
+    from decoders.checksum import checksum
+
+    body = bytes.fromhex(LOGIN.format(imei=f"{860000000000000 + number}")[4:])
+    return b"\x78\x78" + body + checksum("crc16_x25").function(body).to_bytes(2, "big") + b"\x0d\x0a"
+
+
+def location_frame() -> bytes:
+    """A golden frame (position with one cell) with today's time, as a device in the field would send it."""
+    from decoders.checksum import checksum
+    from decoders.times import six_from_ms
+
+    body = bytes.fromhex(LOCATION.format(time=six_from_ms(round(time.time() * 1000), 0).hex())[4:])
+    return b"\x78\x78" + body + checksum("crc16_x25").function(body).to_bytes(2, "big") + b"\x0d\x0a"
+
+
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(data[:10])  # type: ignore[attr-defined]
+
+
+def run_echo(pipe: Connection) -> None:
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Echo, "127.0.0.1", 0, backlog=1024)
+        pipe.send(server.sockets[0].getsockname()[1])
+        await asyncio.to_thread(pipe.recv)
+
+    uvloop.run(serve())
+
+
+def run_gateway(pipe: Connection) -> None:
+    from gateway.cli.serve import build
+    from gateway.observe.logs import configure_logs
+    from gateway.settings.load import load_settings
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        configure_logs("warning", "json", sys.stderr)
+        overrides = ["tcp.listeners.0.port=0", "observe.port=0", "tcp.listeners.0.products=[concox_gt06]"]
+        gateway = build(load_settings(None, overrides, {}).settings)
+
+        async def serve() -> int:
+            loop = asyncio.get_running_loop()
+
+            def ready() -> None:
+                assert gateway.tcp is not None
+                pipe.send(gateway.tcp.listeners[0].addresses[0][1])
+                loop.run_in_executor(None, lambda: (pipe.recv(), loop.call_soon_threadsafe(gateway.stop)))
+
+            return await gateway.run(ready)
+
+        uvloop.run(serve())
+        lines = sum(path.read_bytes().count(b"\n") for path in Path("data/records").rglob("*.ndjson"))
+        pipe.send(lines)
+
+
+class Device(asyncio.Protocol):
+    """One connection of the load: counts replies; in the closed loop each one sends the next frame."""
+
+    def __init__(self, on_reply: Callable[[], bool], login: bytes, frame: bytes) -> None:
+        self.on_reply = on_reply
+        self.login = login
+        self.frame = frame
+        self.ready = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport.write(self.login)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        if not self.ready.done():
+            self.ready.set_result(None)
+            return
+        for _ in range(len(data) // 10):
+            if self.on_reply():
+                self.transport.write(self.frame)  # type: ignore[attr-defined]
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+async def load(port: int, pid: int, connections: int, frames: int, rate: float) -> dict[str, float]:
+    """rate 0: closed loop."""
+    loop = asyncio.get_running_loop()
+    state = {"sent": 0, "answered": 0}
+    done = asyncio.Event()
+
+    def on_reply() -> bool:
+        state["answered"] += 1
+        if state["answered"] >= frames:
+            done.set()
+        if rate or state["sent"] >= frames:
+            return False
+        state["sent"] += 1
+        return True
+
+    frame = location_frame()
+    devices = []
+    for number in range(connections):
+        _, device = await loop.create_connection(lambda n=number: Device(on_reply, login_frame(n), frame), "127.0.0.1", port)  # type: ignore[misc]
+        devices.append(device)
+    await asyncio.gather(*(device.ready for device in devices))
+    cpu, start = cpu_s(pid), time.monotonic()
+    if rate:
+        while state["sent"] < frames:
+            due = min(frames, int((time.monotonic() - start) * rate) + 1)
+            while state["sent"] < due:
+                devices[state["sent"] % connections].transport.write(frame)  # type: ignore[attr-defined]
+                state["sent"] += 1
+            await asyncio.sleep(0.0002)
+    else:
+        for device in devices:
+            state["sent"] += 1
+            device.transport.write(frame)  # type: ignore[attr-defined]
+    await asyncio.wait_for(done.wait(), 600)
+    seconds = time.monotonic() - start
+    used = cpu_s(pid) - cpu
+    for device in devices:
+        device.transport.close()
+    return {"cpu_s_per_100k": used / frames * 100_000, "frames_per_s": frames / seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--connections", type=int, default=200)
+    parser.add_argument("--frames", type=int, default=200_000)
+    parser.add_argument("--rate", type=float, default=10_000)
+    options = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    servers = {}
+    for name, target in (("echo", run_echo), ("gateway", run_gateway)):
+        ours, theirs = context.Pipe()
+        process = context.Process(target=target, args=(theirs,), name=name)
+        process.start()
+        theirs.close()
+        servers[name] = (process, ours, ours.recv())
+    print("| server | load | CPU s per 100,000 | frames/s |")
+    print("|---|---|---|---|")
+    for rate in (0.0, options.rate):
+        for name, (process, _pipe, port) in servers.items():
+            assert process.pid is not None
+            result = uvloop.run(load(port, process.pid, options.connections, options.frames, rate))
+            label = f"paced {rate:.0f}/s" if rate else f"closed loop, {options.connections} connections"
+            print(f"| {name} | {label} | {result['cpu_s_per_100k']:.2f} | {result['frames_per_s']:.0f} |", flush=True)
+    for process, pipe, _port in servers.values():
+        pipe.send("stop")
+    records = servers["gateway"][1].recv()
+    expected = 2 * options.frames
+    for process, _pipe, _port in servers.values():
+        process.join(30)
+    print(json.dumps({"frames": expected, "records": records}), file=sys.stderr)
+    if records != expected:
+        raise SystemExit(f"{records} records for {expected} frames")
+
+
+if __name__ == "__main__":
+    main()

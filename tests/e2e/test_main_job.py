@@ -1,0 +1,234 @@
+"""The main job: real trackers connect over TCP, their frames become standard records, in files or in Kinesis."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+
+from loadtest.fake_kinesis import FakeKinesis
+from tests.e2e import fleet
+from tests.e2e.rig import (
+    GATEWAY_ID,
+    PRODUCTS,
+    Json,
+    RunningGateway,
+    aws_credentials,
+    config,
+    kinesis_sink,
+    listener,
+    until,
+)
+
+pytestmark = pytest.mark.e2e
+
+STREAM = "telemetry"
+NEIGHBOUR = "another producer"
+
+
+def two_listeners() -> list[Json]:
+    """All products as candidates on both, tried in opposite order."""
+    return [listener("first", PRODUCTS), listener("second", PRODUCTS[::-1])]
+
+
+async def play_all(rig: RunningGateway, scripts: list[fleet.Script], step: fleet.Step) -> None:
+    """Every other device sends at once, the others step by step; all at the same time."""
+    async with asyncio.TaskGroup() as tasks:
+        for index, script in enumerate(scripts):
+            port = ("first", "second")[index // 2 % 2]
+            if index % 2:
+                tasks.create_task(fleet.play_at_once(rig, script, index, port), name=f"play {script.name}")
+            else:
+                tasks.create_task(fleet.play_in_steps(rig, script, step, port), name=f"play {script.name}")
+
+
+def assert_all_accepted(rig: RunningGateway, scripts: list[fleet.Script]) -> None:
+    sums = rig.sums()
+    assert sums.balance()
+    assert sums.received == sums.accepted == fleet.sum_of_frames(scripts)
+    assert rig.total("iotlink_outbox_records") == rig.total("iotlink_outbox_bytes") == 0
+    assert rig.total("iotlink_records_published_total") == fleet.sum_of_records(scripts)
+    assert rig.letters() == []
+
+
+def assert_records(records: list[Json], scripts: list[fleet.Script]) -> None:
+    """Just the records of the scripts, once each, those of a device in the order in which it sent them.
+
+    records: in the order in which they were numbered.
+    """
+    assert [record["seq"] for record in records] == list(range(1, fleet.sum_of_records(scripts) + 1))
+    assert len({record["record_id"] for record in records}) == len(records)
+    assert {(record["gateway_id"], record["env"]) for record in records} == {(GATEWAY_ID, "prd")}
+    assert len({record["epoch"] for record in records}) == 1
+    by_sender: dict[str, list[Json]] = defaultdict(list)
+    for record in records:
+        by_sender[record.get("hub_id", record["device_id"])].append(fleet.what_it_says(record))
+    expected = {script.name: script.records for script in scripts if script.records}
+    assert by_sender.keys() == expected.keys()
+    for name, said in expected.items():
+        assert by_sender[name] == said, name
+
+
+def assert_lanes_in_order(records: Iterable[Json]) -> None:
+    """Those of a device rise in `seq`; records: in the order of the sink."""
+    last: dict[str, int] = {}
+    for record in records:
+        lane, seq = record["device_id"], record["seq"]
+        assert seq > last.get(lane, 0), f"{lane}: {seq} stands behind {last[lane]}"
+        last[lane] = seq
+
+
+async def test_all_products_into_files(tmp_path: Path) -> None:
+    scripts = fleet.scripts()
+    assert all(sum(script.product == name for script in scripts) >= 3 for name in PRODUCTS)
+    async with RunningGateway(tmp_path, config(tmp_path, *two_listeners())) as rig:
+
+        def on_disk(script: fleet.Script, count: int) -> None:
+            """What was answered has been written."""
+            stored = sum(record.get("hub_id", record["device_id"]) == script.name for record in rig.records())
+            assert stored >= count, f"{script.name}: {count} records answered, {stored} in the files"
+
+        await play_all(rig, scripts, on_disk)
+        await rig.settled(fleet.sum_of_frames(scripts))
+        assert await rig.stop() == 0
+        assert_all_accepted(rig, scripts)
+        by_product = {name: rig.total("iotlink_frames_received_total", product=name) for name in PRODUCTS}
+        assert by_product == {
+            name: sum(script.frames for script in scripts if script.product == name) for name in PRODUCTS
+        }
+        assert rig.total("iotlink_garbage_bytes_total") == 0
+
+    stored = rig.records()
+    assert_lanes_in_order(stored)
+    assert_records(sorted(stored, key=lambda record: int(record["seq"])), scripts)
+    root = tmp_path / "data" / "records"
+    for file in root.rglob("*.ndjson"):
+        assert re.fullmatch(r"20\d\d/[01]\d/[0-3]\d/[0-2]\d/records-\d{8}T\d{6}Z-\d{6}\.ndjson", str(file.relative_to(root)))
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert file.read_bytes().endswith(b"}\n")
+
+
+async def occupy(kinesis: FakeKinesis, requests: int) -> None:
+    """Another producer, which takes what the shards give."""
+    entry = {"Data": "bm9pc2U=", "PartitionKey": NEIGHBOUR}
+    body = orjson.dumps({"StreamName": STREAM, "Records": [entry] * 500})
+    headers = {"x-amz-target": "Kinesis_20131202.PutRecords"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        for _ in range(requests):
+            try:
+                async with session.post(kinesis.url, data=body) as answer:
+                    await answer.read()
+            except aiohttp.ClientError:
+                pass  # the fault was meant for somebody else
+
+
+def stored_records(kinesis: FakeKinesis) -> list[Json]:
+    """Ours, in the order in which each shard took them."""
+    return [orjson.loads(item.data) for item in kinesis.records(STREAM) if item.partition_key != NEIGHBOUR]
+
+
+async def test_all_products_into_kinesis_under_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in aws_credentials().items():
+        monkeypatch.setenv(name, value)
+    scripts = fleet.scripts()
+    async with FakeKinesis(seed=7, limits=True) as kinesis:
+        kinesis.create_stream(STREAM, shards=2)
+        settings = config(tmp_path, *two_listeners(), sinks=kinesis_sink(kinesis.url, STREAM, linger_ms=5.0))
+        async with RunningGateway(tmp_path, settings) as rig:
+
+            def in_the_stream(script: fleet.Script, count: int) -> None:
+                """What was answered is stored."""
+                marks = {f'"{key}":"{script.name}"'.encode() for key in ("device_id", "hub_id")}
+                stored = {item.data for item in kinesis.records(STREAM) if any(mark in item.data for mark in marks)}
+                assert len(stored) >= count, f"{script.name}: {count} records answered, {len(stored)} stored"
+
+            async def break_things() -> None:
+                kinesis.faults.lost_answer = 1.0
+                await until(lambda: kinesis.counts.requests >= 2, "two requests whose answers are lost")
+                kinesis.faults.lost_answer = 0.0
+                kinesis.faults.http_500 = 1.0
+                await until(lambda: rig.total("iotlink_records_failed_total", error_code="internal") >= 1, "a 500")
+                kinesis.faults.http_500 = kinesis.faults.lost_answer = 0.03
+                kinesis.faults.record_failure = 0.1
+                kinesis.faults.delay_s, kinesis.faults.jitter_s = 0.001, 0.01
+                await occupy(kinesis, 12)
+
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(break_things(), name="faults")
+                await play_all(rig, scripts, in_the_stream)
+            await rig.settled(fleet.sum_of_frames(scripts))
+            assert await rig.stop() == 0
+            assert_all_accepted(rig, scripts)
+            for code in ("throttled", "internal", "connection"):
+                assert rig.total("iotlink_records_failed_total", error_code=code) > 0, code
+            assert rig.total("iotlink_records_buried_total") == 0
+            assert rig.total("iotlink_sink_healthy") == 1
+
+        stored = stored_records(kinesis)
+        assert {item.partition_key for item in kinesis.records(STREAM)} - {NEIGHBOUR} == {
+            record["device_id"] for record in stored
+        }
+
+    first: dict[int, Json] = {}
+    repeats = 0
+    for record in stored:
+        if record["seq"] in first:
+            repeats += 1
+            assert record == first[record["seq"]], "a repeat says something else"
+        else:
+            first[record["seq"]] = record
+    assert repeats > 0, "answers were lost, and nothing was sent again"
+    assert repeats == len(stored) - fleet.sum_of_records(scripts)
+    assert_lanes_in_order(first.values())
+    assert_records([first[seq] for seq in sorted(first)], scripts)
+
+
+async def test_nothing_is_answered_that_the_sink_does_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sink that never answers: no device is told "yes", and the end refuses what is left, within its deadline."""
+    monkeypatch.setattr("gateway.app.DRAIN_S", 0.3)
+    for name, value in aws_credentials().items():
+        monkeypatch.setenv(name, value)
+    script = next(script for script in fleet.scripts(1) if script.product == "concox_gt06")
+    silent = [exchange for exchange in script.exchanges if exchange.records]
+    async with FakeKinesis() as kinesis:
+        kinesis.create_stream(STREAM)
+        async with RunningGateway(tmp_path, config(tmp_path, sinks=kinesis_sink(kinesis.url))) as rig:
+            kinesis.faults.black_hole = True
+            client = await rig.connect()
+            await client.ask(script.login.frame, script.login.answer)
+            client.send(b"".join(exchange.frame for exchange in silent))
+            await until(lambda: rig.sums().in_flight == len(silent), "all frames in flight")
+            assert await rig.stop() == len(silent)
+            assert await client.read_to_end() == b""
+            assert rig.total("iotlink_uplinks_refused_total", reason="sink_failed") == len(silent)
+            sums = rig.sums()
+            assert (sums.accepted, sums.refused) == (1, len(silent))
+        assert stored_records(kinesis) == []
+
+
+def silence(*_: Any) -> None:
+    """For scripts whose steps need no look."""
+
+
+async def test_a_fleet_again_after_a_restart(tmp_path: Path) -> None:
+    """The same gateway starts again: numbers go on in a later epoch, and earlier files are left alone."""
+    scripts = [script for script in fleet.scripts(1) if script.product == "teltonika_codec8"]
+    for _ in range(2):
+        async with RunningGateway(tmp_path, config(tmp_path, *two_listeners())) as rig:
+            await play_all(rig, scripts, silence)
+            await rig.settled(fleet.sum_of_frames(scripts))
+    count = fleet.sum_of_records(scripts)
+    records = rig.records()
+    assert len(records) == 2 * count
+    epochs = sorted({record["epoch"] for record in records})
+    assert len(epochs) == 2
+    assert [record["epoch"] for record in records] == [epochs[0]] * count + [epochs[1]] * count
+    for epoch in epochs:
+        assert_records([record for record in records if record["epoch"] == epoch], scripts)
