@@ -472,10 +472,10 @@ class FormBytes(c.Construct):  # type: ignore[misc]
 
 
 def within(value: Any, low: int | str, high: int | str) -> bool:
-    """True when the value is `low`, or an integer from `low` to `high`."""
-    if isinstance(value, int) and isinstance(low, int) and isinstance(high, int):
-        return low <= value <= high
-    return bool(value == low)
+    """True when the value is `low`, or an integer (or truth, as 0 and 1) from `low` to `high`."""
+    if low == high:
+        return bool(value == low)
+    return isinstance(value, int) and isinstance(low, int) and isinstance(high, int) and low <= value <= high
 
 
 def whole(value: Any, formula: Formula, stream: Window, path: str) -> int:

@@ -29,6 +29,11 @@ def _flag_names(bits: int, names: Mapping[int, str]) -> list[str]:
     return list(dict.fromkeys([name for bit, name in names.items() if bits >> bit & 1]))
 
 
+def negative(value: Any) -> Any:
+    """The number with the other sign; what is no number stays as it is."""
+    return -value if value.__class__ in (int, float) else value
+
+
 BASE: Mapping[str, Any] = {
     **NAMESPACE,
     "iso_from_unix": times.iso_from_unix,
@@ -37,6 +42,7 @@ BASE: Mapping[str, Any] = {
     "iso_from_six": times.iso_from_six,
     "iso_from_bcd_six": times.iso_from_bcd_six,
     "flag_names": _flag_names,
+    "negative": negative,
     "round": round,
 }
 """Names that conversion sources may use."""

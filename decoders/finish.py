@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from decoders.construct_codec import Scope
+from decoders.convert import negative
 from decoders.formula import Formula
 from decoders.layout import Branch, Condition, Derived, Group, Nodes, Repeat, Tags, Value
 
@@ -101,7 +102,7 @@ class Finisher:
                     values[late.name] = self.rounds[id(late)](value, zone_s)
             elif late.negate is not None and givers.get(late.name) is late and values[late.name] is not None:
                 if _evaluate(late.negate, around):
-                    values[late.name] = -values[late.name]
+                    values[late.name] = negative(values[late.name])
         return values
 
     def _items(self, node: Repeat, scopes: list[Scope], zone_s: int, around: Outer) -> list[dict[str, Any]]:

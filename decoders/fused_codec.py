@@ -40,6 +40,7 @@ class FusedCodec:
             "integer_of": integer_of,
             "magnitude": magnitude,
             "from_bytes": int.from_bytes,
+            "INTEGERS": (int, bool),
         }
         functions = [self._message(index, message) for index, message in enumerate(layout.messages.values())]
         self.source = "\n\n\n".join([*functions, self._frame()]) + "\n"

@@ -220,9 +220,7 @@ class NodeWriter:
             isinstance(node.wire, BytesWire) and node.wire.form in INTEGER_FORMS
         )
         sure = not self.conditional
-        if self.conditional and (node.name in self.in_layout or any(bit.name in self.in_layout for bit in node.bits)):
-            variable = self._shared_raw(node.name, variable, scope)
-        scope.raw[node.name] = Known(variable, sure, number)
+        self._keep_raw(node.name, variable, number, scope)
         self._convert(node.name, node.convert, variable, scope, node.hidden, number or isinstance(node.wire, FloatWire))
         self._given(node.name, self.contested.get(id(node)), scope)
         for bit in node.bits:
@@ -230,7 +228,7 @@ class NodeWriter:
             raw = f"({variable} >> {bit.at} & {mask})" if bit.at else f"({variable} & {mask})"
             whole = bit.convert.boolean and not bit.convert.absent
             part = f"({variable} & {1 << bit.at})" if whole else raw
-            scope.raw[bit.name] = Known(raw if sure else f"(None if {variable} is None else {raw})", sure, True)
+            self._keep_raw(bit.name, raw, True, scope)
             if bit.hidden and bit.convert.boolean and sure and bit.name not in self.shown:  # needs no variable
                 test = f"({part} == 0)" if bit.convert.invert else f"({part} != 0)"
                 scope.values[bit.name] = Known(test, True, True, True)
@@ -276,8 +274,15 @@ class NodeWriter:
         known.hidden = hidden and known.hidden
         return known
 
+    def _keep_raw(self, name: str, source: str, number: bool, scope: Structure) -> None:
+        """What formulas of the layout read under this name from here on. Read in a branch, it is kept in one variable for
+        all branches, None where none of them did."""
+        if not self.conditional:
+            scope.raw[name] = Known(source, True, number)
+        elif name in self.in_layout:
+            scope.raw[name] = Known(self._shared_raw(name, source, scope), False, number)
+
     def _shared_raw(self, name: str, variable: str, scope: Structure) -> str:
-        """One variable for a raw value that several branches may read, None where none of them did."""
         known = scope.raw.get(name)
         shared = known.source if known is not None and known.source.startswith("r_") else self.out.fresh("r_" + name)
         if known is None or shared != known.source:
@@ -741,7 +746,8 @@ class NodeWriter:
                     target = self.out.fresh("v_" + late.name)
                     self.out.emit(f"{target} = {known.source}")
                     scope.values[late.name] = Known(target, known.sure, known.number, known.hidden)
-                self.out.emit(f"if {guard}{test}: {target} = -{target}")
+                minus = f"-{target}" if known.number else f"negative({target})"
+                self.out.emit(f"if {guard}{test}: {target} = {minus}")
         scope.late = []
 
     def _derived(self, node: Derived, scope: Structure) -> None:
@@ -897,5 +903,6 @@ def _in_spans(on: str, spans: Sequence[tuple[Any, Any]], safe: bool) -> str:
         if low == high:
             tests.append(f"{on} == {low!r}")
         else:
-            tests.append(f"{low} <= {on} <= {high}" if safe else f"({on}.__class__ is int and {low} <= {on} <= {high})")
+            whole = "" if safe else f"{on}.__class__ in INTEGERS and "
+            tests.append(f"({whole}{low} <= {on} <= {high})")
     return " or ".join(tests)

@@ -163,7 +163,7 @@ def _metrics(subject: Subject) -> Iterator[_Metric]:
         row = placed.row
         if not isinstance(row, model.ValueRow | model.FormulaRow):
             continue
-        silent = row.hidden or row.identity or row.timestamp or row.session or row.metric is False
+        silent = bool(row.hidden or row.identity or row.timestamp or row.session or row.metric is False)
         if isinstance(row, model.ValueRow):
             for name, bit in (row.bits or {}).items():
                 if not isinstance(bit, model.BitField):
@@ -171,7 +171,7 @@ def _metrics(subject: Subject) -> Iterator[_Metric]:
                 if row.metric is not False and bit.metric and not bit.hidden and (not placed.frame or row.metric):
                     numeric = bit.enum is None and isinstance(bit.at, str)
                     yield _Metric(name, (*placed.path, "bits", name), bit.unit, numeric)
-            silent = silent or row.counts or row.const is not None or row.crc or row.bits
+            silent = silent or bool(row.counts or row.const is not None or row.crc or row.bits)
         if not silent and (not placed.frame or row.metric):
             yield _Metric(row.name, (*placed.path, "name"), row.unit, _is_numeric(row))
 

@@ -24,8 +24,9 @@ class PlacedRow:
 
 def all_rows(spec: model.SpecFile) -> Iterator[PlacedRow]:
     """Rows of frames, blocks, shared tags and messages, outer ones first."""
-    frames = {("frames", name): frame for name, frame in spec.frames.items()}
-    given: dict[Path, model.FrameSpec] = {("frame",): spec.frame} if spec.frame is not None else {**frames}
+    given: dict[Path, model.FrameSpec] = {("frames", name): frame for name, frame in spec.frames.items()}
+    if spec.frame is not None:
+        given["frame",] = spec.frame
     for path, frame in given.items():
         yield from _walk(frame.header, (*path, "header"), frame=True)
         yield from _walk(frame.trailer, (*path, "trailer"), frame=True)
@@ -37,8 +38,8 @@ def all_rows(spec: model.SpecFile) -> Iterator[PlacedRow]:
     for name, message in spec.messages.items():
         yield from _walk(message.fields, ("messages", name, "fields"))
         if message.items is not None:
-            for path, rows in _tags(message.items, ("messages", name, "items")):
-                yield from _walk(rows, path)
+            for path, held in _tags(message.items, ("messages", name, "items")):
+                yield from _walk(held, path)
 
 
 def inner_rows(row: Any, path: Path) -> list[tuple[Path, Sequence[Any]]]:

@@ -12,9 +12,9 @@ import typer
 from decoders.types import SessionContext
 from gateway.cli.catalog import SpecsOption, open_product
 from gateway.cli.decode import BadInput, frame_bytes
-from gateway.cli.output import EXIT_FAILED, Output, fail, print_rows
+from gateway.cli.output import EXIT_FAILED, Output, chosen, fail, print_rows
 from gateway.cli.sim import HostOption, PortOption
-from gateway.simulate.talk import AnswerReader, expected_answers, talk
+from gateway.simulate.talk import AnswerReader, Exchange, expected_answers, talk
 
 
 def send(
@@ -41,20 +41,25 @@ def send(
         reason = os.strerror(error.errno) if error.errno else str(error) or "no connection in time"
         fail(f"{host}:{port}: {reason}")
     reader = AnswerReader(compiled)
-    rows: list[dict[str, Any]] = []
+    rows = []
     complete = len(exchanges) == len(plan)
-    for (wire, expected), exchange in zip(plan, exchanges, strict=False):
+    for (_, expected), exchange in zip(plan, exchanges, strict=False):
         complete &= len(exchange.answers) >= len(expected)
-        known = [reader.read(answer) for answer in exchange.answers]
-        rows.append(
-            {
-                "sent": wire.hex(),
-                "answers": [answer.hex() for answer in exchange.answers],
-                "decoded": [{"message": item[0], "values": item[1]} if item else None for item in known],
-                "ms": exchange.milliseconds,
-                "closed": exchange.closed,
-            }
-        )
+        rows.append(_row(exchange, reader))
+    if chosen(output) is Output.TABLE:
+        for row in rows:
+            row["decoded"] = [" ".join(map(str, item.values())) for item in row["decoded"] if item]
     print_rows(rows, ("sent", "answers", "decoded", "ms", "closed"), output)
     if not complete:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _row(exchange: Exchange, reader: AnswerReader) -> dict[str, Any]:
+    known = [reader.read(answer) for answer in exchange.answers]
+    return {
+        "sent": exchange.frame.hex(),
+        "answers": [answer.hex() for answer in exchange.answers],
+        "decoded": [{"message": item[0], "values": item[1]} if item else None for item in known],
+        "ms": exchange.milliseconds,
+        "closed": exchange.closed,
+    }

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from decoders.spec.lint import lint
+from decoders.spec.schema import spec_schema
+from decoders.spec.show import construct_text, generated_text, layout_rows
 from decoders.trial import Trial, try_product
-from gateway.cli.catalog import SpecsOption, memory, open_catalog
-from gateway.cli.output import EXIT_FAILED, Output, chosen, print_error, print_rows
+from gateway.cli.catalog import SpecsOption, memory, open_catalog, open_product
+from gateway.cli.output import EXIT_FAILED, EXIT_USAGE, Output, chosen, fail, print_error, print_json, print_rows
 
 app = typer.Typer(no_args_is_help=True, help="List, check, test and show product specs.")
 
@@ -96,3 +98,33 @@ def lint_products(
     print_rows(rows, ("place", "severity", "code", "message", "fix"), output)
     if any(strict or finding.severity == "error" for finding in findings):
         raise typer.Exit(EXIT_FAILED)
+
+
+@app.command("show")
+def show_product(
+    product: Annotated[str, typer.Argument(metavar="PRODUCT", help="Id of the product.")],
+    construct: Annotated[bool, typer.Option("--construct", help="The definition of the reference codec.")] = False,
+    generated: Annotated[bool, typer.Option("--generated", help="The source of the fast codec.")] = False,
+    variant: Annotated[str, typer.Option(help="A variant of the product.")] = "",
+    specs: SpecsOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Print a product's layout as a table, or its codecs."""
+    forms = open_product(specs, product).forms()
+    if variant not in forms:
+        known = ", ".join(name for name in forms if name) or "none"
+        fail(f"no variant `{variant}` of {product} (there are: {known})", EXIT_USAGE)
+    form = forms[variant]
+    if construct:
+        typer.echo(construct_text(form))
+    if generated:
+        typer.echo(generated_text(form))
+    if not construct and not generated:
+        columns = ("frame", "offset", "size", "type", "name", "scale", "unit", "note")
+        print_rows([row.to_plain() for row in layout_rows(form)], columns, output)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of spec files, for editors."""
+    print_json(spec_schema())

@@ -126,12 +126,13 @@ class AnswerReader:
 
 
 def _selectors(product: CompiledProduct, layout: FrameLayout) -> list[Selector]:
-    """How the downlink messages of a frame are told apart; those without a single number in `when` are not."""
-    selectors = []
+    """How the downlink messages of a frame are told apart by the single numbers in their `when`. One without such a
+    number (an answer that repeats the type of what it answers) is what all others are not."""
     names = {node.name for node in walk((*layout.header, *layout.trailer)) if isinstance(node, Value)}
+    selectors = []
     for name in layout.messages:
         spec = product.spec.messages[name]
         tests = [(key, ((value, value),)) for key, value in spec.when.items() if isinstance(value, int)]
-        if spec.downlink and tests and names.issuperset(key for key, _ in tests):
+        if spec.downlink and names.issuperset(key for key, _ in tests):
             selectors.append(Selector(name, tuple(tests)))
-    return selectors
+    return sorted(selectors, key=lambda selector: not selector.tests)

@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gateway.__main__",),
     ("gateway.cli", "loadtest"),
     ("gateway.app",),
-    ("gateway.ingress", "gateway.admin", "gateway.specs"),
+    ("gateway.ingress", "gateway.admin", "gateway.specs", "gateway.simulate"),
     ("gateway.pipeline", "gateway.delivery", "gateway.devices", "gateway.access"),
     ("gateway.protocol", "gateway.observe"),
     ("gateway.settings", "gateway.lifecycle"),
