@@ -29,6 +29,10 @@ def _flag_names(bits: int, names: Mapping[int, str]) -> list[str]:
     return list(dict.fromkeys([name for bit, name in names.items() if bits >> bit & 1]))
 
 
+def _rounded(value: Any, decimals: int) -> Any:
+    return round(value, decimals) if isinstance(value, float) else value
+
+
 def negative(value: Any) -> Any:
     """The number with the other sign; what is no number stays as it is."""
     return -value if value.__class__ in (int, float) else value
@@ -44,6 +48,7 @@ BASE: Mapping[str, Any] = {
     "flag_names": _flag_names,
     "negative": negative,
     "round": round,
+    "rounded": _rounded,
 }
 """Names that conversion sources may use."""
 
@@ -125,7 +130,8 @@ class Convert:
         if self.formula is not None:
             text = f"{bind(self.formula.function)}({text})"
         if self.decimals is not None:
-            text = f"round({text}, {self.decimals})" if not self.formula else f"{bind(_rounder(self.decimals))}({text})"
+            number = (self.linear is not None or self.finite) and self.formula is None
+            text = f"{'round' if number else 'rounded'}({text}, {self.decimals})"
         if self.enum is not None:
             text = f"{bind(dict(self.enum))}.get({text}, {bind(self.other) if self.has_other else text})"
         if self.absent:
@@ -159,10 +165,6 @@ def _linear_source(x: str, step: Linear) -> str:
     if step.denominator != 1:
         text = f"{text} / {step.denominator}"
     return f"({text})"
-
-
-def _rounder(decimals: int) -> Callable[[Any], Any]:
-    return lambda value: round(value, decimals) if isinstance(value, float) else value
 
 
 PLAIN = Convert()

@@ -120,8 +120,9 @@ class Finisher:
 def _evaluate(formula: Formula, around: Outer) -> Any:
     def lookup(name: str) -> Any:
         for values in around:
-            if name in values:
-                return values[name]
+            value = values.get(name)
+            if value is not None:
+                return value
         return None
 
     return formula.evaluate(lookup)

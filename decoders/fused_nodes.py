@@ -74,8 +74,14 @@ class Structure:
         return found if found is not None or self.outer is None else self.outer.find_raw(name)
 
     def find_value(self, name: str) -> Known | None:
+        """The value of the innermost structure that has one."""
         found = self.values.get(name)
-        return found if found is not None or self.outer is None else self.outer.find_value(name)
+        if self.outer is None or (found is not None and found.sure):
+            return found
+        outer = self.outer.find_value(name)
+        if found is None or outer is None:
+            return found or outer
+        return Known(f"({outer.source} if {found.source} is None else {found.source})", outer.sure)
 
 
 class NodeWriter:
@@ -258,7 +264,7 @@ class NodeWriter:
         target = self._variable(name, scope, hidden)
         self.out.emit(f"{target.source} = {convert.source(raw, self.out.bind)}")
         target.sure = not nullable and (target.sure or not self.conditional)
-        target.number = plain_number
+        target.number = plain_number and (not self.conditional or before is None or before.number)
 
     def _variable(self, name: str, scope: Structure, hidden: bool) -> Known:
         """The variable of a value; one in a branch gets None before the branch."""
@@ -284,9 +290,12 @@ class NodeWriter:
 
     def _shared_raw(self, name: str, variable: str, scope: Structure) -> str:
         known = scope.raw.get(name)
-        shared = known.source if known is not None and known.source.startswith("r_") else self.out.fresh("r_" + name)
-        if known is None or shared != known.source:
-            self.presets.append((shared, "None" if known is None else known.source))
+        if known is not None and known.source.startswith("r_"):
+            shared = known.source
+        else:
+            before = scope.find_raw(name)
+            shared = self.out.fresh("r_" + name)
+            self.presets.append((shared, "None" if before is None else before.source))
         self.out.emit(f"{shared} = {variable}")
         return shared
 

@@ -27,13 +27,19 @@ class _Candidate:
     framer: Framer
     unsound: int  # bytes of frames that were cut but are not sound
 
+    @property
+    def skipped(self) -> int:
+        """Bytes that are no sound frame of this candidate."""
+        return self.framer.garbage + self.unsound
+
 
 class Detector:
     """Feeds every candidate until one of them cuts a frame that is `sound(name, frame)`.
 
-    Among the candidates whose sound frame came with the same `receive`, the earlier in the list wins. A frame that is
-    not sound (wrong check value) does not exclude its candidate, but counts as skipped: a candidate that has skipped
-    more than `max_garbage` bytes drops out. Each candidate holds at most its own `max_bytes`.
+    Among the candidates whose sound frame came with the same `receive`, the one that skipped least wins (what looks
+    like a frame may stand inside another protocol's), then the earlier in the list. A frame that is not sound (wrong
+    check value) does not exclude its candidate, but counts as skipped: a candidate that has skipped more than
+    `max_garbage` bytes drops out. Each candidate holds at most its own `max_bytes`.
 
     failed: no candidate is left. garbage: bytes skipped by the candidate that skipped least.
     """
@@ -60,15 +66,24 @@ class Detector:
 
     def receive(self, data: bytes | bytearray | memoryview) -> Detection | None:
         """The winner with its first frames, once; None while nobody has won. Nothing is to be received after that."""
+        found: Detection | None = None
+        least = 0
         for candidate in self._live:
             frames = candidate.framer.receive(data)
             for index, frame in enumerate(frames):
                 if self._sound(candidate.name, frame):
-                    self.garbage = candidate.framer.garbage + candidate.unsound
-                    return Detection(candidate.name, candidate.framer, frames[index:])
+                    if found is None or candidate.skipped < least:
+                        found = Detection(candidate.name, candidate.framer, frames[index:])
+                        least = candidate.skipped
+                    break
                 candidate.unsound += len(frame.wire)
+            if found is not None and not least:
+                break
+        if found is not None:
+            self.garbage = least
+            return found
         if self._live:
-            skipped = [candidate.framer.garbage + candidate.unsound for candidate in self._live]
+            skipped = [candidate.skipped for candidate in self._live]
             self.garbage = min(skipped)
             pairs = zip(self._live, skipped, strict=True)
             self._live = [candidate for candidate, count in pairs if count <= self._max_garbage]

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from decoders.errors import DecodeError, EncodeError
+from decoders.errors import DecodeError
 from decoders.framing.escape import unescape
 from decoders.framing.framer import cut
+from decoders.framing.plan import Escape
 from decoders.layout import Value, walk
 from decoders.product import CompiledProduct
 from decoders.reference import FrameLayout, ReferenceCodec, Selector
@@ -105,24 +106,22 @@ class AnswerReader:
     """Reads what the gateway sends by the spec's downlink messages, as a device would."""
 
     def __init__(self, product: CompiledProduct) -> None:
-        self.product = product
-        self._codecs: dict[int, ReferenceCodec] = {}
+        self._zone_s = product.zone_s
+        self._codecs: list[tuple[Escape | None, ReferenceCodec]] = []
         for kind in product.kinds:
             if kind.reference is not None and (selectors := _selectors(product, kind.layout)):
                 layout = dataclasses.replace(kind.layout, selectors=selectors)
-                self._codecs[kind.kind.index] = ReferenceCodec(layout)
+                self._codecs.append((kind.kind.escape, ReferenceCodec(layout)))
 
     def read(self, data: bytes) -> tuple[str, dict[str, Any]] | None:
-        """Message name and values, or None for bytes that are no downlink message in a frame of their own."""
-        try:
-            frame = cut(self.product.framing, data)
-            codec = self._codecs.get(frame.kind.index)
-            if codec is None:
-                return None
-            plain = data if frame.kind.escape is None else unescape(frame.kind.escape, data)
-            return codec.decode(plain, SessionContext(), self.product.zone_s)
-        except (DecodeError, EncodeError):
-            return None
+        """Message name and values by the first kind of frame that it is; None when it is none."""
+        for escape, codec in self._codecs:
+            try:
+                plain = data if escape is None else unescape(escape, data)
+                return codec.decode(plain, SessionContext(), self._zone_s)
+            except DecodeError:
+                continue
+        return None
 
 
 def _selectors(product: CompiledProduct, layout: FrameLayout) -> list[Selector]:

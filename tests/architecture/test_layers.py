@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # From top to bottom. A module may import its own unit and the units of the lines below; units of one line never
 # import each other. `gateway` alone is the values of the package itself (`from gateway import __version__`).
+# `gateway.simulate` plays devices both for `iotlink sim` and for the demo, which stand beside each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("gateway.__main__",),
     ("gateway.cli", "loadtest"),

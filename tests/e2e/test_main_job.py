@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from loadtest.fake_kinesis import FakeKinesis
 from tests.e2e import fleet
 from tests.e2e.rig import (
     GATEWAY_ID,
+    GUARD_S,
     PRODUCTS,
     Json,
     RunningGateway,
@@ -30,7 +32,7 @@ from tests.e2e.rig import (
 pytestmark = pytest.mark.e2e
 
 STREAM = "telemetry"
-NEIGHBOUR = "another producer"
+NEIGHBOURS = ("neighbour 0", "neighbour 2")  # one in each half of the hash keys
 
 
 def two_listeners() -> list[Json]:
@@ -115,29 +117,28 @@ async def test_all_products_into_files(tmp_path: Path) -> None:
         assert file.read_bytes().endswith(b"}\n")
 
 
-async def occupy(kinesis: FakeKinesis, requests: int) -> None:
-    """Another producer, which takes what the shards give."""
-    entry = {"Data": "bm9pc2U=", "PartitionKey": NEIGHBOUR}
-    body = orjson.dumps({"StreamName": STREAM, "Records": [entry] * 500})
+async def occupy(kinesis: FakeKinesis, enough: Callable[[], bool]) -> None:
+    """Other producers take what the shards give, until it is enough."""
+    entries = [{"Data": "bm9pc2U=", "PartitionKey": NEIGHBOURS[index % 2]} for index in range(500)]
+    body = orjson.dumps({"StreamName": STREAM, "Records": entries})
     headers = {"x-amz-target": "Kinesis_20131202.PutRecords"}
-    async with aiohttp.ClientSession(headers=headers) as session:
-        for _ in range(requests):
-            try:
+    async with aiohttp.ClientSession(headers=headers) as session, asyncio.timeout(GUARD_S):
+        while not enough():
+            with contextlib.suppress(aiohttp.ClientError):  # the fault was meant for somebody else
                 async with session.post(kinesis.url, data=body) as answer:
                     await answer.read()
-            except aiohttp.ClientError:
-                pass  # the fault was meant for somebody else
 
 
 def stored_records(kinesis: FakeKinesis) -> list[Json]:
     """Ours, in the order in which each shard took them."""
-    return [orjson.loads(item.data) for item in kinesis.records(STREAM) if item.partition_key != NEIGHBOUR]
+    return [orjson.loads(item.data) for item in kinesis.records(STREAM) if item.partition_key not in NEIGHBOURS]
 
 
 async def test_all_products_into_kinesis_under_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in aws_credentials().items():
         monkeypatch.setenv(name, value)
-    scripts = fleet.scripts()
+    scripts = fleet.scripts(4)
+    failed = "iotlink_records_failed_total"
     async with FakeKinesis(seed=7, limits=True) as kinesis:
         kinesis.create_stream(STREAM, shards=2)
         settings = config(tmp_path, *two_listeners(), sinks=kinesis_sink(kinesis.url, STREAM, linger_ms=5.0))
@@ -154,11 +155,11 @@ async def test_all_products_into_kinesis_under_faults(tmp_path: Path, monkeypatc
                 await until(lambda: kinesis.counts.requests >= 2, "two requests whose answers are lost")
                 kinesis.faults.lost_answer = 0.0
                 kinesis.faults.http_500 = 1.0
-                await until(lambda: rig.total("iotlink_records_failed_total", error_code="internal") >= 1, "a 500")
+                await until(lambda: rig.total(failed, error_code="internal") >= 1, "a 500")
                 kinesis.faults.http_500 = kinesis.faults.lost_answer = 0.03
                 kinesis.faults.record_failure = 0.1
                 kinesis.faults.delay_s, kinesis.faults.jitter_s = 0.001, 0.01
-                await occupy(kinesis, 12)
+                await occupy(kinesis, lambda: rig.total(failed, error_code="throttled") >= 10)
 
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(break_things(), name="faults")
@@ -167,14 +168,13 @@ async def test_all_products_into_kinesis_under_faults(tmp_path: Path, monkeypatc
             assert await rig.stop() == 0
             assert_all_accepted(rig, scripts)
             for code in ("throttled", "internal", "connection"):
-                assert rig.total("iotlink_records_failed_total", error_code=code) > 0, code
+                assert rig.total(failed, error_code=code) > 0, code
             assert rig.total("iotlink_records_buried_total") == 0
             assert rig.total("iotlink_sink_healthy") == 1
 
         stored = stored_records(kinesis)
-        assert {item.partition_key for item in kinesis.records(STREAM)} - {NEIGHBOUR} == {
-            record["device_id"] for record in stored
-        }
+        keys = {item.partition_key for item in kinesis.records(STREAM)}
+        assert keys - {*NEIGHBOURS} == {record["device_id"] for record in stored}
 
     first: dict[int, Json] = {}
     repeats = 0

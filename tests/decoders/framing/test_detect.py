@@ -76,6 +76,16 @@ def test_the_earlier_candidate_wins_the_same_bytes() -> None:
         assert found.name == "a"
 
 
+def test_a_frame_inside_another_protocols_frame_does_not_win() -> None:
+    inside = one(b"\x00", FixedSize(4), 4, 4)
+    wire = b"\x7eab\x00\x01\x02\x03\x7e"
+    for candidates in ([("inside", inside), ("stuffed", STUFFED)], [("stuffed", STUFFED), ("inside", inside)]):
+        detector = Detector(candidates, sound)
+        found = detector.receive(wire)
+        assert found is not None
+        assert (found.name, detector.garbage) == ("stuffed", 0)
+
+
 def test_an_unsound_frame_leaves_the_bytes_to_others() -> None:
     wire = FRAMES["text"]
     asked: list[str] = []
