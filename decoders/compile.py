@@ -23,7 +23,8 @@ from decoders.reference import FrameLayout, ReferenceCodec, Selector, check_plac
 from decoders.replies import MessageReply, Render, ReplyPlan, placeholders, text_reply
 from decoders.spec import model
 from decoders.spec.frames import FramePlan, build_frames
-from decoders.spec.rows import SPECIAL_NAMES, Path, RowBuilder, Structure
+from decoders.spec.notes import Path, Structure
+from decoders.spec.rows import SPECIAL_NAMES, RowBuilder
 from decoders.spec.source import Document
 from decoders.times import zone_seconds
 
@@ -193,7 +194,7 @@ class _Compiler:
             if name == "first":
                 tests.append((name, tuple((str(value).lower(), str(value).lower()) for value in values)))
             else:
-                tests.append((name, tuple(self.rows.span(value, path) for value in values)))
+                tests.append((name, tuple(self.rows.converts.span(value, path) for value in values)))
         return Selector(message.name, tuple(tests))
 
     def _frame_layout(self, plan: FramePlan, messages: Sequence[_Message]) -> FrameLayout:
@@ -275,7 +276,7 @@ class _Compiler:
         plans = []
         for index, reply in enumerate(replies):
             here = path if unknown else (*path, "replies", index)
-            test = self.rows.formula(reply.if_, (*here, "if"))
+            test = self.rows.converts.formula(reply.if_, (*here, "if"))
             if reply.hex is not None:
                 plans.append(ReplyPlan("hex", _constant(bytes.fromhex(reply.hex)), test))
             elif reply.text is not None:
@@ -331,11 +332,11 @@ class _Compiler:
         for name in encoder.fields:
             when = target.spec.when.get(name)
             if name in reply.with_:
-                formula = self.rows.formula(reply.with_[name], (*path, "with", name))
+                formula = self.rows.converts.formula(reply.with_[name], (*path, "with", name))
                 if formula is not None:
                     sources[name] = Source(formula=formula)
             elif isinstance(when, int | str):
-                sources[name] = Source(constant=self.rows.span(when, target.path)[0])
+                sources[name] = Source(constant=self.rows.converts.span(when, target.path)[0])
             elif name in defaults:
                 sources[name] = Source(constant=defaults[name])
             else:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from decoders.source_writer import SourceWriter
-from decoders.spec.rows import Structure, ValueNote
+from decoders.spec.notes import Structure, ValueNote
 from decoders.types import Violation, ViolationCode
 
 Check = Callable[[dict[str, Any]], list[Violation] | None]

@@ -13,7 +13,7 @@ from typing import Any
 
 from decoders import times
 from decoders.errors import DecodeCode, DecodeError
-from decoders.spec.rows import Structure
+from decoders.spec.notes import Structure
 
 _PLACES = (("metrics",), ("fields",), ("data", "metrics"), ())
 _DEVICE = ("device_id", "device_uuid")

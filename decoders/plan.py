@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from decoders.contract import Check
-from decoders.spec.rows import Structure
+from decoders.spec.notes import Structure
 from decoders.types import Identity, RecordPart, Violation
 
 Values = dict[str, Any]

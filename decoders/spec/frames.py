@@ -31,7 +31,8 @@ from decoders.layout import (
     least_size,
 )
 from decoders.spec import model
-from decoders.spec.rows import Path, RowBuilder, Structure
+from decoders.spec.notes import Path, Structure
+from decoders.spec.rows import RowBuilder
 
 DEFAULT_MAX_BYTES = 2048
 

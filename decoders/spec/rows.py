@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from decoders.checksum import checksum
 from decoders.checksum import names as checksum_names
-from decoders.convert import PLAIN, Convert, linear
-from decoders.formula import Formula, FormulaError, compile_formula
+from decoders.convert import PLAIN, Convert
 from decoders.layout import (
     Bit,
     Branch,
@@ -19,7 +18,6 @@ from decoders.layout import (
     Condition,
     Counts,
     Derived,
-    FloatWire,
     Group,
     IntWire,
     Node,
@@ -36,10 +34,10 @@ from decoders.layout import (
     fixed_size,
 )
 from decoders.spec import model
+from decoders.spec.conversions import ConvertBuilder, Report, words_of
+from decoders.spec.notes import Path, Structure, ValueNote
 from decoders.spec.words import integer, known_words, wire_of, without_size
-from decoders.times import zone_seconds
 
-Path = tuple[str | int, ...]
 SPECIAL_NAMES = frozenset({"remaining", "next_u8", "next_u16", "length", "port"})
 """Names that layout formulas may read besides fields: bytes left in the window, the integer (big-endian) of the next
 bytes, which stay unread (no value when they are not there), body length, port."""
@@ -48,51 +46,18 @@ _MAX_NODES = 5000
 
 
 @dataclass(slots=True)
-class ValueNote:
-    """What the spec says about a value beside how to read it."""
-
-    name: str
-    path: Path
-    unit: str = ""
-    range: tuple[float, float] | None = None
-    required: bool = False
-    metric: bool | None = None
-    identity: str = ""
-    timestamp: str = ""
-    session: str = ""
-    clock: bool = False
-    derived: bool = False
-    tolerant: bool = False
-    words: frozenset[Any] | None = None
-    conditional: bool = False
-    note: str = ""
-
-
-@dataclass(slots=True)
-class Structure:
-    """Values of one structure (a message, a list's items, a named group) in the order of the rows."""
-
-    notes: dict[str, ValueNote] = field(default_factory=dict)
-    inner: dict[str, Structure] = field(default_factory=dict)
-    lists: set[str] = field(default_factory=set)
-    quiet: set[str] = field(default_factory=set)  # named lists and groups that are no metrics
-
-    def take(self, other: Structure) -> None:
-        self.notes.update(other.notes)
-        self.inner.update(other.inner)
-        self.lists |= other.lists
-        self.quiet |= other.quiet
-
-
-@dataclass(slots=True)
 class RowBuilder:
     """Builds nodes for one spec. Collects problems instead of raising, so that an author sees all of them."""
 
     spec: model.SpecFile
-    report: Callable[[Path, str, str], None]
+    report: Report
     big: bool = True
+    converts: ConvertBuilder = field(init=False)
     _used: list[str] = field(default_factory=list)
     _nodes: int = 0
+
+    def __post_init__(self) -> None:
+        self.converts = ConvertBuilder(self.spec, self.report)
 
     def build(self, rows: Sequence[Any], path: Path, structure: Structure, *, conditional: bool = False) -> Nodes:
         nodes: list[Node] = []
@@ -102,7 +67,7 @@ class RowBuilder:
                 self.report(path, f"the spec unfolds into more than {_MAX_NODES} rows", "use fewer or smaller blocks")
                 return tuple(nodes)
             here = (*path, index)
-            test = self.formula(getattr(row, "if_", None), (*here, "if"))
+            test = self.converts.formula(getattr(row, "if_", None), (*here, "if"))
             built = self._row(row, here, structure, conditional or test is not None)
             if test is None or not built or isinstance(row, model.FormulaRow):
                 nodes.extend(built)  # the `if` of a formula row reads values and belongs to the row
@@ -153,7 +118,7 @@ class RowBuilder:
             )
         elif size is not None and not without_size(row.type):
             self.report((*path, "bytes"), f"`{row.type}` has its own size", "remove `bytes` and `prefix`")
-        convert = self._convert(row, path, clock, wire)
+        convert = self.converts.of_row(row, path, clock, wire)
         const = self._const(row, path, wire)
         bits = self._bits(row, path, wire, structure, conditional)
         silent = row.counts is not None or row.const is not None or bool(bits)
@@ -167,7 +132,7 @@ class RowBuilder:
                 convert,
                 hidden=hidden,
                 bits=bits,
-                negate=self.formula(row.negate, (*path, "negate")),
+                negate=self.converts.formula(row.negate, (*path, "negate")),
                 const=const,
                 counts=self._counts(row.counts, row.adjust),
                 equals=row.equals or "",
@@ -214,86 +179,6 @@ class RowBuilder:
         """The span is resolved by `frames.py`, which knows the whole frame."""
         return None if text is None else Counts(None if text == "body" else Span(-1, -1), adjust)
 
-    def _convert(self, row: model.ValueRow, path: Path, clock: str, wire: Wire) -> Convert:
-        formula = self.formula(row.formula, (*path, "formula"), only={"x"})
-        enum, other, has_other = self._enum(row.enum, (*path, "enum"))
-        absent = row.absent if isinstance(row.absent, list) else [] if row.absent is None else [row.absent]
-        zone = self._zone(row.zone, (*path, "zone"))
-        step = self._linear(row.scale, row.offset, path)
-        return Convert(
-            absent=tuple(absent),
-            clock=clock,
-            zone_s=zone,
-            flags=self._flags(row.flags, (*path, "flags")),
-            linear=step,
-            formula=formula,
-            decimals=row.decimals,
-            enum=enum,
-            other=other,
-            has_other=has_other,
-            finite=isinstance(wire, FloatWire),
-        )
-
-    def _flags(self, flags: Mapping[int, str] | str | None, path: Path) -> Mapping[int, str] | None:
-        if not isinstance(flags, str):
-            return flags
-        shared = self.spec.flags.get(flags)
-        if shared is None:
-            self._unknown(flags, self.spec.flags, path, "list of flags")
-        return shared
-
-    def _zone(self, text: str | None, path: Path) -> int | None:
-        if text is None:
-            return None
-        try:
-            return zone_seconds(text)
-        except ValueError as error:
-            self.report(path, f"`{text}` is no zone", str(error))
-            return None
-
-    def _linear(self, scale: float | str, offset: float | str, path: Path) -> Any:
-        try:
-            return linear(scale, offset)
-        except (ValueError, ZeroDivisionError):
-            self.report((*path, "scale"), f"scale `{scale}` or offset `{offset}` is no number", "such as 0.1 or 1/256")
-            return None
-
-    def _enum(self, enum: Mapping[Any, Any] | str | None, path: Path) -> tuple[dict[Any, Any] | None, Any, bool]:
-        if enum is None:
-            return None, None, False
-        if isinstance(enum, str):
-            shared = self.spec.enums.get(enum)
-            if shared is None:
-                self._unknown(enum, self.spec.enums, path, "enum")
-                return None, None, False
-            enum = shared
-        words: dict[Any, Any] = {}
-        other, has_other = None, False
-        for key, name in enum.items():
-            if key == "_":
-                other, has_other = name, True
-                continue
-            low, high = self.span(key, path)
-            if isinstance(low, int) and isinstance(high, int) and high - low < _MAX_ENUM:
-                words.update(dict.fromkeys(range(low, high + 1), name))
-            elif low == high:
-                words[low] = name
-            else:
-                self.report(path, f"the range {key} holds more than {_MAX_ENUM} values", "use a formula")
-        return words, other, has_other
-
-    def span(self, key: int | str, path: Path) -> tuple[int | str, int | str]:
-        """`5`, `0x05`, `2..9` or a text -> lowest and highest value."""
-        if isinstance(key, int):
-            return key, key
-        low, dots, high = key.partition("..")
-        try:
-            return int(low, 0), int(high if dots else low, 0)
-        except ValueError:
-            if dots:
-                self.report(path, f"`{key}` is no range", "such as 2..9")
-            return key, key
-
     def _bits(
         self, row: model.ValueRow, path: Path, wire: Wire, structure: Structure, conditional: bool
     ) -> tuple[Bit, ...]:
@@ -306,12 +191,12 @@ class RowBuilder:
         for name, given in row.bits.items():
             here = (*path, "bits", name)
             part = given if isinstance(given, model.BitField) else model.BitField(at=given)
-            low, high = self._bit_span(part.at, here)
+            low, high = self.converts.bit_span(part.at, here)
             if low < 0 or high >= wire.size * 8:
                 self.report(here, f"bits {part.at} are not within `{row.type}`", f"0 to {wire.size * 8 - 1}")
                 continue
             width = high - low + 1
-            convert = self._bit_convert(part, here, width)
+            convert = self.converts.of_bits(part, here, width)
             hidden = part.counts is not None if part.hidden is None else part.hidden
             bits.append(Bit(name, low, width, convert, hidden, self._counts(part.counts, 0)))
             if not hidden:
@@ -321,50 +206,20 @@ class RowBuilder:
                     unit=part.unit,
                     range=part.range,
                     metric=row.metric if part.metric is None else part.metric,
-                    words=_words(convert),
+                    words=words_of(convert),
                     conditional=conditional,
                     note=part.note,
                 )
         return tuple(bits)
 
-    def _bit_span(self, at: int | str, path: Path) -> tuple[int, int]:
-        if isinstance(at, int):
-            return at, at
-        low, dash, high = at.replace("..", "-").partition("-")
-        if not dash or not low.strip().isdigit() or not high.strip().isdigit() or int(low) > int(high):
-            self.report(path, f"`{at}` is no bit range", "such as 3 or 2-4, the lowest bit first")
-            return 0, 0
-        return int(low), int(high)
-
-    def _bit_convert(self, part: model.BitField, path: Path, width: int) -> Convert:
-        enum, other, has_other = self._enum(part.enum, (*path, "enum"))
-        absent = part.absent if isinstance(part.absent, list) else [] if part.absent is None else [part.absent]
-        step = self._linear(part.scale, part.offset, path)
-        formula = self.formula(part.formula, (*path, "formula"), only={"x"})
-        flags = self._flags(part.flags, (*path, "flags"))
-        changed = enum is not None or flags is not None or step is not None or formula is not None
-        plain = width == 1 and not changed and part.counts is None
-        return Convert(
-            absent=tuple(absent),
-            flags=flags,
-            boolean=plain,
-            invert=plain and part.invert,
-            linear=step,
-            formula=formula,
-            enum=enum,
-            other=other,
-            has_other=has_other,
-            signed_width=width if part.signed else 0,
-        )
-
     def _formula_row(self, row: model.FormulaRow, path: Path, structure: Structure, conditional: bool) -> Nodes:
-        formula = self.formula(row.formula, (*path, "formula"))
+        formula = self.converts.formula(row.formula, (*path, "formula"))
         if formula is None:
             return ()
         convert = Convert(decimals=row.decimals) if row.decimals is not None else PLAIN
         if not row.hidden or row.identity or row.session:
             self._note(structure, row, path, conditional, derived=True, tolerant=formula.tolerant)
-        test = self.formula(row.if_, (*path, "if"))
+        test = self.converts.formula(row.if_, (*path, "if"))
         return (Derived(row.name, formula, convert, bool(row.hidden), test),)
 
     def _note(
@@ -394,7 +249,7 @@ class RowBuilder:
             clock=clock,
             derived=derived,
             tolerant=tolerant,
-            words=_words(convert),
+            words=words_of(convert),
             conditional=conditional,
             note=row.note,
         )
@@ -404,7 +259,7 @@ class RowBuilder:
     def _use(self, row: model.UseRow, path: Path, structure: Structure, conditional: bool) -> Nodes:
         rows = self.spec.blocks.get(row.use)
         if rows is None:
-            self._unknown(row.use, self.spec.blocks, (*path, "use"), "block")
+            self.converts.unknown(row.use, self.spec.blocks, (*path, "use"), "block")
             return ()
         if not self._enter(row.use, (*path, "use")):
             return ()
@@ -432,25 +287,25 @@ class RowBuilder:
             Repeat(
                 row.list_,
                 nodes,
-                count=self.formula(row.count, (*path, "count")),
+                count=self.converts.formula(row.count, (*path, "count")),
                 count_wire=self._integer(row.count_type, (*path, "count_type")),
                 size=self.size(row.bytes, None, path, "bytes"),
-                left=self.formula(row.until_left, (*path, "until_left")),
+                left=self.converts.formula(row.until_left, (*path, "until_left")),
                 item_prefix=self._integer(row.item_prefix, (*path, "item_prefix")),
-                keep=self.formula(row.keep, (*path, "keep")),
+                keep=self.converts.formula(row.keep, (*path, "keep")),
                 max_items=row.max,
             ),
         )
 
     def _switch(self, row: model.SwitchRow, path: Path, structure: Structure) -> Nodes:
-        on = self.formula(row.switch, (*path, "switch"))
+        on = self.converts.formula(row.switch, (*path, "switch"))
         if on is None:
             return ()
         cases = []
         for key, rows in row.cases.items():
             here = (*path, "cases", key)
             parts = [key] if isinstance(key, int) else [part.strip() for part in key.split(",")]
-            spans = tuple(self.span(part, here) for part in parts)
+            spans = tuple(self.converts.span(part, here) for part in parts)
             cases.append((spans, self.build(rows, here, structure, conditional=True)))
         default = None
         if row.default != "refuse":
@@ -480,7 +335,7 @@ class RowBuilder:
                 spec.raw or "",
                 spec.length_counts == "key_and_value",
                 spec.length_first,
-                self.formula(spec.count, (*path, "count")),
+                self.converts.formula(spec.count, (*path, "count")),
                 self._integer(spec.count_type, (*path, "count_type")),
                 self.size(spec.bytes, None, path, "bytes"),
                 spec.max,
@@ -508,7 +363,7 @@ class RowBuilder:
     ) -> tuple[tuple[int, Nodes], ...]:
         table = self.spec.tags.get(name)
         if table is None:
-            self._unknown(name, self.spec.tags, (*path, "tags"), "table of tags")
+            self.converts.unknown(name, self.spec.tags, (*path, "tags"), "table of tags")
             return ()
         if not self._enter(f"tags {name}", (*path, "tags")):
             return ()
@@ -558,7 +413,7 @@ class RowBuilder:
             return Rest()
         if given.isdigit():
             return int(given)
-        return self.formula(given, (*path, key))
+        return self.converts.formula(given, (*path, key))
 
     def _integer(self, word: str | None, path: Path) -> IntWire | None:
         if word is None:
@@ -568,37 +423,10 @@ class RowBuilder:
             self.report(path, f"`{word}` is no integer type", "such as u8 or u16le")
         return wire
 
-    def formula(self, text: str | None, path: Path, only: set[str] | None = None) -> Formula | None:
-        """Compiles a formula; which names it may read is checked when the whole message is known."""
-        if text is None:
-            return None
-        try:
-            formula = compile_formula(text)
-        except FormulaError as error:
-            self.report(path, str(error), "")
-            return None
-        if only is not None and not only.issuperset(formula.names):
-            wrong = next(name for name in formula.names if name not in only)
-            self.report(path, f"`{wrong}` cannot be used here", "a field's own formula reads `x`; use a formula row")
-            return None
-        return formula
-
-    def _unknown(self, word: str, words: Mapping[str, Any], path: Path, what: str) -> None:
-        near = difflib.get_close_matches(word, list(words), 1, 0.5)
-        known = f"there are {', '.join(words)}" if words else "the spec has none"
-        self.report(path, f"no {what} `{word}`", f"did you mean `{near[0]}`?" if near else known)
-
 
 def _sized(row: Any, length: IntWire | int | None) -> Any:
     """In a tag with a length, a value whose type has no size of its own takes the whole item."""
-    if length is not None and isinstance(row, model.ValueRow) and without_size(row.type):
-        if row.bytes is None and row.prefix is None:
-            return row.model_copy(update={"bytes": str(length) if isinstance(length, int) else "rest"})
+    sizeless = isinstance(row, model.ValueRow) and without_size(row.type) and row.bytes is None and row.prefix is None
+    if length is not None and sizeless:
+        return row.model_copy(update={"bytes": str(length) if isinstance(length, int) else "rest"})
     return row
-
-
-def _words(convert: Convert) -> frozenset[Any] | None:
-    """The closed set of values of an enum, for the contract; None when any value may come."""
-    if convert.enum is None or convert.has_other:
-        return None
-    return frozenset(convert.enum.values()) - {None}

@@ -165,7 +165,9 @@ def meant(name: str) -> str:
     tail = f"_{number[0].lstrip('_')}" if number else ""
     plain = _NUMBER.sub("", plain)
     found = ALIASES.get(plain)
-    if found is None and not any(word in plain.split("_") for word in VOCABULARY):  # `cabin_temperature` is no slip
+    parts = plain.split("_")
+    own = len(parts) > 1 and any(part in VOCABULARY for part in parts)  # `cabin_temperature` is no slip
+    if found is None and not own:
         close = difflib.get_close_matches(plain.replace("_", ""), _BY_PLAIN, 1, _CLOSE)
         found = _BY_PLAIN[close[0]] if close else None
     return f"{found}{tail}" if found is not None else ""

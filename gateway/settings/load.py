@@ -25,6 +25,9 @@ from gateway.settings.rules import broken_rules
 from gateway.settings.unavailable import unavailable_keys, unavailable_values, without_later_keys
 
 PREFIX = "IOTLINK_"
+NO_SETTINGS = frozenset({"IOTLINK_CACHE_DIR"})
+"""Variables with the prefix that configure no gateway: where this machine remembers proofs (`gateway.specs`)."""
+
 STDIN = Path("-")
 
 _DEFAULT_LISTENERS = [{"name": "tcp", "host": "127.0.0.1", "port": 5023, "max_connections": 1000}]
@@ -83,7 +86,7 @@ def _merge(path: Path | None, overrides: Sequence[str], environ: Mapping[str, st
         layers.put(("tcp", "listeners"), [dict(listener) for listener in _DEFAULT_LISTENERS], layer.DEFAULT)
     if not sinks_by_file:
         layers.put(("sinks", _DEFAULT_SINK), {"type": "file"}, layer.DEFAULT)
-    for name in sorted(name for name in environ if name.startswith(PREFIX)):
+    for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in NO_SETTINGS):
         parts = name.removeprefix(PREFIX).lower().split("__")
         problems += _override(layers, parts, environ[name], f"env {name}")
     for text in overrides:

@@ -32,7 +32,7 @@ from tests.e2e.rig import (
 pytestmark = pytest.mark.e2e
 
 STREAM = "telemetry"
-NEIGHBOURS = ("neighbour 0", "neighbour 2")  # one in each half of the hash keys
+NEIGHBOURS = ("neighbour 0", "neighbour 1")  # one in each half of the hash keys
 
 
 def two_listeners() -> list[Json]:

@@ -39,6 +39,10 @@ def test_without_anything_it_runs_on_this_machine() -> None:
     assert set(loaded.origin.values()) == {"default"}
 
 
+def test_a_variable_that_is_no_setting_is_left_alone() -> None:
+    assert load_settings(None, [], {"IOTLINK_CACHE_DIR": "/var/cache/x"}) == load_settings(None, [], {})
+
+
 def test_an_empty_file_is_the_defaults(file: Path) -> None:
     file.write_text("# nothing yet\n")
     assert load_settings(file, [], {}).settings == load_settings(None, [], {}).settings

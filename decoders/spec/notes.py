@@ -1,0 +1,46 @@
+"""What a spec says about values beside how to read them: units, contract, identity, times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Path = tuple[str | int, ...]
+"""Place of something in a spec: keys and indexes from the top."""
+
+
+@dataclass(slots=True)
+class ValueNote:
+    """What the spec says about a value beside how to read it."""
+
+    name: str
+    path: Path
+    unit: str = ""
+    range: tuple[float, float] | None = None
+    required: bool = False
+    metric: bool | None = None
+    identity: str = ""
+    timestamp: str = ""
+    session: str = ""
+    clock: bool = False
+    derived: bool = False
+    tolerant: bool = False
+    words: frozenset[Any] | None = None
+    conditional: bool = False
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Structure:
+    """Values of one structure (a message, a list's items, a named group) in the order of the rows."""
+
+    notes: dict[str, ValueNote] = field(default_factory=dict)
+    inner: dict[str, Structure] = field(default_factory=dict)
+    lists: set[str] = field(default_factory=set)
+    quiet: set[str] = field(default_factory=set)  # named lists and groups that are no metrics
+
+    def take(self, other: Structure) -> None:
+        self.notes.update(other.notes)
+        self.inner.update(other.inner)
+        self.lists |= other.lists
+        self.quiet |= other.quiet
