@@ -17,6 +17,7 @@ from typing import Any
 MAX_TEXT = 500
 MAX_NODES = 120
 _MAX_BITS = 256  # of any integer that a power or a shift may make
+_MAX_DIGITS = 20
 
 _BINARY: Mapping[type[ast.operator], str] = {
     ast.Add: "+",
@@ -49,7 +50,8 @@ _COMPARE: Mapping[type[ast.cmpop], str] = {
     ast.In: "in",
     ast.NotIn: "not in",
 }
-_PLAIN_OPERATORS = (ast.Add, ast.Sub, ast.BitAnd, ast.BitOr, ast.BitXor, ast.RShift)
+_PLAIN_OPERATORS = (ast.Add, ast.Sub, ast.BitAnd, ast.BitOr, ast.BitXor)
+_PLAIN_WITH_CONSTANT = (ast.FloorDiv, ast.Mod, ast.Mult, ast.Div, ast.RShift)
 
 
 class FormulaError(ValueError):
@@ -91,7 +93,7 @@ def _join(separator: str, *values: Any) -> str | None:
     for value in values:
         if value is None:
             continue
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             words.extend(map(str, value))
         elif value != "":
             words.append(str(value))
@@ -104,7 +106,13 @@ def _first(*values: Any) -> Any:
 
 
 def _count(value: Any) -> int:
-    return len(value) if isinstance(value, list | str | dict) else 0
+    return len(value) if isinstance(value, list | tuple | str | dict) else 0
+
+
+def _round(value: float, digits: int = 0) -> float:
+    if abs(digits) > _MAX_DIGITS:
+        raise OverflowError("too many digits")
+    return round(value, digits) if digits else round(value)
 
 
 def _clamp(value: float, low: float, high: float) -> float:
@@ -150,7 +158,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "max": max,
     "abs": abs,
     "clamp": _clamp,
-    "round": round,
+    "round": _round,
     "floor": math.floor,
     "ceil": math.ceil,
     "sqrt": math.sqrt,
@@ -209,11 +217,13 @@ class Formula:
 class _Translator:
     """Turns an allowed `ast` into source, remembering the names."""
 
-    def __init__(self, text: str, extra_functions: Collection[str]) -> None:
+    def __init__(self, text: str, extra_functions: Collection[str], *, bare: bool = False) -> None:
+        """bare: for integers only, without the guards that texts and lists need."""
         self.text = text
         self.names: dict[str, None] = {}
         self.plain = True
         self.extra_functions = extra_functions
+        self.bare = bare
 
     def fail(self, node: ast.AST, problem: str) -> FormulaError:
         column = getattr(node, "col_offset", 0) + 1
@@ -246,9 +256,13 @@ class _Translator:
                 return f"({self.translate(body)} if {self.translate(test)} else {self.translate(orelse)})"
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 return self._call(node, name, arguments)
-            case ast.Tuple(elts=items) | ast.List(elts=items):
-                return "(" + "".join(f"{self.translate(item)}, " for item in items) + ")"
+            case ast.Tuple() | ast.List():
+                self.plain = False
+                return self._tuple(node)
         raise self.fail(node, f"{type(node).__name__} is not allowed in a formula")
+
+    def _tuple(self, node: ast.Tuple | ast.List) -> str:
+        return "(" + "".join(f"{self.translate(item)}, " for item in node.elts) + ")"
 
     def _name(self, name: str) -> str:
         if name.startswith("_"):
@@ -262,12 +276,12 @@ class _Translator:
             raise self.fail(node, f"operator {type(operator).__name__} is not allowed")
         constant_operand = isinstance(right, ast.Constant) and isinstance(right.value, int) and right.value > 0
         if not isinstance(operator, _PLAIN_OPERATORS) and not (
-            constant_operand and isinstance(operator, ast.FloorDiv | ast.Mod | ast.Mult | ast.Div)
+            constant_operand and isinstance(operator, _PLAIN_WITH_CONSTANT)
         ):
             self.plain = False
         first, second = self.translate(left), self.translate(right)
         guard = _GUARDED.get(type(operator))
-        if guard is not None and not (constant_operand and self.plain and isinstance(operator, ast.Mult | ast.Mod)):
+        if guard is not None and not (self.bare and constant_operand and isinstance(operator, ast.Mult | ast.Mod)):
             return f"{guard}({first}, {second})"
         return f"({first} {word} {second})"
 
@@ -279,6 +293,11 @@ class _Translator:
             word = _COMPARE.get(type(operator))
             if word is None:
                 raise self.fail(node, f"comparison {type(operator).__name__} is not allowed")
+            if isinstance(operator, ast.In | ast.NotIn):
+                if isinstance(comparator, ast.Tuple | ast.List):
+                    parts += [word, self._tuple(comparator)]
+                    continue
+                self.plain = False
             parts += [word, self.translate(comparator)]
         return "(" + " ".join(parts) + ")"
 
@@ -311,6 +330,8 @@ def compile_formula(
     names = tuple(translator.names)
     tolerant = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id in TOLERANT
     function = _build(source, names, extra)
+    if translator.plain:
+        source = _Translator(text, extra, bare=True).translate(tree)
     return Formula(text, names, source, translator.plain, tolerant, function)
 
 

@@ -130,8 +130,8 @@ class _EncoderWriter:
 
     def _formula(self, formula: Formula, sources: Mapping[str, str]) -> str:
         """A formula that cannot fail on integers stands in the code as it is: on anything else it raises, and the
-        reference encoder takes over."""
-        if formula.plain and "/" not in formula.source:
+        reference encoder takes over. (A text can be multiplied and formatted, so `*` and `%` stay guarded.)"""
+        if formula.plain and not any(sign in formula.source for sign in "/*%"):
             return formula.inline(sources)
         return f"{self.out.bind(formula.function)}({', '.join(sources[name] for name in formula.names)})"
 

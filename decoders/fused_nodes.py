@@ -50,7 +50,7 @@ class Unsupported(Exception):
 
 @dataclass(slots=True)
 class Known:
-    """A value of the structure as a variable. `sure`: it always has a value. `number`: int, float or bool."""
+    """A value of the structure as a variable. `sure`: it always has a value. `number`: it is an int or bool."""
 
     source: str
     sure: bool = True
@@ -227,7 +227,7 @@ class NodeWriter:
         )
         sure = not self.conditional
         self._keep_raw(node.name, variable, number, scope)
-        self._convert(node.name, node.convert, variable, scope, node.hidden, number or isinstance(node.wire, FloatWire))
+        self._convert(node.name, node.convert, variable, scope, node.hidden, number)
         self._given(node.name, self.contested.get(id(node)), scope)
         for bit in node.bits:
             mask = (1 << bit.width) - 1
@@ -256,7 +256,7 @@ class NodeWriter:
             return
         nullable = convert.nullable
         plain_number = number and convert.enum is None and convert.flags is None and not convert.clock
-        plain_number = plain_number and convert.formula is None
+        plain_number = plain_number and convert.formula is None and convert.linear is None
         before = scope.values.get(name)
         if convert.plain and before is None and raw.isidentifier() and not self.conditional:
             scope.values[name] = Known(raw, True, plain_number, hidden)

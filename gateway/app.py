@@ -204,17 +204,25 @@ class Gateway:
             TcpServices(flow, self.outbox, admission, self.sessions, self.tap, self.metrics, self.clock, IdSource())
         )
         for index, listener in enumerate(self.settings.tcp.listeners):
-            try:
-                products = self.catalog.candidates(listener.products, "tcp")
-            except UnknownProduct as error:
-                raise ConfigError(f"tcp.listeners[{index}].products: {error}") from None
-            limited = [_limited(product, listener.max_frame_bytes) for product in products]
-            if not limited:
-                raise ConfigError(f"tcp.listeners[{index}].products: no product speaks TCP")
+            limited = [_limited(product, listener.max_frame_bytes) for product in self._products(index, listener)]
             for product in limited:  # so that every series is there from the start, with 0
                 self.metrics.traffic(listener.name, product.id)
             server.add(_listener_options(listener), _always(limited))
         return server
+
+    def _products(self, index: int, listener: model.TcpListener) -> list[CompiledProduct]:
+        """Who may speak on a listener, the number `index` of the configuration. Raises ConfigError."""
+        for position, name in enumerate(listener.products):
+            try:
+                self.catalog.candidates([name], "tcp")
+            except UnknownProduct as error:
+                setting = f"tcp.listeners.{index}.products.{position}"
+                raise ConfigError(f"tcp.listeners[{index}].products[{position}]: {error}", setting=setting) from None
+        found = self.catalog.candidates(listener.products, "tcp")
+        if not found:
+            setting = f"tcp.listeners.{index}.products"
+            raise ConfigError(f"tcp.listeners[{index}].products: no product speaks TCP", setting=setting)
+        return found
 
     def _sink_health(self) -> dict[str, Any]:
         sink = self.sender

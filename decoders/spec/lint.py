@@ -168,8 +168,9 @@ def _metrics(subject: Subject) -> Iterator[_Metric]:
             for name, bit in (row.bits or {}).items():
                 if not isinstance(bit, model.BitField):
                     bit = model.BitField(at=bit)
-                if row.metric is not False and bit.metric and not bit.hidden and (not placed.frame or row.metric):
-                    numeric = bit.enum is None and isinstance(bit.at, str)
+                shown = row.metric if bit.metric is None else bit.metric
+                if shown is not False and not bit.hidden and (not placed.frame or shown):
+                    numeric = bit.enum is None and bit.flags is None and isinstance(bit.at, str)
                     yield _Metric(name, (*placed.path, "bits", name), bit.unit, numeric)
             silent = silent or bool(row.counts or row.const is not None or row.crc or row.bits)
         if not silent and (not placed.frame or row.metric):

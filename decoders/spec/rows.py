@@ -155,25 +155,26 @@ class RowBuilder:
             value = row.const if isinstance(row.const, int) else int(row.const, 16)
             if not 0 <= value < 1 << wire.size * 8:
                 self.report((*path, "const"), f"{value} does not fit into `{row.type}`", "")
+                return None
             return value
         return row.const if isinstance(row.const, str) else f"{row.const:x}"
 
     def _check(self, row: model.ValueRow, path: Path, big: bool) -> Nodes:
+        """A check value. One that is wrong keeps its place, so that it causes no further problems."""
+        word = row.type if row.type != "check" else "u16"
+        check = None
         try:
             algorithm = checksum(row.crc or "")
+            word = row.type if row.type != "check" else f"u{algorithm.bits}"
+            check = Check(algorithm.name, Span(-1, -1))
         except KeyError:
             near = difflib.get_close_matches(row.crc or "", checksum_names(), 1, 0.4)
-            self.report(
-                (*path, "crc"), f"unknown check value `{row.crc}`", f"did you mean `{near[0]}`?" if near else ""
-            )
-            return ()
-        word = row.type if row.type != "check" else f"u{algorithm.bits}"
+            hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(checksum_names())}"
+            self.report((*path, "crc"), f"unknown check value `{row.crc}`", hint)
         wire = integer(word, big)
         if wire is None:
             self.report((*path, "type"), f"a check value is an integer, not `{row.type}`", "such as u16")
-            return ()
-        check = Check(algorithm.name, Span(-1, -1))
-        return (Value(row.name, wire, PLAIN, hidden=True, check=check),)
+        return (Value(row.name, wire or IntWire(2), PLAIN, hidden=True, check=check),)
 
     def _counts(self, text: str | None, adjust: int) -> Counts | None:
         """The span is resolved by `frames.py`, which knows the whole frame."""

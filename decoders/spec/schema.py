@@ -21,5 +21,5 @@ def spec_schema() -> dict[str, Any]:
     row = schema["$defs"]["ValueRow"]["properties"]
     table = "\n".join(f"{words}: {meaning}" for words, meaning in TYPES.items())
     row["type"] |= {"examples": known_words(), "description": f"{row['type']['description']}\n\n{table}"}
-    row["crc"] |= {"examples": checksum_names()}
+    row["crc"] |= {"examples": list(checksum_names())}
     return schema

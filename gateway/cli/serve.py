@@ -21,11 +21,14 @@ _log = structlog.get_logger(__name__)
 
 def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Run the gateway until SIGTERM or SIGINT. Without a config: loopback, file sink, data under ./data."""
-    settings = load_or_exit(config, set_).settings
+    loaded = load_or_exit(config, set_)
+    settings = loaded.settings
     configure_logs(settings.log.level, settings.log.format)
     try:
         refused = run(build(settings))
-    except (ConfigError, SpecError) as error:
+    except ConfigError as error:
+        fail(loaded.placed(error), EXIT_USAGE)
+    except SpecError as error:
         fail(str(error), EXIT_USAGE)
     except OperatorError as error:
         fail(str(error))

@@ -42,6 +42,7 @@ class CloseReason(StrEnum):
     TOO_MANY_BAD_FRAMES = "too_many_bad_frames"
     UNKNOWN_PROTOCOL = "unknown_protocol"  # the first bytes fit none of the listener's products
     REFUSED = "refused"  # access: provisioning, wrong product
+    NOT_KEPT = "not_kept"  # what it sent could not be stored; it gets no answer and sends again
     TAKEOVER = "takeover"  # the same device connected again
     CONNECTION_LIMIT = "connection_limit"
     PER_IP_LIMIT = "per_ip_limit"
@@ -65,9 +66,17 @@ class OperatorError(GatewayError):
 
 
 class ConfigError(OperatorError):
-    """The configuration cannot be used. The text names file:line:column, what was there and what was expected."""
+    """The configuration cannot be used. The text names file:line:column, what was there and what was expected.
+
+    setting: dotted path of the setting that is wrong (`tcp.listeners.0.port`) where the text does not say its place:
+    whoever read the configuration knows it.
+    """
 
     code = "config"
+
+    def __init__(self, text: str, *, setting: str = "") -> None:
+        super().__init__(text)
+        self.setting = setting
 
 
 class SinkError(GatewayError):

@@ -408,7 +408,7 @@ class DeviceSession:
             self.host.write(data)
         if not kept:
             # Without an answer to this frame the device sends it again, and what came after it, in order.
-            self.close(CloseReason.REFUSED)
+            self.close(CloseReason.NOT_KEPT)
 
     # Time and the end
 

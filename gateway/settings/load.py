@@ -46,6 +46,11 @@ class Loaded:
     origin: dict[str, str]
     references: dict[str, str] = field(default_factory=dict)
 
+    def placed(self, error: ConfigError) -> str:
+        """The error's text, after the place of its setting if it names one that somebody wrote."""
+        origin = self.origin.get(error.setting, layer.DEFAULT)
+        return str(error) if origin == layer.DEFAULT else f"{origin}: {error}"
+
     def effective(self, *, redacted: bool) -> dict[str, Any]:
         """Plain data of all settings. redacted: `${...}` as it was written instead of what it stands for."""
         data: dict[str, Any] = self.settings.model_dump(mode="json")

@@ -17,10 +17,9 @@ from decoders.errors import DecodeError, EncodeError
 from decoders.framing.escape import stuff, unescape
 from decoders.framing.framer import cut
 from decoders.golden import GoldenCase
-from decoders.layout import BytesWire, IntWire, Prefix, Value, walk
+from decoders.layout import BytesWire, Derived, IntWire, Prefix, Value, walk
 from decoders.product import CompiledProduct, KindCodec
 from decoders.raw import write_form
-from decoders.spec.model import ValueRow
 from decoders.times import unix_ms_from_iso
 from decoders.types import Decoded, SessionContext
 
@@ -61,6 +60,7 @@ class _Place:
 class FrameTemplate:
     """One golden frame and the places in it that differ from frame to frame.
 
+    names_in_body: the message itself names the device, and not the header of every frame: it is a login.
     session_id: (role, digits) of the id of who holds the connection, or None when the frame does not say it.
     """
 
@@ -74,6 +74,7 @@ class FrameTemplate:
     newest_ms: int = 0
     exact: bool = True
     reply_count: int = 0
+    names_in_body: bool = False
 
     @property
     def session_id(self) -> tuple[str, int] | None:
@@ -82,8 +83,13 @@ class FrameTemplate:
                 return place.role, place.digits
         return None
 
-    def wire(self, number: int, serial: int, now_ms: int) -> bytes:
-        """The frame of device `number`. Times of the frame move so that the newest is `now_ms`. Raises EncodeError."""
+    def wire(self, number: int, serial: int, now_ms: int, zone_s: int | None = None) -> bytes:
+        """The frame of device `number`. Times of the frame move so that the newest is `now_ms`.
+
+        zone_s: of the device's clock; None: as the spec says. Raises EncodeError.
+        """
+        if zone_s is None:
+            zone_s = self.product.zone_s
         data = bytearray(self.data)
         for place in self.places:
             end = place.offset + place.size
@@ -93,7 +99,7 @@ class FrameTemplate:
                 data[place.offset : end] = _integer(serial % (1 << wire.size * 8), wire)
             elif place.role == "time":
                 moved = now_ms - self.newest_ms + place.base_ms
-                raw = to_raw(place.node.name, place.node.convert, moved, self.product.zone_s)
+                raw = to_raw(place.node.name, place.node.convert, moved, zone_s)
                 data[place.offset : end] = _integer(raw, wire) if isinstance(wire, IntWire) else raw
             else:
                 assert isinstance(wire, BytesWire)
@@ -108,7 +114,7 @@ class FrameTemplate:
 
     def render(self, number: int, serial: int, now_ms: int, context: SessionContext) -> SentFrame:
         """The frame with what must come back. context: what the gateway's session knows by now; a login adds to it."""
-        wire = self.wire(number, serial, now_ms)
+        wire = self.wire(number, serial, now_ms, context.zone_s)
         decoded = self.product.decode(cut(self.product.framing, wire), context)
         if decoded.message.login:
             self.product.remember(decoded, context)
@@ -139,31 +145,19 @@ def scripts_of(loaded: LoadedProduct) -> list[Script]:
     templates = [template for case in loaded.cases() if (template := _template(loaded.product, case)) is not None]
     order = list(loaded.product.messages)
     logins = [template for template in templates if template.session_id and not template.records]
-    logins.sort(
-        key=lambda template: (not _names_in_body(template), not template.reply_count, _place_in(order, template))
-    )
+    logins.sort(key=lambda login: (not login.names_in_body, not login.reply_count, order.index(login.message)))
     data = [template for template in templates if template.records]
     scripts = []
-    ways = dict.fromkeys(template.session_id for template in data if template.session_id)
-    for way in ways:
-        login = next((template for template in logins if template.session_id == way), None)
-        scripts.append(Script(loaded.product, login, [template for template in data if template.session_id == way]))
+    for way in dict.fromkeys(template.session_id for template in data if template.session_id):
+        own = [login for login in logins if login.session_id == way and login.names_in_body]
+        script = [template for template in data if template.session_id == way]
+        scripts.append(Script(loaded.product, own[0] if own else None, script))
     silent = [template for template in data if template.session_id is None]
     if silent and logins:
         scripts.append(Script(loaded.product, logins[0], silent))
     elif silent and not scripts:
         scripts.append(Script(loaded.product, None, silent))
     return scripts
-
-
-def _place_in(order: list[str], template: FrameTemplate) -> int:
-    return order.index(template.message)
-
-
-def _names_in_body(template: FrameTemplate) -> bool:
-    """Whether the message itself names the device, and not the header of every frame: then it is a login."""
-    rows = template.product.spec.messages[template.message].fields
-    return any(isinstance(row, ValueRow) and row.identity in ("device", "hub") for row in rows)
 
 
 def _template(product: CompiledProduct, case: GoldenCase) -> FrameTemplate | None:
@@ -189,7 +183,10 @@ def _template(product: CompiledProduct, case: GoldenCase) -> FrameTemplate | Non
     template = FrameTemplate(case.name, product, kind, data, decoded.message.name, records)
     early, late = (product.replies(template.message, decoded.values, context, now) for now in (1, 1_700_000_000_000))
     template.exact, template.reply_count = early == late, len(early)
-    places = _places(kind, decoded, trace, data)
+    front = {getattr(node, "name", "") for node in walk((*kind.layout.header, *kind.layout.trailer))}
+    identities = decoded.message.whole.identities
+    template.names_in_body = any(role != "child" and name not in front for role, name in identities)
+    places = _places(kind, decoded, trace)
     for chosen in (places, [place for place in places if place.role != "time"], []):
         template.places = chosen
         template.newest_ms = max((place.base_ms for place in chosen), default=0)
@@ -198,26 +195,28 @@ def _template(product: CompiledProduct, case: GoldenCase) -> FrameTemplate | Non
     return template if not decoded.message.login else None
 
 
-def _places(kind: KindCodec, decoded: Decoded, trace: Sequence[Trace], data: bytes) -> list[_Place]:
+def _places(kind: KindCodec, decoded: Decoded, trace: Sequence[Trace]) -> list[_Place]:
     """Fields of the frame that can be replaced without changing its size."""
     layout = kind.layout.messages[decoded.message.name]
     nodes: dict[str, list[Value]] = {}
+    roles = {name: role for role, name in decoded.message.whole.identities}
     for node in walk((*layout.header, *layout.body, *layout.trailer)):
         if isinstance(node, Value):
             nodes.setdefault(node.name, []).append(node)
-    roles = {name: role for role, name in decoded.message.whole.identities}
+        elif isinstance(node, Derived) and node.name in roles:  # an id by formula: what it is made of is replaced
+            roles |= dict.fromkeys(node.formula.names, roles[node.name])
     places = []
     for item in trace:
         name = item.path.rpartition(".")[2]
         for node in nodes.get(name, ()):
-            place = _place(item, node, roles.get(item.path, ""), data)
+            place = _place(item, node, roles.get(item.path, ""))
             if place is not None:
                 places.append(place)
                 break
     return places
 
 
-def _place(item: Trace, node: Value, role: str, data: bytes) -> _Place | None:
+def _place(item: Trace, node: Value, role: str) -> _Place | None:
     wire = node.wire
     if isinstance(wire, IntWire) and wire.size != item.size:
         return None

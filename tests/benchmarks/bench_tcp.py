@@ -167,6 +167,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--frames", type=int, default=200_000)
     parser.add_argument("--rate", type=float, default=10_000)
+    parser.add_argument("--load", choices=("both", "closed", "paced"), default="both")
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     servers = {}
@@ -178,7 +179,8 @@ def main() -> None:
         servers[name] = (process, ours, ours.recv())
     print("| server | load | CPU s per 100,000 | frames/s |")
     print("|---|---|---|---|")
-    for rate in (0.0, options.rate):
+    rates = {"both": (0.0, options.rate), "closed": (0.0,), "paced": (options.rate,)}[options.load]
+    for rate in rates:
         for name, (process, _pipe, port) in servers.items():
             assert process.pid is not None
             result = uvloop.run(load(port, process.pid, options.connections, options.frames, rate))
@@ -187,7 +189,7 @@ def main() -> None:
     for process, pipe, _port in servers.values():
         pipe.send("stop")
     records = servers["gateway"][1].recv()
-    expected = 2 * options.frames
+    expected = len(rates) * options.frames
     for process, _pipe, _port in servers.values():
         process.join(30)
     print(json.dumps({"frames": expected, "records": records}), file=sys.stderr)

@@ -119,11 +119,18 @@ def test_what_cannot_be_computed_has_no_value(text: str) -> None:
         "join('', 'a') * a",
         "'%999999999d' % 1",
         "'%s' % a",
+        "round(5, 0 - 999999999)",
         "int('9' + '9999999999999999999999999999999999999999999')",
     ],
 )
 def test_no_formula_takes_long_or_much(text: str) -> None:
     assert value(text, a=99_999_999) is None
+
+
+@pytest.mark.parametrize("text", ["a * 1000000000", "a * 3", "a % 7", "a ** 2", "a - 1", "a // 2", "-a"])
+@pytest.mark.parametrize("name_value", ["x", "%999999999d", [0], {}])
+def test_texts_and_lists_are_no_numbers(text: str, name_value: Any) -> None:
+    assert value(text, a=name_value) is None
 
 
 @given(st.text(max_size=40))
@@ -234,7 +241,7 @@ def test_extra_functions_are_known_only_where_they_are_given() -> None:
 
 @given(a=st.integers(-(2**64), 2**64) | st.booleans(), b=st.integers(-(2**64), 2**64) | st.booleans())
 @pytest.mark.parametrize(
-    "text", ["a + b", "a - b & 7", "a | b", "a ^ b", "a // 3", "a % 7 * 2", "not a", "a < b", "a and b", "a / 9", "~a", "a if b else 2"]
+    "text", ["a + b", "a - b & 7", "a | b", "a ^ b", "a // 3", "a % 7 * 2", "not a", "a < b", "a and b", "a / 9", "a >> 3", "a in (1, b)", "~a", "a if b else 2"]
 )
 def test_plain_formulas_cannot_fail_and_mean_the_same_inline(text: str, a: int, b: int) -> None:
     formula = compile_formula(text)
@@ -244,7 +251,7 @@ def test_plain_formulas_cannot_fail_and_mean_the_same_inline(text: str, a: int, 
     assert inline == formula.evaluate(names.get)
 
 
-@pytest.mark.parametrize("text", ["a / b", "a % b", "a // b", "a ** 2", "a << 2", "a * b", "min(a, b)", "a + 1.5", "a + 'x'"])
+@pytest.mark.parametrize("text", ["a / b", "a % b", "a // b", "a >> b", "a ** 2", "a in b", "(a, 1)", "a << 2", "a * b", "min(a, b)", "a + 1.5", "a + 'x'"])
 def test_formulas_that_can_fail_or_be_costly_are_not_plain(text: str) -> None:
     assert not compile_formula(text).plain
 

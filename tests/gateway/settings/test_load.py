@@ -43,6 +43,15 @@ def test_a_variable_that_is_no_setting_is_left_alone() -> None:
     assert load_settings(None, [], {"IOTLINK_CACHE_DIR": "/var/cache/x"}) == load_settings(None, [], {})
 
 
+def test_an_error_that_comes_later_is_placed_by_its_setting(file: Path) -> None:
+    file.write_text("tcp:\n  listeners:\n    - name: a\n      products: [x,\n        y]\n")
+    loaded = load_settings(file, ["observe.port=0"], {})
+    assert loaded.placed(ConfigError("no y", setting="tcp.listeners.0.products.1")) == f"{file}:5: no y"
+    assert loaded.placed(ConfigError("taken", setting="observe.port")) == "--set: taken"
+    assert loaded.placed(ConfigError("bad", setting="gateway.env")) == "bad"
+    assert loaded.placed(ConfigError("f:1:2: bad")) == "f:1:2: bad"
+
+
 def test_an_empty_file_is_the_defaults(file: Path) -> None:
     file.write_text("# nothing yet\n")
     assert load_settings(file, [], {}).settings == load_settings(None, [], {}).settings
