@@ -15,6 +15,7 @@ BREACHES = frozenset(
 )
 """Violations that break the contract; the others are flags only."""
 _NUMBERS = frozenset({int, float})
+_SCALARS = frozenset({int, float, bool, str})
 
 
 def contract_check(structure: Structure, *, typed: bool) -> Check | None:
@@ -24,6 +25,7 @@ def contract_check(structure: Structure, *, typed: bool) -> Check | None:
         "__builtins__": {"enumerate": enumerate},
         "Violation": Violation,
         "NUMBERS": _NUMBERS,
+        "SCALARS": _SCALARS,
         **{code.name: code for code in ViolationCode},
     }
     out = SourceWriter(namespace)
@@ -96,14 +98,16 @@ def _rule(out: SourceWriter, note: ValueNote, values: str, prefix: str, typed: b
     guard = "" if missing is not None else f"{value} is not None and "
     if note.range is not None:
         low, high = note.range
-        if typed:
+        if typed and note.number:
             out.emit(f"{word} {guard}not {low!r} <= {value} <= {high!r}: {add('OUT_OF_RANGE')}")
             return
         with out.block(f"{word} {guard}{value}.__class__ in NUMBERS:"):
             out.emit(f"if not {low!r} <= {value} <= {high!r}: {add('OUT_OF_RANGE')}")
         out.emit(f"elif {value} is not None: {add('WRONG_TYPE')}")
     elif note.words is not None:
-        out.emit(f"{word} {guard}{value} not in {out.bind(note.words)}: {add('NOT_IN_ENUM')}")
+        # A list or an object cannot even be looked up.
+        known = f"{value}.__class__ in SCALARS and {value} in {out.bind(note.words)}"
+        out.emit(f"{word} {guard}not ({known}): {add('NOT_IN_ENUM')}")
 
 
 def units_of(structure: Structure, prefix: str = "") -> Mapping[str, str]:

@@ -6,7 +6,7 @@ into its function: so that both give the same values by construction, and only t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -38,6 +38,12 @@ def negative(value: Any) -> Any:
     return -value if value.__class__ in (int, float) else value
 
 
+def _named(names: Mapping[Any, Any], value: Any, other: Any, has_other: bool) -> Any:
+    """The name of what a formula gave, which may be anything."""
+    known = isinstance(value, Hashable) and value in names
+    return names[value] if known else other if has_other else value
+
+
 BASE: Mapping[str, Any] = {
     **NAMESPACE,
     "iso_from_unix": times.iso_from_unix,
@@ -46,6 +52,7 @@ BASE: Mapping[str, Any] = {
     "iso_from_six": times.iso_from_six,
     "iso_from_bcd_six": times.iso_from_bcd_six,
     "flag_names": _flag_names,
+    "named": _named,
     "negative": negative,
     "round": round,
     "rounded": _rounded,
@@ -109,6 +116,11 @@ class Convert:
         return bool(self.absent or self.clock or self.formula or self.finite or unnamed)
 
     @property
+    def keeps_numbers(self) -> bool:
+        """True when a raw number can become nothing but a number."""
+        return not (self.clock or self.flags or self.boolean or self.formula or self.enum is not None)
+
+    @property
     def uses_zone(self) -> bool:
         return self.clock in ("six", "bcd_six") and self.zone_s is None
 
@@ -133,7 +145,11 @@ class Convert:
             number = (self.linear is not None or self.finite) and self.formula is None
             text = f"{'round' if number else 'rounded'}({text}, {self.decimals})"
         if self.enum is not None:
-            text = f"{bind(dict(self.enum))}.get({text}, {bind(self.other) if self.has_other else text})"
+            names = bind(dict(self.enum))
+            if self.formula is None:
+                text = f"{names}.get({text}, {bind(self.other) if self.has_other else text})"
+            else:
+                text = f"named({names}, {text}, {bind(self.other)}, {self.has_other})"
         if self.absent:
             values = ", ".join(repr(value) for value in self.absent)
             test = f"{x} == {values}" if len(self.absent) == 1 else f"{x} in ({values})"

@@ -100,9 +100,8 @@ class Finisher:
                 value = _evaluate(late.formula, around)
                 if value is not None:
                     values[late.name] = self.rounds[id(late)](value, zone_s)
-            elif late.negate is not None and givers.get(late.name) is late and values[late.name] is not None:
-                if _evaluate(late.negate, around):
-                    values[late.name] = negative(values[late.name])
+            elif late.negate is not None and givers.get(late.name) is late and _evaluate(late.negate, around):
+                values[late.name] = negative(values[late.name])
         return values
 
     def _items(self, node: Repeat, scopes: list[Scope], zone_s: int, around: Outer) -> list[dict[str, Any]]:

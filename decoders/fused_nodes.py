@@ -281,8 +281,8 @@ class NodeWriter:
         return known
 
     def _keep_raw(self, name: str, source: str, number: bool, scope: Structure) -> None:
-        """What formulas of the layout read under this name from here on. Read in a branch, it is kept in one variable for
-        all branches, None where none of them did."""
+        """What formulas of the layout read under this name from here on. A value read in a branch is kept in one
+        variable for all branches, None where none of them did."""
         if not self.conditional:
             scope.raw[name] = Known(source, True, number)
         elif name in self.in_layout:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from decoders.errors import DecodeCode, DecodeError, EncodeError
-from decoders.layout import BytesWire
+from decoders.layout import BytesWire, Wire
 
 INTEGER_FORMS = frozenset({"uint", "int", "uintle", "intle"})
 MAY_FAIL = INTEGER_FORMS | {"bcd"}
@@ -34,6 +34,11 @@ def text_of(raw: bytes, encoding: str, trim: bool) -> str:
 
 def mac_text(raw: bytes) -> str:
     return raw.hex(":")
+
+
+def is_number(wire: Wire) -> bool:
+    """True when the raw value is an integer or float."""
+    return not isinstance(wire, BytesWire) or wire.form in INTEGER_FORMS
 
 
 def integer_of(raw: bytes, form: str) -> int:

@@ -8,7 +8,8 @@ from typing import Any
 
 from decoders.convert import Convert, linear
 from decoders.formula import Formula, FormulaError, compile_formula
-from decoders.layout import FloatWire, Wire
+from decoders.layout import FloatWire, IntWire, Wire
+from decoders.raw import is_number
 from decoders.spec import model
 from decoders.spec.notes import Path
 from decoders.times import zone_seconds
@@ -31,6 +32,14 @@ class ConvertBuilder:
         absent = row.absent if isinstance(row.absent, list) else [] if row.absent is None else [row.absent]
         zone = self._zone(row.zone, (*path, "zone"))
         step = self._linear(row.scale, row.offset, path)
+        if step is not None and (clock or row.flags or not is_number(wire)):
+            self.report(
+                (*path, "scale"), "only numbers have `scale` and `offset`", f"remove it, or change `{row.type}`"
+            )
+        if row.flags is not None and not isinstance(wire, IntWire):
+            self.report((*path, "flags"), f"only integers have flags, not `{row.type}`", "such as u16")
+        if row.flags is not None and (clock or enum is not None or formula is not None):
+            self.report((*path, "flags"), "`flags` stands alone", "without `enum`, `formula` or a clock")
         return Convert(
             absent=tuple(absent),
             clock=clock,

@@ -26,6 +26,7 @@ class ValueNote:
     derived: bool = False
     tolerant: bool = False
     words: frozenset[Any] | None = None
+    number: bool = False  # it can be nothing but a number
     conditional: bool = False
     note: str = ""
 
@@ -39,8 +40,15 @@ class Structure:
     lists: set[str] = field(default_factory=set)
     quiet: set[str] = field(default_factory=set)  # named lists and groups that are no metrics
 
+    def add(self, note: ValueNote) -> None:
+        """Of several rows with one name the last one's note counts."""
+        before = self.notes.get(note.name)
+        note.number = note.number and (before is None or before.number)
+        self.notes[note.name] = note
+
     def take(self, other: Structure) -> None:
-        self.notes.update(other.notes)
+        for note in other.notes.values():
+            self.add(note)
         self.inner.update(other.inner)
         self.lists |= other.lists
         self.quiet |= other.quiet

@@ -33,6 +33,7 @@ from decoders.layout import (
     Wire,
     fixed_size,
 )
+from decoders.raw import is_number
 from decoders.spec import model
 from decoders.spec.conversions import ConvertBuilder, Report, words_of
 from decoders.spec.notes import Path, Structure, ValueNote
@@ -124,7 +125,8 @@ class RowBuilder:
         silent = row.counts is not None or row.const is not None or bool(bits)
         hidden = silent if row.hidden is None else row.hidden
         if not hidden or row.identity or row.session:
-            self._note(structure, row, path, conditional, clock=bool(clock), convert=convert)
+            number = is_number(wire) and not clock
+            self._note(structure, row, path, conditional, clock=bool(clock), number=number, convert=convert)
         return (
             Value(
                 row.name,
@@ -201,16 +203,18 @@ class RowBuilder:
             hidden = part.counts is not None if part.hidden is None else part.hidden
             bits.append(Bit(name, low, width, convert, hidden, self._counts(part.counts, 0)))
             if not hidden:
-                structure.notes[name] = ValueNote(
+                note = ValueNote(
                     name,
                     here,
                     unit=part.unit,
                     range=part.range,
                     metric=row.metric if part.metric is None else part.metric,
                     words=words_of(convert),
+                    number=convert.keeps_numbers,
                     conditional=conditional,
                     note=part.note,
                 )
+                structure.add(note)
         return tuple(bits)
 
     def _formula_row(self, row: model.FormulaRow, path: Path, structure: Structure, conditional: bool) -> Nodes:
@@ -233,11 +237,12 @@ class RowBuilder:
         clock: bool = False,
         derived: bool = False,
         tolerant: bool = False,
+        number: bool = False,
         convert: Convert = PLAIN,
     ) -> None:
         name: str = getattr(row, "name")  # noqa: B009 - every row with options has a name
         timestamp = row.timestamp or ("device" if clock and name == "time" else "")
-        structure.notes[name] = ValueNote(
+        note = ValueNote(
             name,
             path,
             unit=row.unit,
@@ -251,9 +256,11 @@ class RowBuilder:
             derived=derived,
             tolerant=tolerant,
             words=words_of(convert),
+            number=number and convert.keeps_numbers,
             conditional=conditional,
             note=row.note,
         )
+        structure.add(note)
 
     # structures
 

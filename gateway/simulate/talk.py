@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from decoders.errors import DecodeError
+from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.escape import unescape
 from decoders.framing.framer import cut
 from decoders.framing.plan import Escape
@@ -35,10 +35,13 @@ class Exchange:
 
 
 def expected_answers(product: CompiledProduct, frame: bytes, context: SessionContext, now_ms: int) -> list[bytes]:
-    """What the spec answers to a frame; [] for one that cannot be read. The context learns from a login."""
+    """What the gateway answers to a frame; the context learns from a login. A frame that came as it was sent is
+    answered by its header though its body cannot be read; one with a wrong check value is not."""
     try:
         decoded = product.decode(cut(product.framing, frame), context)
     except DecodeError as error:
+        if error.code is DecodeCode.BAD_CHECK or not error.values:
+            return []
         return product.replies(error.message, error.values, context, now_ms)
     if decoded.message.login:
         product.remember(decoded, context)

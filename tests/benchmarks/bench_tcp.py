@@ -68,7 +68,7 @@ def run_echo(pipe: Connection) -> None:
 
 
 def run_gateway(pipe: Connection) -> None:
-    from gateway.cli.serve import build
+    from gateway.cli.serve import build, run
     from gateway.observe.logs import configure_logs
     from gateway.settings.load import load_settings
 
@@ -78,17 +78,13 @@ def run_gateway(pipe: Connection) -> None:
         overrides = ["tcp.listeners.0.port=0", "observe.port=0", "tcp.listeners.0.products=[concox_gt06]"]
         gateway = build(load_settings(None, overrides, {}).settings)
 
-        async def serve() -> int:
+        def ready() -> None:
             loop = asyncio.get_running_loop()
+            assert gateway.tcp is not None
+            pipe.send(gateway.tcp.listeners[0].addresses[0][1])
+            loop.run_in_executor(None, lambda: (pipe.recv(), loop.call_soon_threadsafe(gateway.stop)))
 
-            def ready() -> None:
-                assert gateway.tcp is not None
-                pipe.send(gateway.tcp.listeners[0].addresses[0][1])
-                loop.run_in_executor(None, lambda: (pipe.recv(), loop.call_soon_threadsafe(gateway.stop)))
-
-            return await gateway.run(ready)
-
-        uvloop.run(serve())
+        run(gateway, ready)
         lines = sum(path.read_bytes().count(b"\n") for path in Path("data/records").rglob("*.ndjson"))
         pipe.send(lines)
 

@@ -112,8 +112,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 def test_blocks_that_unfold_without_end_are_refused() -> None:
     blocks = "\n".join(f"  b{n}: [{', '.join('{use: b%d}' % (n + 1) for _ in range(10))}]" for n in range(6))  # noqa: UP031
-    text = (
-        f"product: bomb\nblocks:\n{blocks}\n  b6: [{{name: a, type: u8}}]\nmessages: {{m: {{fields: [{{use: b0}}]}}}}\n"
-    )
+    last = "  b6: [{name: a, type: u8}]\nmessages: {m: {fields: [{use: b0}]}}\n"
+    text = f"product: bomb\nblocks:\n{blocks}\n{last}"
 
     assert any("unfolds into more than" in problem for problem in problems(text))

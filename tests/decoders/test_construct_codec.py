@@ -186,7 +186,9 @@ def test_lists_in_lists() -> None:
 
 
 def test_the_rest_may_be_nothing() -> None:
-    compiled = rows("[{name: n, type: u8}, {name: a, type: hex, bytes: rest}, {list: l, fields: [{name: b, type: u8}]}]")
+    compiled = rows(
+        "[{name: n, type: u8}, {name: a, type: hex, bytes: rest}, {list: l, fields: [{name: b, type: u8}]}]"
+    )
     assert read(compiled, "05") == {"n": 5, "a": "", "l": []}
 
 

@@ -35,7 +35,9 @@ def test_range(data: str, code: str | None) -> None:
 
 
 def test_required_and_absent() -> None:
-    compiled = rows("[{name: a, type: u8, absent: 255, required: true, range: [0, 9]}, {name: b, type: u8, absent: 255, range: [0, 9]}]")
+    compiled = rows(
+        "[{name: a, type: u8, absent: 255, required: true, range: [0, 9]}, {name: b, type: u8, absent: 255, range: [0, 9]}]"
+    )
     assert flags(compiled, "ffff") == {"a": "required"}
     assert flags(compiled, "0a0a") == {"a": "out_of_range", "b": "out_of_range"}
     assert flags(compiled, "0000") == {}
@@ -64,7 +66,9 @@ def test_a_formula_that_failed() -> None:
 
 
 def test_what_may_be_missing_is_not_missed() -> None:
-    compiled = rows("[{name: n, type: u8}, {name: a, type: u8, if: n, range: [0, 5]}, {name: b, formula: a + 1, if: n}]")
+    compiled = rows(
+        "[{name: n, type: u8}, {name: a, type: u8, if: n, range: [0, 5]}, {name: b, formula: a + 1, if: n}]"
+    )
     assert flags(compiled, "00") == {}
     assert flags(compiled, "0109") == {"a": "out_of_range"}
 
@@ -74,13 +78,25 @@ def test_lists_and_groups_are_named_by_path() -> None:
         "[{list: l, count_type: u8, fields: [{name: a, type: u8, range: [0, 5]}, {list: m, count: 1, fields: [{name: b, type: u8, "
         "range: [1, 9]}]}]}, {group: g, fields: [{name: c, type: u8, range: [0, 1]}]}]"
     )
-    assert flags(compiled, "020601050002") == {"l[0].a": "out_of_range", "l[1].m[0].b": "out_of_range", "g.c": "out_of_range"}
+    assert flags(compiled, "020601050002") == {
+        "l[0].a": "out_of_range",
+        "l[1].m[0].b": "out_of_range",
+        "g.c": "out_of_range",
+    }
     assert flags(compiled, "00" + "01") == {}
 
 
 @pytest.mark.parametrize(
     ("value", "code"),
-    [(5, None), (5.5, None), (None, "required"), ("5", "wrong_type"), (True, "wrong_type"), ([5], "wrong_type"), (10, "out_of_range")],
+    [
+        (5, None),
+        (5.5, None),
+        (None, "required"),
+        ("5", "wrong_type"),
+        (True, "wrong_type"),
+        ([5], "wrong_type"),
+        (10, "out_of_range"),
+    ],
 )
 def test_values_of_documents_may_have_any_type(value: Any, code: str | None) -> None:
     values = {} if value is None else {"a": value}
@@ -126,6 +142,8 @@ def test_which_violations_break_the_contract() -> None:
 
 
 def test_a_products_policy_and_a_messages_own() -> None:
-    compiled = product("contract: reject\nmessages: {a: {}, b: {when: {length: 9}, contract: flag, fields: [{skip: 9}]}}")
+    compiled = product(
+        "contract: reject\nmessages: {a: {}, b: {when: {length: 9}, contract: flag, fields: [{skip: 9}]}}"
+    )
     assert compiled.messages["a"].policy == "reject"
     assert compiled.messages["b"].policy == "flag"

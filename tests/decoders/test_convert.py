@@ -149,6 +149,8 @@ def test_plain() -> None:
     assert not Convert(boolean=True).plain
 
 
-@pytest.mark.parametrize(("value", "expected"), [(5, -5), (-0.5, 0.5), ("x", "x"), (True, True), (None, None), ([1], [1])])
+@pytest.mark.parametrize(
+    ("value", "expected"), [(5, -5), (-0.5, 0.5), ("x", "x"), (True, True), (None, None), ([1], [1])]
+)
 def test_negative(value: Any, expected: Any) -> None:
     assert negative(value) == expected

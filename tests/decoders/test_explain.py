@@ -36,7 +36,7 @@ def test_every_field_has_its_place_bytes_and_value() -> None:
 
 
 def test_tags_and_lists_are_found_by_their_paths() -> None:
-    fields = explain(compiled(TAGS), bytes.fromhex("010129" "02020a0b"), SessionContext())
+    fields = explain(compiled(TAGS), bytes.fromhex("01012902020a0b"), SessionContext())
     assert [(f.path, f.offset, f.value) for f in fields] == [
         ("#1.battery", 2, 4.1),
         ("#2.history[0].speed", 5, 10),
@@ -48,7 +48,7 @@ def test_tags_and_lists_are_found_by_their_paths() -> None:
 
 
 def test_what_stands_before_a_fault_is_shown() -> None:
-    fields = explain(compiled(TAGS), bytes.fromhex("010129" "0205"), SessionContext())
+    fields = explain(compiled(TAGS), bytes.fromhex("0101290205"), SessionContext())
     assert [(f.path, f.value) for f in fields] == [("#1.battery", 4.1)]
 
 

@@ -142,7 +142,30 @@ def test_any_text_gives_a_formula_or_a_formula_error(text: str) -> None:
     formula.evaluate(lambda _name: 3)
 
 
-PIECES = ["a", "b", "1", "0", "2.5", "'x'", "+", "-", "*", "/", "**", "%", "<<", "(", ")", ",", "if", "else", "min(", "==", "[", "]"]
+PIECES = [
+    "a",
+    "b",
+    "1",
+    "0",
+    "2.5",
+    "'x'",
+    "+",
+    "-",
+    "*",
+    "/",
+    "**",
+    "%",
+    "<<",
+    "(",
+    ")",
+    ",",
+    "if",
+    "else",
+    "min(",
+    "==",
+    "[",
+    "]",
+]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map(" ".join), st.integers() | st.floats() | st.text(max_size=3))
@@ -241,7 +264,23 @@ def test_extra_functions_are_known_only_where_they_are_given() -> None:
 
 @given(a=st.integers(-(2**64), 2**64) | st.booleans(), b=st.integers(-(2**64), 2**64) | st.booleans())
 @pytest.mark.parametrize(
-    "text", ["a + b", "a - b & 7", "a | b", "a ^ b", "a // 3", "a % 7 * 2", "not a", "a < b", "a and b", "a / 9", "a >> 3", "a in (1, b)", "~a", "a if b else 2"]
+    "text",
+    [
+        "a + b",
+        "a - b & 7",
+        "a | b",
+        "a ^ b",
+        "a // 3",
+        "a % 7 * 2",
+        "not a",
+        "a < b",
+        "a and b",
+        "a / 9",
+        "a >> 3",
+        "a in (1, b)",
+        "~a",
+        "a if b else 2",
+    ],
 )
 def test_plain_formulas_cannot_fail_and_mean_the_same_inline(text: str, a: int, b: int) -> None:
     formula = compile_formula(text)
@@ -251,7 +290,23 @@ def test_plain_formulas_cannot_fail_and_mean_the_same_inline(text: str, a: int, 
     assert inline == formula.evaluate(names.get)
 
 
-@pytest.mark.parametrize("text", ["a / b", "a % b", "a // b", "a >> b", "a ** 2", "a in b", "(a, 1)", "a << 2", "a * b", "min(a, b)", "a + 1.5", "a + 'x'"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a / b",
+        "a % b",
+        "a // b",
+        "a >> b",
+        "a ** 2",
+        "a in b",
+        "(a, 1)",
+        "a << 2",
+        "a * b",
+        "min(a, b)",
+        "a + 1.5",
+        "a + 'x'",
+    ],
+)
 def test_formulas_that_can_fail_or_be_costly_are_not_plain(text: str) -> None:
     assert not compile_formula(text).plain
 

@@ -36,7 +36,11 @@ NUMBER = merged(
         options(formula=st.sampled_from(["1 / x", "x > 3"]), decimals=st.just(1)),
         options(enum=st.sampled_from([{0: "zero", "1..5": "few"}, {1: "one", "_": "other"}]), const=st.just(1)),
         st.fixed_dictionaries(
-            {"bits": st.sampled_from([{"bit": 0}, {"bit": {"at": "1-3", "signed": True}, "d": {"at": 0, "hidden": True}}])}
+            {
+                "bits": st.sampled_from(
+                    [{"bit": 0}, {"bit": {"at": "1-3", "signed": True}, "d": {"at": 0, "hidden": True}}]
+                )
+            }
         ),
     ),
     options(hidden=st.booleans(), **{"if": TESTS}),
@@ -48,8 +52,12 @@ TEXT = merged(
         st.fixed_dictionaries({"prefix": st.sampled_from(["u8", "u16le"])}),
     ),
 )
-CLOCK = st.fixed_dictionaries({"name": NAMES, "type": st.sampled_from(["ymdhms", "bcd_ymdhms", "unix32", "mac", "f32"])})
-DERIVED = merged(st.fixed_dictionaries({"name": NAMES, "formula": FORMULAS}), options(decimals=st.just(1), hidden=st.just(True)))
+CLOCK = st.fixed_dictionaries(
+    {"name": NAMES, "type": st.sampled_from(["ymdhms", "bcd_ymdhms", "unix32", "mac", "f32"])}
+)
+DERIVED = merged(
+    st.fixed_dictionaries({"name": NAMES, "formula": FORMULAS}), options(decimals=st.just(1), hidden=st.just(True))
+)
 VALUE = st.one_of(NUMBER, NUMBER, NUMBER, TEXT, CLOCK, DERIVED)
 
 
@@ -74,7 +82,9 @@ def structures(rows: st.SearchStrategy[list[Row]]) -> st.SearchStrategy[Row]:
             ),
             merged(
                 st.fixed_dictionaries({"list": st.sampled_from("lm"), "fields": rows, "max": st.just(20)}),
-                st.sampled_from([{}, {"count": 1}, {"count": "n % 3"}, {"count_type": "u8"}, {"bytes": 4}, {"until_left": 1}]),
+                st.sampled_from(
+                    [{}, {"count": 1}, {"count": "n % 3"}, {"count_type": "u8"}, {"bytes": 4}, {"until_left": 1}]
+                ),
                 options(item_prefix=st.just("u8"), keep=st.sampled_from(["a > 3", "b", "c == d"])),
             ),
             st.fixed_dictionaries(
@@ -99,7 +109,11 @@ SMALL = st.one_of(st.integers(0, 5), st.integers(0, 255))
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(rows=ROWS, rest=st.sampled_from(["skip", "skip", "refuse"]), inputs=st.lists(st.lists(SMALL, min_size=1, max_size=20).map(bytes), min_size=5, max_size=25))
+@given(
+    rows=ROWS,
+    rest=st.sampled_from(["skip", "skip", "refuse"]),
+    inputs=st.lists(st.lists(SMALL, min_size=1, max_size=20).map(bytes), min_size=5, max_size=25),
+)
 def test_any_spec_is_read_alike_by_both_codecs(rows: list[Row], rest: str, inputs: list[bytes]) -> None:
     # Names without a row are refused by the compiler, so every name has one.
     rows = [{"name": name, "type": "u8", "if": "remaining > 12"} for name in "abcdn"] + rows

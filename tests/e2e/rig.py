@@ -272,19 +272,20 @@ class Client:
         *,
         tls: ssl.SSLContext | None = None,
         source: str = "127.0.0.1",
-        receive_bytes: int = 0,
+        buffer_bytes: int = 0,
     ) -> Client:
-        """source: the address that it comes from. receive_bytes: size of the socket's buffer, if it matters."""
+        """source: the address that it comes from. buffer_bytes: size of the socket's buffers, if it matters."""
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setblocking(False)
-        if receive_bytes:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        if buffer_bytes:
+            for which in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                sock.setsockopt(socket.SOL_SOCKET, which, buffer_bytes)
         sock.bind((source, 0))
         try:
             async with asyncio.timeout(GUARD_S):
                 await asyncio.get_running_loop().sock_connect(sock, address)
                 name = "gateway.test" if tls is not None else None
-                limit = receive_bytes or 65_536
+                limit = buffer_bytes or 65_536
                 return cls(*await asyncio.open_connection(sock=sock, ssl=tls, server_hostname=name, limit=limit))
         except BaseException:
             sock.close()

@@ -101,7 +101,11 @@ def test_a_json_frame_has_no_layout() -> None:
         "frame:\n  header:",
         'frames:\n  json: {begins: "7B", until: "0A", format: json}\n  binary:\n   header:',
     ).replace("  trailer:", "   trailer:")
-    text = text[: text.index("variants:")].replace("    - {", "     - {").replace("when: {type: 2}", "when: {type: 2}\n    json: true")
+    text = (
+        text[: text.index("variants:")]
+        .replace("    - {", "     - {")
+        .replace("when: {type: 2}", "when: {type: 2}\n    json: true")
+    )
     product = compiled(text)
     assert "none: JSON" in construct_text(product)
     assert [row.note for row in layout_rows(product)[:2]] == ["JSON", "0a"]

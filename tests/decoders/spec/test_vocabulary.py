@@ -24,7 +24,8 @@ def test_a_near_miss_is_told_the_standard_name(name: str, word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["temperature", "temperature_2", "cabin_temperature", "obd_speed", "tempC", "engine_rpm", "my_own_thing", "x"]
+    "name",
+    ["temperature", "temperature_2", "cabin_temperature", "obd_speed", "tempC", "engine_rpm", "my_own_thing", "x"],
 )
 def test_standard_and_own_names_are_left_alone(name: str) -> None:
     assert meant(name) == ""

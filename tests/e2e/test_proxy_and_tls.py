@@ -1,0 +1,254 @@
+"""Behind a real load balancer, and with TLS: who the other end is, and who gets in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trustme
+from structlog.testing import capture_logs
+
+from gateway.domain.errors import CloseReason
+from tests.e2e import frames
+from tests.e2e.rig import GUARD_S, Client, Json, RunningGateway, config, listener, until
+
+pytestmark = pytest.mark.e2e
+
+IMEI = "359999000000001"
+DEADLY = frames.gt06(0x55, b"\x01")  # of no known type: it becomes a dead letter
+
+
+async def talk(client: Client, imei: str = IMEI) -> None:
+    await client.ask(frames.gt06_login(imei), frames.gt06(0x01))
+    client.send(DEADLY)
+    await client.ask(frames.gt06_heartbeat(2), frames.gt06(0x13, serial=2))
+
+
+def ends(logs: list[Json]) -> list[Json]:
+    return [line for line in logs if line["event"] == "connection_closed"]
+
+
+# haproxy
+
+
+@contextlib.asynccontextmanager
+async def haproxy(folder: Path, server: tuple[str, int], options: str) -> AsyncIterator[tuple[str, int]]:
+    """A TCP proxy in front of the server; gives its address. It inherits a socket that listens already."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin"  # where Debian puts it, and users' paths lack it
+    binary = shutil.which("haproxy", path=path)
+    if binary is None:
+        assert os.environ.get("CI") != "true", "haproxy is missing (Debian package haproxy)"
+        pytest.skip("haproxy is not installed (Debian package haproxy)")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        file = folder / "haproxy.cfg"
+        file.write_text(
+            "defaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
+            f"frontend devices\n bind fd@{listening.fileno()}\n default_backend gateway\n"
+            f"backend gateway\n server one {server[0]}:{server[1]} {options}\n",
+            "utf-8",
+        )
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *(binary, "-db", "-f", file), pass_fds=[listening.fileno()], stdout=pipe, stderr=asyncio.subprocess.STDOUT
+        )
+        try:
+            yield listening.getsockname()[:2]
+            assert process.returncode is None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            async with asyncio.timeout(GUARD_S):
+                await process.communicate()
+
+
+async def test_behind_a_proxy_the_peer_is_the_client(tmp_path: Path) -> None:
+    settings = config(tmp_path, listener(proxy_protocol=True, max_connections_per_ip=1))
+    with capture_logs() as logs:
+        async with (
+            RunningGateway(tmp_path, settings) as rig,
+            haproxy(tmp_path, rig.address(), "send-proxy-v2") as front,
+        ):
+            clients = []
+            for index, source in enumerate(("127.0.0.1", "127.0.0.2")):
+                client = await Client.open(front, source=source)
+                clients.append(client)
+                await talk(client, f"35999900000000{index}")
+            crowd = await Client.open(front, source="127.0.0.2")  # the limit counts clients, not the proxy
+            assert await crowd.read_to_end() == b""
+            assert rig.closed(CloseReason.PER_IP_LIMIT) == 1
+            assert rig.connections() == 2
+            await crowd.abort()
+            for client in clients:
+                await client.abort()
+            await until(lambda: rig.connections() == 0, "all are gone")
+            letters = rig.letters()
+    addresses = [client.address for client in clients]
+    assert addresses[1].startswith("127.0.0.2:")
+    assert [letter["peer"] for letter in letters] == addresses
+    assert sorted(line["peer"] for line in ends(logs)) == sorted([*addresses, crowd.address])
+    by_device = {line["device_id"]: line for line in ends(logs) if "device_id" in line}
+    login = len(frames.gt06_login(IMEI)) + len(DEADLY) + len(frames.gt06_heartbeat(2))
+    assert {line["bytes_in"] for line in by_device.values()} == {login}  # without the header
+
+
+@pytest.mark.parametrize(
+    ("expected", "options", "reason"),
+    [
+        (True, "", CloseReason.BAD_PROXY_HEADER),
+        (True, "send-proxy", CloseReason.BAD_PROXY_HEADER),  # version 1, a line of text
+        (False, "send-proxy-v2", CloseReason.UNKNOWN_PROTOCOL),
+    ],
+)
+async def test_a_header_that_is_not_as_configured_lets_nobody_in(
+    tmp_path: Path, expected: bool, options: str, reason: CloseReason
+) -> None:
+    settings = config(tmp_path, listener(proxy_protocol=expected, max_garbage_bytes=8))
+    async with (
+        RunningGateway(tmp_path, settings) as rig,
+        haproxy(tmp_path, rig.address(), options) as front,
+    ):
+        client = await Client.open(front)
+        client.send(frames.gt06_login(IMEI) * 3)
+        assert await client.read_to_end() == b""
+        assert rig.closed(reason) == 1
+        assert rig.sums().received == 0
+        await client.abort()
+
+
+async def test_a_health_check_of_the_proxy_is_no_device(tmp_path: Path) -> None:
+    """haproxy connects and leaves every few moments: a device works meanwhile, and nothing is logged about it."""
+    with capture_logs() as logs:
+        async with (
+            RunningGateway(tmp_path, config(tmp_path, listener(proxy_protocol=True))) as rig,
+            haproxy(tmp_path, rig.address(), "send-proxy-v2 check inter 20") as front,
+        ):
+            client = await Client.open(front)
+            await talk(client)
+            opened = rig.total("iotlink_connections_opened_total")
+            await until(lambda: rig.total("iotlink_connections_opened_total") > opened + 2, "some health checks")
+            await client.abort()
+            await until(lambda: rig.total("iotlink_uplinks_settled_total") == 3, "all settled")
+            await until(lambda: bool(ends(logs)), "the device's end")
+    assert {line.get("device_id") for line in ends(logs)} == {IMEI}
+
+
+# TLS
+
+
+class Files:
+    """A server's certificate and key, and the authority that signs the clients' certificates, as files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority, self.clients = trustme.CA(), trustme.CA()
+        server = self.authority.issue_cert("gateway.test")
+        server.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+        server.private_key_pem.write_to_path(folder / "key.pem")
+        self.clients.cert_pem.write_to_path(folder / "clients.pem")
+        self.section: Json = {"cert_file": str(folder / "cert.pem"), "key_file": str(folder / "key.pem")}
+        self.mutual: Json = self.section | {
+            "client_ca_file": str(folder / "clients.pem"),
+            "client_auth": "required",
+        }
+
+    def client(self, name: str = "", by: trustme.CA | None = None) -> ssl.SSLContext:
+        """A client that trusts the server, with a certificate if it has a name."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.authority.configure_trust(context)
+        if name:
+            (by or self.clients).issue_cert("device.test", common_name=name).configure_cert(context)
+        return context
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return Files(tmp_path_factory.mktemp("tls"))
+
+
+async def is_refused(rig: RunningGateway, tls: ssl.SSLContext) -> bool:
+    """Whether a client does not get through; in TLS 1.3 it learns that only after its own handshake."""
+    try:
+        client = await rig.connect(tls=tls)
+    except (OSError, ssl.SSLError):
+        return True
+    client.send(frames.gt06_login(IMEI))
+    return await client.read_to_end() == b""
+
+
+async def test_tls(tmp_path: Path, files: Files) -> None:
+    settings = config(tmp_path, listener(tls=files.section))
+    with capture_logs() as logs:
+        async with RunningGateway(tmp_path, settings) as rig:
+            client = await rig.connect(tls=files.client())
+            await talk(client)
+            (letter,) = rig.letters()
+            assert letter["peer"] == client.address
+
+            stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody: leaves during the handshake
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await rig.connect(tls=stranger)
+            plain = await rig.connect()
+            plain.send(frames.gt06_login(IMEI))
+            assert frames.gt06(0x01) not in await plain.read_to_end()
+            await until(lambda: rig.closed(CloseReason.TLS_FAILED) >= 1, "the plain one is closed")
+
+            await client.ask(frames.gt06_heartbeat(3), frames.gt06(0x13, serial=3))
+            many = b"".join(frames.gt06_heartbeat(serial) for serial in range(4, 1004))
+            answers = b"".join(frames.gt06(0x13, serial=serial) for serial in range(4, 1004))
+            client.send(many)
+            assert await client.read(len(answers)) == answers
+            await rig.stop()
+            assert await client.read_to_end() == b""
+            assert len(rig.records()) == 1002
+    assert [line["reason"] for line in ends(logs) if line.get("device_id") == IMEI] == ["shutdown"]
+
+
+async def test_mutual_tls(tmp_path: Path, files: Files) -> None:
+    settings = config(tmp_path, listener(tls=files.mutual))
+    with capture_logs() as logs:
+        async with RunningGateway(tmp_path, settings) as rig:
+            client = await rig.connect(tls=files.client("tracker-1"))
+            await talk(client)
+            assert await is_refused(rig, files.client())
+            assert await is_refused(rig, files.client("tracker-2", by=trustme.CA()))
+            await until(lambda: rig.closed(CloseReason.TLS_FAILED) == 2, "both are closed")
+            await client.ask(frames.gt06_heartbeat(3), frames.gt06(0x13, serial=3))
+            assert rig.sums().received == 4
+    assert [line["principal"] for line in ends(logs) if "principal" in line] == ["tracker-1"]
+
+
+async def test_tls_through_a_proxy(tmp_path: Path, files: Files) -> None:
+    """The proxy passes TLS on and puts its header before it."""
+    settings = config(tmp_path, listener(tls=files.mutual, proxy_protocol=True))
+    async with (
+        RunningGateway(tmp_path, settings) as rig,
+        haproxy(tmp_path, rig.address(), "send-proxy-v2") as front,
+    ):
+        client = await Client.open(front, tls=files.client("tracker-1"), source="127.0.0.3")
+        await talk(client)
+        (letter,) = rig.letters()
+        assert letter["peer"] == client.address
+        assert client.address.startswith("127.0.0.3:")
+        await client.abort()
+
+
+async def test_a_tls_handshake_that_never_ends(tmp_path: Path, files: Files) -> None:
+    """It is closed at its deadline, whatever the deadline of the login is; others get in meanwhile."""
+    settings = config(tmp_path, listener(tls=files.section, login_timeout_s=300))
+    async with RunningGateway(tmp_path, settings) as rig:
+        silent = await rig.connect()
+        half = await rig.connect()
+        half.send(b"\x16\x03\x01\x02\x00\x01")
+        client = await rig.connect(tls=files.client())
+        await talk(client)
+        rig.pass_time(11)
+        assert await silent.read_to_end() == b""
+        assert await half.read_to_end() == b""
+        assert rig.closed(CloseReason.TLS_FAILED) == 2
+        await client.ask(frames.gt06_heartbeat(3), frames.gt06(0x13, serial=3))
