@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import construct as c
 
+from decoders.construct_values import item_count, primitive, size_of, sub_window
 from decoders.errors import DecodeCode, DecodeError, EncodeError
-from decoders.formula import Formula
 from decoders.layout import (
     Branch,
-    BytesWire,
     Condition,
     Derived,
-    FloatWire,
     Group,
     IntWire,
     Node,
@@ -29,88 +26,12 @@ from decoders.layout import (
     Prefix,
     Repeat,
     Rest,
-    Size,
     Skip,
     Tags,
     Value,
-    Wire,
     least_size,
 )
-from decoders.raw import magnitude, read_form, write_form
-
-MAX_DEPTH = 16
-
-
-class Window(io.BytesIO):
-    """Bytes that a structure may read; `base` is where they start in the frame."""
-
-    def __init__(self, data: bytes, base: int) -> None:
-        super().__init__(data)
-        self.base = base
-        self.size = len(data)
-
-    @property
-    def remaining(self) -> int:
-        return self.size - self.tell()
-
-    @property
-    def place(self) -> int:
-        return self.base + self.tell()
-
-    def ahead(self, size: int) -> int | None:
-        """The big-endian integer of the next bytes, which stay unread; None when they are not there."""
-        data = self.getbuffer()[self.tell() :][:size]
-        return int.from_bytes(data, "big") if len(data) == size else None
-
-
-@dataclass(slots=True)
-class Scope:
-    """Raw values of one structure while it is read or built, and the structure around it."""
-
-    raw: dict[str, Any] = field(default_factory=dict)
-    outer: Scope | None = None
-    taken: list[tuple[Node, Any]] = field(default_factory=list)  # what was read, in order
-    depth: int = 0
-
-    def find(self, name: str) -> Any:
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.raw:
-                return scope.raw[name]
-            scope = scope.outer
-        return None
-
-    def inner(self) -> Scope:
-        return Scope(outer=self, depth=self.depth + 1)
-
-
-@dataclass(slots=True)
-class Trace:
-    """One field as it was read, for `--explain`."""
-
-    path: str
-    offset: int
-    size: int
-    raw: Any
-
-
-def evaluate(formula: Formula, scope: Scope, stream: Window | None) -> Any:
-    """A layout formula over raw values."""
-
-    def lookup(name: str) -> Any:
-        if name == "remaining":
-            return stream.remaining if stream is not None else None
-        if name == "next_u8":
-            return stream.ahead(1) if stream is not None else None
-        if name == "next_u16":
-            return stream.ahead(2) if stream is not None else None
-        return scope.find(name)
-
-    return formula.evaluate(lookup)
-
-
-def _fail(code: DecodeCode, detail: str, stream: Window, path: str) -> DecodeError:
-    return DecodeError(code, detail, offset=stream.place, field=path)
+from decoders.raw_tree import Scope, Trace, Window, check_depth, evaluate, failure, shown, whole, within
 
 
 class Rows(c.Construct):  # type: ignore[misc]
@@ -133,7 +54,7 @@ class Rows(c.Construct):  # type: ignore[misc]
                 stream.seek(start)
                 least, left = least_size((node,)), stream.remaining
                 need = f"needs {least} bytes, {left} left" if least > left else f"needs more than the {left} bytes left"
-                raise _fail(DecodeCode.TRUNCATED, need, stream, here) from None
+                raise failure(DecodeCode.TRUNCATED, need, stream, here) from None
             except DecodeError as error:
                 if error.offset is None:
                     error.offset, error.field = stream.base + start, here
@@ -170,7 +91,7 @@ class ValuePart(_Part):
         node: Value = self.node
         if node.const is not None and raw != node.const:
             stream.seek(start)
-            raise _fail(DecodeCode.BAD_CONST, f"expected {_shown(node.const)}, found {_shown(raw)}", stream, path)
+            raise failure(DecodeCode.BAD_CONST, f"expected {shown(node.const)}, found {shown(raw)}", stream, path)
         self.keep(context, raw)
         scope: Scope = context["scope"]
         for bit in node.bits:
@@ -240,7 +161,7 @@ class BranchPart(_Part):
         value = evaluate(self.node.on, context["scope"], stream)
         rows = self.choose(value)
         if rows is None:
-            raise _fail(DecodeCode.NO_BRANCH, f"no case for {_shown(value)} of `{self.node.on.text}`", stream, path)
+            raise failure(DecodeCode.NO_BRANCH, f"no case for {shown(value)} of `{self.node.on.text}`", stream, path)
         rows._parse(stream, context, path)
 
     def choose(self, value: Any) -> Rows | None:
@@ -270,7 +191,7 @@ class GroupPart(_Part):
             check_depth(inner["scope"], stream, path)
         self.rows._parse(window, inner, path)
         if window is not stream and window.remaining and not node.skip_rest:
-            raise _fail(DecodeCode.TRAILING_BYTES, f"{window.remaining} bytes left in the group", window, path)
+            raise failure(DecodeCode.TRAILING_BYTES, f"{window.remaining} bytes left in the group", window, path)
         if node.name:
             self.keep(context, inner["scope"])
 
@@ -287,20 +208,14 @@ class RepeatPart(_Part):
         node: Repeat = self.node
         scope: Scope = context["scope"]
         items: list[Scope] = []
-        count = None
-        if node.count_wire is not None:
-            count = primitive(node.count_wire)._parsereport(stream, context, path)
-        elif node.count is not None:
-            count = whole(evaluate(node.count, scope, stream), node.count, stream, path)
-        if count is not None and count > node.max_items:
-            raise _fail(DecodeCode.TOO_MANY_ITEMS, f"{count} items, at most {node.max_items}", stream, path)
+        count = item_count(node.count, node.count_wire, node.max_items, stream, context, path)
         window = stream if node.size is None else sub_window(node.size, stream, scope, path)
         left = 0
         if node.left is not None:
             left = whole(evaluate(node.left, scope, stream), node.left, stream, path)
         while (len(items) < count) if count is not None else (window.remaining > left):
             if len(items) >= node.max_items:
-                raise _fail(DecodeCode.TOO_MANY_ITEMS, f"more than {node.max_items} items", window, path)
+                raise failure(DecodeCode.TOO_MANY_ITEMS, f"more than {node.max_items} items", window, path)
             inner = {**context, "scope": scope.inner()}
             check_depth(inner["scope"], stream, path)
             here = f"{path}[{len(items)}]"
@@ -309,10 +224,10 @@ class RepeatPart(_Part):
                 part = sub_window(Prefix(node.item_prefix), window, scope, here)
             self.rows._parse(part, inner, here)
             if part is not window and part.remaining:
-                raise _fail(DecodeCode.TRAILING_BYTES, f"{part.remaining} bytes left in the item", part, here)
+                raise failure(DecodeCode.TRAILING_BYTES, f"{part.remaining} bytes left in the item", part, here)
             items.append(inner["scope"])
         if window is not stream and window.remaining:
-            raise _fail(DecodeCode.TRAILING_BYTES, f"{window.remaining} bytes left in the list", window, path)
+            raise failure(DecodeCode.TRAILING_BYTES, f"{window.remaining} bytes left in the list", window, path)
         self.keep(context, items)
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
@@ -328,18 +243,12 @@ class TagList(_Part):
     def _parse(self, stream: Window, context: Any, path: str) -> None:
         node: Tags = self.node
         scope: Scope = context["scope"]
-        count = None
-        if node.count_wire is not None:
-            count = primitive(node.count_wire)._parsereport(stream, context, path)
-        elif node.count is not None:
-            count = whole(evaluate(node.count, scope, stream), node.count, stream, path)
-        if count is not None and count > node.max_items:
-            raise _fail(DecodeCode.TOO_MANY_ITEMS, f"{count} items, at most {node.max_items}", stream, path)
+        count = item_count(node.count, node.count_wire, node.max_items, stream, context, path)
         window = stream if node.size is None else sub_window(node.size, stream, scope, path)
         done = 0
         while (done < count) if count is not None else window.remaining:
             if done >= node.max_items:
-                raise _fail(DecodeCode.TOO_MANY_ITEMS, f"more than {node.max_items} items", window, path)
+                raise failure(DecodeCode.TOO_MANY_ITEMS, f"more than {node.max_items} items", window, path)
             done += 1
             if not self.item(window, context, path):
                 window.seek(window.size)
@@ -354,7 +263,7 @@ class TagList(_Part):
             key, part = self.key_and_value(window, context, path)
         except c.StreamError:
             window.seek(start)
-            raise _fail(DecodeCode.TRUNCATED, f"item cut off, {window.remaining} bytes left", window, path) from None
+            raise failure(DecodeCode.TRUNCATED, f"item cut off, {window.remaining} bytes left", window, path) from None
         here = f"{path}#{key}" if path else f"#{key}"
         if node.raw and part is not window:
             entry = {"id": key, "value": part.getvalue().hex()}
@@ -386,7 +295,7 @@ class TagList(_Part):
         if node.length_counts_key:
             size -= node.key.size + node.length.size
         if size < 0:
-            raise _fail(DecodeCode.BAD_LENGTH, f"an item cannot have {size} bytes", window, path)
+            raise failure(DecodeCode.BAD_LENGTH, f"an item cannot have {size} bytes", window, path)
         return sub_window(size, window, context["scope"], path)
 
     def unknown(self, key: int, part: Window, window: Window, context: Any, path: str) -> bool:
@@ -394,7 +303,7 @@ class TagList(_Part):
         if node.unknown == "stop":
             return False
         if node.unknown == "refuse" or part is window:
-            raise _fail(DecodeCode.UNKNOWN_TAG, f"tag {key} (0x{key:02x}) is not in the spec", window, path)
+            raise failure(DecodeCode.UNKNOWN_TAG, f"tag {key} (0x{key:02x}) is not in the spec", window, path)
         if node.unknown.startswith("into:") and node.unknown_wire is not None:
             raw = primitive(node.unknown_wire)._parsereport(part, context, path)
             scope: Scope = context["scope"]
@@ -422,100 +331,6 @@ def _part(node: Node) -> Any:
         case Tags():
             return TagList(node)
     raise AssertionError(f"{type(node).__name__} reads no bytes")
-
-
-def primitive(wire: Wire) -> Any:
-    """The construct that reads and builds one raw value."""
-    match wire:
-        case IntWire(size=size, sign=sign, big=big):
-            plain = c.BytesInteger(size, signed=sign == "twos", swapped=not big)
-            if sign != "magnitude":
-                return plain
-            half = 1 << (8 * size - 1)
-            return c.ExprAdapter(
-                plain,
-                lambda raw, _context: magnitude(raw, size),
-                lambda value, _context: half - value if value < 0 else value,
-            )
-        case FloatWire(size=size, big=big):
-            return {(4, True): c.Float32b, (4, False): c.Float32l, (8, True): c.Float64b, (8, False): c.Float64l}[
-                (size, big)
-            ]
-        case BytesWire():
-            return FormBytes(wire)
-    raise AssertionError(wire)
-
-
-class FormBytes(c.Construct):  # type: ignore[misc]
-    """Bytes of a size by number, formula, prefix or all that is left, read by their form."""
-
-    def __init__(self, wire: BytesWire) -> None:
-        super().__init__()
-        self.wire = wire
-
-    def _parse(self, stream: Window, context: Any, path: str) -> Any:
-        size = size_of(self.wire.size, stream, context["scope"], path)
-        return read_form(c.stream_read(stream, size, path), self.wire)
-
-    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        size = self.wire.size
-        if isinstance(size, Prefix):
-            data = write_form(obj, self.wire, None, path)
-            length = len(data) + (size.wire.size if size.itself else 0)
-            primitive(size.wire)._build(length, stream, context, path)
-        elif isinstance(size, Formula):
-            data = write_form(obj, self.wire, int(evaluate(size, context["scope"], None) or 0), path)
-        else:
-            data = write_form(obj, self.wire, size if isinstance(size, int) else None, path)
-        stream.write(data)
-        return obj
-
-
-def within(value: Any, low: int | str, high: int | str) -> bool:
-    """True when the value is `low`, or an integer (or truth, as 0 and 1) from `low` to `high`."""
-    if low == high:
-        return bool(value == low)
-    return isinstance(value, int) and isinstance(low, int) and isinstance(high, int) and low <= value <= high
-
-
-def whole(value: Any, formula: Formula, stream: Window, path: str) -> int:
-    """A count or size by formula: a whole number that is not negative."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise _fail(DecodeCode.BAD_LENGTH, f"`{formula.text}` gives {value!r}, not a size", stream, path)
-    return value
-
-
-def size_of(size: Size, stream: Window, scope: Scope, path: str) -> int:
-    """How many bytes a size means here. Raises StreamError for a prefix that is cut off."""
-    match size:
-        case int():
-            return size
-        case Rest():
-            return stream.remaining
-        case Prefix(wire=wire, itself=itself):
-            length = int(primitive(wire)._parsereport(stream, {"scope": scope}, path))
-            if itself:
-                length -= wire.size
-                if length < 0:
-                    raise _fail(DecodeCode.BAD_LENGTH, "the length is shorter than itself", stream, path)
-            return length
-        case Formula():
-            return whole(evaluate(size, scope, stream), size, stream, path)
-
-
-def sub_window(size: Size, stream: Window, scope: Scope, path: str) -> Window:
-    length = size_of(size, stream, scope, path)
-    base = stream.place
-    return Window(c.stream_read(stream, length, path), base)
-
-
-def check_depth(scope: Scope, stream: Window, path: str) -> None:
-    if scope.depth > MAX_DEPTH:
-        raise _fail(DecodeCode.TOO_DEEP, f"structures nest deeper than {MAX_DEPTH}", stream, path)
-
-
-def _shown(value: Any) -> str:
-    return f"0x{value:x}" if isinstance(value, int) and not isinstance(value, bool) else repr(value)
 
 
 ReadRows = Callable[[Window, Scope, list[Trace] | None], None]

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from decoders.construct_codec import Trace
 from decoders.errors import DecodeError
 from decoders.framing.escape import unescape
 from decoders.framing.framer import cut
 from decoders.layout import Value, walk
 from decoders.product import CompiledProduct
+from decoders.raw_tree import Trace
 from decoders.reference import FrameLayout
 from decoders.types import SessionContext
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from decoders.construct_codec import Scope
 from decoders.convert import negative
 from decoders.formula import Formula
 from decoders.layout import Branch, Condition, Derived, Group, Nodes, Repeat, Tags, Value
+from decoders.raw_tree import Scope
 
 Outer = tuple[dict[str, Any], ...]
 

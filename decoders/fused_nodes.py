@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from decoders.construct_codec import MAX_DEPTH
 from decoders.convert import PLAIN, Convert
 from decoders.formula import Formula
 from decoders.layout import (
@@ -37,6 +36,7 @@ from decoders.layout import (
     walk,
 )
 from decoders.raw import INTEGER_FORMS, MAY_FAIL
+from decoders.raw_tree import MAX_DEPTH
 from decoders.source_writer import SourceWriter
 
 _CODES = {1: "b", 2: "h", 4: "i", 8: "q"}

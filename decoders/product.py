@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from decoders.construct_codec import Trace
 from decoders.document import JsonCodec
 from decoders.encode import Encoder
 from decoders.errors import DecodeCode, DecodeError
@@ -14,6 +13,7 @@ from decoders.framing.escape import unescape
 from decoders.framing.plan import Frame, FrameKind, Framing
 from decoders.fused_codec import FusedCodec
 from decoders.plan import MessagePlan
+from decoders.raw_tree import Trace
 from decoders.reference import FrameLayout, ReferenceCodec
 from decoders.replies import ReplyPlan, render_all
 from decoders.spec.model import SpecFile

@@ -248,7 +248,9 @@ def _limited(product: CompiledProduct, max_frame_bytes: int) -> CompiledProduct:
 def _sink(settings: model.Settings) -> Sink:
     name, sink = next(iter(settings.sinks.items()))
     if isinstance(sink, model.KinesisSink):
-        return KinesisSink(name, sink.stream, region=sink.region or os.environ.get("AWS_REGION"), endpoint_url=sink.endpoint_url)
+        return KinesisSink(
+            name, sink.stream, region=sink.region or os.environ.get("AWS_REGION"), endpoint_url=sink.endpoint_url
+        )
     return FileSink(name, Path(sink.dir), rotate_bytes=sink.rotate_mb << 20, rotate_s=sink.rotate_s)
 
 

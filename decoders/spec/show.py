@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from decoders.checksum import checksum
-from decoders.construct_codec import primitive
+from decoders.construct_values import primitive
 from decoders.layout import (
     Branch,
     BytesWire,

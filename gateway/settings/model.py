@@ -129,7 +129,7 @@ class TcpListener(_Section):
     proxy_protocol: bool = Field(
         default=False,
         description="Whether every connection begins with a PROXY protocol v2 header (a load balancer's). Without the "
-        "header it is then refused; and while this is false a header is refused as garbage.",
+        "header it is then refused; while this is false a header is skipped as garbage and not believed.",
     )
     tenant: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         default=None, description="Tenant of all devices that connect here."

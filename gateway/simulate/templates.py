@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from decoders.catalog import LoadedProduct
-from decoders.construct_codec import Trace
 from decoders.encode import to_raw
 from decoders.errors import DecodeError, EncodeError
 from decoders.framing.escape import stuff, unescape
@@ -20,6 +19,7 @@ from decoders.golden import GoldenCase
 from decoders.layout import BytesWire, Derived, IntWire, Prefix, Value, walk
 from decoders.product import CompiledProduct, KindCodec
 from decoders.raw import write_form
+from decoders.raw_tree import Trace
 from decoders.times import unix_ms_from_iso
 from decoders.types import Decoded, SessionContext
 

@@ -68,7 +68,9 @@ def config(folder: Path, *listeners: Json, **sections: Any) -> Json:
 
 def kinesis_sink(endpoint_url: str, stream: str = "telemetry", **options: Any) -> Json:
     """The section `sinks` with one stream."""
-    return {"main": {"type": "kinesis", "stream": stream, "region": "us-east-1", "endpoint_url": endpoint_url, **options}}
+    return {
+        "main": {"type": "kinesis", "stream": stream, "region": "us-east-1", "endpoint_url": endpoint_url, **options}
+    }
 
 
 def write_config(folder: Path, settings: Json) -> Path:
@@ -128,7 +130,9 @@ class Sums:
     @classmethod
     def of(cls, samples: Samples) -> Sums:
         settled = [samples.total("iotlink_uplinks_settled_total", outcome=outcome.value) for outcome in Outcome]
-        return cls(samples.total("iotlink_uplinks_received_total"), *settled, samples.total("iotlink_uplinks_in_flight"))
+        return cls(
+            samples.total("iotlink_uplinks_received_total"), *settled, samples.total("iotlink_uplinks_in_flight")
+        )
 
     def balance(self) -> bool:
         return self.received == self.accepted + self.duplicate + self.dead_lettered + self.refused + self.in_flight
@@ -200,9 +204,9 @@ class RunningGateway:
         assert self.gateway.tcp is not None
         return next(item.addresses[0] for item in self.gateway.tcp.listeners if item.options.name == name)
 
-    async def connect(self, name: str = LISTENER, **options: Any) -> Client:
-        """A device's connection; options: those of `Client.open`."""
-        client = await Client.open(self.address(name), **options)
+    async def connect(self, name: str = LISTENER, *, at: tuple[str, int] | None = None, **options: Any) -> Client:
+        """A device's connection, to what stands in front of the gateway `at` an address; options: of `Client.open`."""
+        client = await Client.open(at or self.address(name), **options)
         self.clients.append(client)
         return client
 

@@ -112,7 +112,9 @@ async def test_all_products_into_files(tmp_path: Path) -> None:
     assert_records(sorted(stored, key=lambda record: int(record["seq"])), scripts)
     root = tmp_path / "data" / "records"
     for file in root.rglob("*.ndjson"):
-        assert re.fullmatch(r"20\d\d/[01]\d/[0-3]\d/[0-2]\d/records-\d{8}T\d{6}Z-\d{6}\.ndjson", str(file.relative_to(root)))
+        assert re.fullmatch(
+            r"20\d\d/[01]\d/[0-3]\d/[0-2]\d/records-\d{8}T\d{6}Z-\d{6}\.ndjson", str(file.relative_to(root))
+        )
         assert file.stat().st_mode & 0o777 == 0o600
         assert file.read_bytes().endswith(b"}\n")
 

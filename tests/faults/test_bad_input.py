@@ -277,7 +277,9 @@ async def test_any_bytes_harm_nobody_else(tmp_path: Path) -> None:
     """Strangers send whatever there is, starts of frames and pieces of good ones among it."""
     source = random.Random(5)
     speakers = [Speaker(name) for name in PRODUCTS]
-    shreds = [part for speaker in speakers for frame in (speaker.login()[0], speaker.good()[0]) for part in (frame, frame[:7])]
+    shreds = [
+        part for speaker in speakers for frame in (speaker.login()[0], speaker.good()[0]) for part in (frame, frame[:7])
+    ]
 
     def rubbish() -> bytes:
         parts = [source.choice([source.randbytes(source.randrange(1, 60)), *shreds]) for _ in range(60)]
@@ -312,9 +314,7 @@ async def test_half_a_frame_and_then_silence(tmp_path: Path) -> None:
     speaker = Speaker("jtt_808")
     half = speaker.good()[0][:9]
     with capture_logs() as logs:
-        async with RunningGateway(
-            tmp_path, config(tmp_path, listener(idle_timeout_s=1.0, login_timeout_s=1.0))
-        ) as rig:
+        async with RunningGateway(tmp_path, config(tmp_path, listener(idle_timeout_s=1.0, login_timeout_s=1.0))) as rig:
             stranger = await rig.connect()
             stranger.send(speaker.login()[0][:9])
             client = await speaker.connect(rig)
@@ -323,7 +323,10 @@ async def test_half_a_frame_and_then_silence(tmp_path: Path) -> None:
             assert (rig.closed(CloseReason.IDLE_TIMEOUT), rig.closed(CloseReason.LOGIN_TIMEOUT)) == (1, 1)
             assert rig.letters() == []
     ended = {line["reason"]: line for line in logs if line["event"] == "connection_closed"}
-    assert {reason: line["unfinished_bytes"] for reason, line in ended.items()} == {"idle_timeout": 9, "login_timeout": 9}
+    assert {reason: line["unfinished_bytes"] for reason, line in ended.items()} == {
+        "idle_timeout": 9,
+        "login_timeout": 9,
+    }
     assert ended["idle_timeout"]["peer"] == client.address
 
 

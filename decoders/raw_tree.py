@@ -1,0 +1,108 @@
+"""The raw tree that a layout is read into: windows of bytes, scopes of raw values, formulas over them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+from decoders.errors import DecodeCode, DecodeError
+from decoders.formula import Formula
+from decoders.layout import Node
+
+MAX_DEPTH = 16
+
+
+class Window(io.BytesIO):
+    """Bytes that a structure may read; `base` is where they start in the frame."""
+
+    def __init__(self, data: bytes, base: int) -> None:
+        super().__init__(data)
+        self.base = base
+        self.size = len(data)
+
+    @property
+    def remaining(self) -> int:
+        return self.size - self.tell()
+
+    @property
+    def place(self) -> int:
+        return self.base + self.tell()
+
+    def ahead(self, size: int) -> int | None:
+        """The big-endian integer of the next bytes, which stay unread; None when they are not there."""
+        data = self.getbuffer()[self.tell() :][:size]
+        return int.from_bytes(data, "big") if len(data) == size else None
+
+
+@dataclass(slots=True)
+class Scope:
+    """Raw values of one structure while it is read or built, and the structure around it."""
+
+    raw: dict[str, Any] = field(default_factory=dict)
+    outer: Scope | None = None
+    taken: list[tuple[Node, Any]] = field(default_factory=list)  # what was read, in order
+    depth: int = 0
+
+    def find(self, name: str) -> Any:
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.raw:
+                return scope.raw[name]
+            scope = scope.outer
+        return None
+
+    def inner(self) -> Scope:
+        return Scope(outer=self, depth=self.depth + 1)
+
+
+@dataclass(slots=True)
+class Trace:
+    """One field as it was read, for `--explain`."""
+
+    path: str
+    offset: int
+    size: int
+    raw: Any
+
+
+def evaluate(formula: Formula, scope: Scope, stream: Window | None) -> Any:
+    """A layout formula over raw values."""
+
+    def lookup(name: str) -> Any:
+        if name == "remaining":
+            return stream.remaining if stream is not None else None
+        if name == "next_u8":
+            return stream.ahead(1) if stream is not None else None
+        if name == "next_u16":
+            return stream.ahead(2) if stream is not None else None
+        return scope.find(name)
+
+    return formula.evaluate(lookup)
+
+
+def failure(code: DecodeCode, detail: str, stream: Window, path: str) -> DecodeError:
+    return DecodeError(code, detail, offset=stream.place, field=path)
+
+
+def within(value: Any, low: int | str, high: int | str) -> bool:
+    """True when the value is `low`, or an integer (or truth, as 0 and 1) from `low` to `high`."""
+    if low == high:
+        return bool(value == low)
+    return isinstance(value, int) and isinstance(low, int) and isinstance(high, int) and low <= value <= high
+
+
+def whole(value: Any, formula: Formula, stream: Window, path: str) -> int:
+    """A count or size by formula: a whole number that is not negative."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise failure(DecodeCode.BAD_LENGTH, f"`{formula.text}` gives {value!r}, not a size", stream, path)
+    return value
+
+
+def check_depth(scope: Scope, stream: Window, path: str) -> None:
+    if scope.depth > MAX_DEPTH:
+        raise failure(DecodeCode.TOO_DEEP, f"structures nest deeper than {MAX_DEPTH}", stream, path)
+
+
+def shown(value: Any) -> str:
+    return f"0x{value:x}" if isinstance(value, int) and not isinstance(value, bool) else repr(value)
