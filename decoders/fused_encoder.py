@@ -51,7 +51,7 @@ class _EncoderWriter:
         self.message = message
         self.sources = sources
         self.namespace: dict[str, Any] = {
-            "__builtins__": {"int": int, "bytes": bytes},
+            "__builtins__": {"int": int, "bytes": bytes, "len": len, "ValueError": ValueError},
             "write_form": write_form,
             "to_raw": to_raw,
             "stuff": stuff,
@@ -183,6 +183,7 @@ class _EncoderWriter:
         value = self._keep(node.name, self._value(node.name, node.convert))
         self.raw[node.name] = value
         if node.wire.form == "bcd":
+            self.out.emit(f"if len({value}) > {size} * 2: raise ValueError")
             self.out.emit(f"data += bytes.fromhex({value}.rjust({size} * 2, '0'))")
         else:
             self.out.emit(f"data += write_form({value}, {self.out.bind(node.wire)}, {size}, {node.name!r})")

@@ -105,7 +105,8 @@ def parse_line(line: bytes) -> Request:
         wire = _text(given["text"])
     else:
         raise BadInput("expected the frame as text under `hex`")
-    port, variant, session = given.get("port") or 0, given.get("variant") or "", given.get("session") or {}
+    given = {name: value for name, value in given.items() if value is not None}
+    port, variant, session = given.get("port", 0), given.get("variant", ""), given.get("session", {})
     if not isinstance(port, int) or not isinstance(variant, str) or not isinstance(session, dict):
         raise BadInput("`port` is a whole number, `variant` a text, `session` an object")
     return Request(wire, variant, port, session, _moment(given.get("received_at")))

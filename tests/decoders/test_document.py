@@ -158,9 +158,25 @@ JSON = st.recursive(
     max_leaves=8,
 )
 KEYS = st.sampled_from(
-    ["message", "metrics", "fields", "data", "tempC", "rpm", "ts", "header", "timestamp", "device_id", "device_timestamp", "t", "fan"]
+    [
+        "message",
+        "metrics",
+        "fields",
+        "data",
+        "tempC",
+        "rpm",
+        "ts",
+        "header",
+        "timestamp",
+        "device_id",
+        "device_timestamp",
+        "t",
+        "fan",
+    ]
 )
-DOCUMENTS = st.dictionaries(KEYS, st.sampled_from(["status", "mapped"]) | JSON | st.dictionaries(KEYS, JSON, max_size=3), max_size=6)
+DOCUMENTS = st.dictionaries(
+    KEYS, st.sampled_from(["status", "mapped"]) | JSON | st.dictionaries(KEYS, JSON, max_size=3), max_size=6
+)
 
 
 @given(DOCUMENTS)

@@ -104,7 +104,9 @@ def test_constants_defaults_and_skips() -> None:
 def test_what_stands_in_no_field_is_ignored() -> None:
     encoder = product(SPEC).encoders[(0, "constant")]
     given_values = {"serial": 1, "secret": 0, "b": 7}
-    assert encoder.encode({**given_values, "other": 1}, raw={"type": 3}) == encoder.encode(given_values, raw={"type": 3})
+    assert encoder.encode({**given_values, "other": 1}, raw={"type": 3}) == encoder.encode(
+        given_values, raw={"type": 3}
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,9 @@ def test_sealing_makes_a_changed_frame_sound(body: bytes) -> None:
 
 
 def test_a_wrong_length_that_fits_its_check_value_is_refused() -> None:
-    compiled = product("frame: {header: [{name: n, type: u8, counts: body}], size: 3}\nmessages: {m: {fields: [{name: a, type: u16}]}}")
+    compiled = product(
+        "frame: {header: [{name: n, type: u8, counts: body}], size: 3}\nmessages: {m: {fields: [{name: a, type: u16}]}}"
+    )
     assert read(compiled, "020005") == {"a": 5}
     with pytest.raises(DecodeError) as caught:
         read(compiled, "030005")

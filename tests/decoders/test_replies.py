@@ -114,12 +114,38 @@ def test_most_replies_have_a_generated_function() -> None:
     assert fused.count(True) == 4
 
 
-ANY = st.one_of(st.integers(-5, 70_000), st.sampled_from(["012345", "", "x", "12"]), st.booleans(), st.none(), st.floats())
+ANY = st.one_of(
+    st.integers(-5, 70_000),
+    st.sampled_from(["012345", "", "x", "12", "12345678"]),
+    st.booleans(),
+    st.none(),
+    st.floats(),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("phone", "12345678"),
+        ("phone", "1"),
+        ("phone", "é"),
+        ("phone", 12),
+        ("serial", -1),
+        ("serial", "7"),
+        ("serial", 1.5),
+    ],
+)
+def test_values_of_the_wrong_size_or_type_are_treated_alike(name: str, value: Any) -> None:
+    alike({**BASE, "a": 3, name: value})
 
 
 @given(st.dictionaries(st.sampled_from(["type", "phone", "serial", "a", "on", "x", "result"]), ANY))
 def test_both_encoders_build_the_same_or_nothing(values: dict[str, Any]) -> None:
-    known = {"phone": "012345", "serial": 7, "type": 1, **values, "now": NOW_MS, "device_id": "", "received": 0}
+    alike({**BASE, **values})
+
+
+def alike(values: dict[str, Any]) -> None:
+    known = {**values, "now": NOW_MS, "device_id": "", "received": 0}
     for reply in message_replies(product(SPEC)):
         try:
             truth: bytes | None = reply.reference(known)
@@ -142,7 +168,10 @@ def test_texts() -> None:
 
 def test_a_source_is_one_of_three() -> None:
     encoder = product(SPEC).encoders[(0, "ack")]
-    sources = {name: Source(constant=0) for name in encoder.fields} | {"phone": Source(echo="who"), "type": Source(constant=0x8001)}
+    sources = {name: Source(constant=0) for name in encoder.fields} | {
+        "phone": Source(echo="who"),
+        "type": Source(constant=0x8001),
+    }
     assert MessageReply(encoder, sources, None)({"who": "000001"}).hex() == framed("8001 03 000001 0000 0000 00")
 
 

@@ -11,7 +11,7 @@ from decoders.golden import GoldenCase, same
 from decoders.types import SessionContext
 from gateway.pipeline.preview import Preview
 from tests.e2e import frames
-from tests.e2e.rig import Client, Json, RunningGateway, catalog, product
+from tests.e2e.rig import Json, RunningGateway, catalog, product
 
 DEVICES_PER_PRODUCT = 3
 

@@ -10,7 +10,8 @@ from crccheck.crc import CrcArc, CrcModbus, CrcX25
 def gt06(kind: int, body: bytes = b"", serial: int = 1) -> bytes:
     """78 78 | length | kind | body | serial | CRC | 0D 0A. An answer is such a frame without a body."""
     inner = bytes([len(body) + 5, kind]) + body + serial.to_bytes(2)
-    return b"\x78\x78" + inner + CrcX25.calc(inner).to_bytes(2) + b"\x0d\x0a"
+    check: int = CrcX25.calc(inner)
+    return b"\x78\x78" + inner + check.to_bytes(2) + b"\x0d\x0a"
 
 
 def gt06_login(imei: str, serial: int = 1) -> bytes:
@@ -31,7 +32,8 @@ def teltonika_login(imei: str) -> bytes:
 def teltonika(codec: int, count: int, body: bytes) -> bytes:
     """Preamble, length, codec, count, body, count, CRC-16/ARC in four bytes."""
     inner = bytes([codec, count]) + body + bytes([count])
-    return bytes(4) + len(inner).to_bytes(4) + inner + CrcArc.calc(inner).to_bytes(4)
+    check: int = CrcArc.calc(inner)
+    return bytes(4) + len(inner).to_bytes(4) + inner + check.to_bytes(4)
 
 
 def teltonika_position(unix_ms: int) -> bytes:
@@ -44,7 +46,10 @@ def teltonika_position(unix_ms: int) -> bytes:
 
 
 def jtt808(kind: int, phone: bytes, body: bytes = b"", serial: int = 0) -> bytes:
-    """7E | kind | properties | [version] | phone | serial | body | XOR | 7E, escaped. phone: 6 bytes, or 10 since 2019."""
+    """7E | kind | properties | [version] | phone | serial | body | XOR | 7E, escaped.
+
+    phone: 6 bytes, or 10 since 2019.
+    """
     newer = len(phone) == 10
     properties = len(body) | (1 << 14 if newer else 0)
     inner = kind.to_bytes(2) + properties.to_bytes(2) + (b"\x01" if newer else b"") + phone + serial.to_bytes(2) + body
@@ -72,7 +77,7 @@ def jtt808_login(phone: bytes, serial: int = 1) -> bytes:
 
 
 def jtt808_answer(frame: bytes, result: int = 0) -> bytes:
-    """What the platform answers to a frame: registration gets the device's id as its code, others the general answer."""
+    """What the platform answers: to a registration the device's id as its code, to others the general answer."""
     kind, phone, serial = jtt808_header(frame)
     if kind == 0x0100:
         digits = phone.hex().lstrip("0") if len(phone) == 10 else phone.hex()
@@ -86,7 +91,8 @@ def jtt808_answer(frame: bytes, result: int = 0) -> bytes:
 def thermo(kind: int, body: bytes = b"", serial: int = 1) -> bytes:
     """A5 | length | kind | body | serial | CRC-16/MODBUS, low byte first."""
     inner = bytes([len(body) + 5, kind]) + body + serial.to_bytes(2)
-    return b"\xa5" + inner + CrcModbus.calc(inner).to_bytes(2, "little")
+    check: int = CrcModbus.calc(inner)
+    return b"\xa5" + inner + check.to_bytes(2, "little")
 
 
 def thermo_login(hub: str, serial: int = 1) -> bytes:

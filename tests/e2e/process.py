@@ -151,5 +151,5 @@ class Serve(Command):
     async def until_sample(self, condition: Callable[[Samples], bool]) -> None:
         """Scrapes until the samples say so."""
         async with asyncio.timeout(GUARD_S):
-            while not condition(await self.samples()):
+            while not condition(await self.samples()):  # noqa: ASYNC110 - another process sets no event
                 await asyncio.sleep(0.01)

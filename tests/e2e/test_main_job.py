@@ -71,7 +71,7 @@ def assert_records(records: list[Json], scripts: list[fleet.Script]) -> None:
     assert len({record["epoch"] for record in records}) == 1
     by_sender: dict[str, list[Json]] = defaultdict(list)
     for record in records:
-        by_sender[record.get("hub_id", record["device_id"])].append(fleet.what_it_says(record))
+        by_sender[str(record.get("hub_id", record["device_id"]))].append(fleet.what_it_says(record))
     expected = {script.name: script.records for script in scripts if script.records}
     assert by_sender.keys() == expected.keys()
     for name, said in expected.items():

@@ -8,8 +8,9 @@ import os
 import shutil
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -31,7 +32,7 @@ async def talk(client: Client, imei: str = IMEI) -> None:
     await client.ask(frames.gt06_heartbeat(2), frames.gt06(0x13, serial=2))
 
 
-def ends(logs: list[Json]) -> list[Json]:
+def ends(logs: Sequence[MutableMapping[str, Any]]) -> list[MutableMapping[str, Any]]:
     return [line for line in logs if line["event"] == "connection_closed"]
 
 

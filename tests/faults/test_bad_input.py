@@ -1,4 +1,4 @@
-"""Bad input over real sockets, at a real gateway with real products: what it costs, and that it costs others nothing."""
+"""Bad input over real sockets, at a real gateway with real products: what it costs, and that others never pay."""
 
 from __future__ import annotations
 

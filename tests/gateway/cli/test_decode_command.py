@@ -255,8 +255,9 @@ def test_hex_from_stdin(specs: Path, capsys: pytest.CaptureFixture[str], monkeyp
 @pytest.mark.parametrize(
     "arguments",
     [
-        [], ["zz"], [""], [STATUS.hex(), "--stdin"], [STATUS.hex(), "--variant", "fine"], [STATUS.hex(), "--at", "noon"],
-        [STATUS.hex(), "--session", "device_id"], [STATUS.hex(), "--session", "zone=east"],
+        [], ["zz"], [""], [STATUS.hex(), "--stdin"], [STATUS.hex(), "--variant", "fine"],
+        [STATUS.hex(), "--at", "noon"], [STATUS.hex(), "--session", "device_id"],
+        [STATUS.hex(), "--session", "zone=east"],
     ],
 )  # fmt: skip
 def test_wrong_usage_is_2(arguments: list[str], specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
