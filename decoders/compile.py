@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,7 @@ from decoders.spec.rows import SPECIAL_NAMES, RowBuilder
 from decoders.spec.source import Document
 from decoders.times import zone_seconds
 
+_HEX = re.compile(r"([0-9A-Fa-f]{2} ?)+")
 REPLY_NAMES = frozenset({"now", "device_id", "received"})
 """Names that replies may read besides values: Unix ms of now and of arrival, and the session's device id."""
 
@@ -192,6 +194,10 @@ class _Compiler:
             path = (*message.path, "when", name)
             values = given if isinstance(given, list) else [given]
             if name == "first":
+                if not all(isinstance(value, str) and _HEX.fullmatch(value) for value in values):
+                    self.report(path, f"`{given}` is no hex text", 'bytes in hex within quotes, such as "01 0A"')
+                    continue
+                values = [str(value).replace(" ", "") for value in values]
                 tests.append((name, tuple((str(value).lower(), str(value).lower()) for value in values)))
             else:
                 tests.append((name, tuple(self.rows.converts.span(value, path) for value in values)))

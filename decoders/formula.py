@@ -349,7 +349,7 @@ def _build(source: str, names: tuple[str, ...], extra: Mapping[str, Callable[...
     def compute(*values: Any) -> Any:
         try:
             result = raw(*values)
-        except (ArithmeticError, TypeError, ValueError, IndexError, RecursionError):
+        except (ArithmeticError, AttributeError, TypeError, ValueError, IndexError, RecursionError):
             return None
         if isinstance(result, float) and not math.isfinite(result):
             return None

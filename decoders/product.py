@@ -104,7 +104,7 @@ class CompiledProduct:
         """Puts what a login says (device id, zone, values) into the session's context."""
         identity = decoded.message.identity(decoded.values)
         if identity is not None:
-            context.device_id = identity.device_id or identity.hub_id or identity.child_id
+            context.device_id = identity.hub_id or identity.device_id or context.device_id
         for what, name in decoded.message.session:
             value = decoded.values.get(name)
             if value is None:

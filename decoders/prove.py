@@ -66,7 +66,16 @@ def prove(product: CompiledProduct, cases: Iterable[GoldenCase]) -> ProductProof
         if not frames:
             proof.disagreement = "no golden frame of this kind"
         kind.use_fused = not proof.disagreement
+    _drop_unproven_replies(product)
     return report
+
+
+def _drop_unproven_replies(product: CompiledProduct) -> None:
+    """Replies that no golden frame asked for stay with construct."""
+    for plans in product.reply_plans.values():
+        for plan in plans:
+            if isinstance(plan.render, MessageReply) and not plan.render.compared:
+                plan.render.fused = None
 
 
 def trust(product: CompiledProduct, agreed: Iterable[str]) -> None:
@@ -135,7 +144,10 @@ def _compare_replies(product: CompiledProduct, message: str, values: dict[str, A
             truth: bytes | None = render.reference(known)
         except (EncodeError, KeyError):
             truth = None
-        if truth is not None and render(known) != truth:
+        if truth is None:
+            continue
+        render.compared = True
+        if render(known) != truth:
             render.fused = None
     return ""
 

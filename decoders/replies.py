@@ -49,6 +49,7 @@ class MessageReply:
         self.encoder = encoder
         self.sources = sources
         self.fused = fused
+        self.compared = False  # by the proof, with what construct builds
 
     def __call__(self, values: Mapping[str, Any]) -> bytes:
         if self.fused is not None:

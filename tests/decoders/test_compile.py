@@ -77,6 +77,7 @@ def test_the_good_one_compiles() -> None:
         ("over: length..body", "over: size..body", ":8:", ["names no span", "length"]),
         ("counts: kind..check", "counts: kind..chekc", ":5:", ["names no span", "check"]),
         ("when: {kind: 2}", "when: {kinds: 2}", ":16:", ["no frame kind has a field `kinds`", "did you mean `kind`?"]),
+        ("when: {kind: 2}", "when: {kind: 2, first: 01}", ":16:", ["is no hex text", "quotes"]),
         ("replies: [ack]", "replies: [akc]", ":22:", ["no downlink message `akc`", "did you mean `ack`?"]),
         ("replies: [ack]", "replies: [{message: ack, with: {kinds: 1}}]", ":22:", ["has no field `kinds`"]),
         ("replies: [ack]", "replies: [{text: 'x{nobody}'}]", ":22:", ["no value `nobody`"]),

@@ -10,7 +10,7 @@ from decoders.errors import DecodeCode, DecodeError, EncodeError
 from decoders.types import SessionContext
 from tests.decoders.specs import product, read, rows
 
-NUMBERS = [
+NUMBERS: list[tuple[str, str, object]] = [
     ("{name: a, type: u8}", "ff", 255),
     ("{name: a, type: i8}", "ff", -1),
     ("{name: a, type: u16}", "0102", 0x0102),
@@ -45,7 +45,7 @@ NUMBERS = [
     ("{name: a, type: u8, formula: x * x}", "0c", 144),
     ("{name: a, type: u8, absent: [254, 255]}", "fd", 253),
 ]
-TEXTS = [
+TEXTS: list[tuple[str, str, object]] = [
     ("{name: a, type: hex, bytes: 3}", "0a0bff", "0a0bff"),
     ("{name: a, type: hex, prefix: u8}", "020b0c", "0b0c"),
     ("{name: a, type: bcd, bytes: 2}", "0123", "0123"),
@@ -143,7 +143,8 @@ def test_bits_of_little_endian_integers_count_from_the_lowest() -> None:
 
 def test_negate_reads_values_of_the_whole_structure() -> None:
     compiled = rows(
-        "[{name: lat, type: u16, scale: 0.1, negate: not north}, {name: f, type: u8, bits: {north: {at: 0, hidden: true}}}]"
+        "[{name: lat, type: u16, scale: 0.1, negate: not north}, {name: f, type: u8, bits: {north: {at: 0, "
+        "hidden: true}}}]"
     )
     assert read(compiled, "000a00") == {"lat": -1.0}
     assert read(compiled, "000a01") == {"lat": 1.0}
@@ -236,7 +237,8 @@ def test_switch_on_text_and_on_the_length_of_the_body() -> None:
 
 def test_conditions() -> None:
     compiled = rows(
-        "[{name: f, type: u8, bits: {has: {at: 0, hidden: true}}}, {name: a, type: u8, if: has}, {name: b, type: u8, if: "
+        "[{name: f, type: u8, bits: {has: {at: 0, hidden: true}}}, {name: a, type: u8, if: has}, {name: b, "
+        "type: u8, if: "
         "remaining >= 1}, {name: c, formula: a + 1, if: has}]"
     )
     assert read(compiled, "00") == {}
@@ -254,7 +256,8 @@ def test_the_later_of_two_values_of_one_name_counts() -> None:
 def test_formula_rows() -> None:
     compiled = rows(
         "[{name: a, type: u8, scale: 0.5}, {name: b, type: u8}, {name: c, formula: a + b, decimals: 1}, "
-        "{name: d, formula: a / b}, {name: e, formula: 'join(\",\", a, b)'}, {name: f, formula: c * 2, hidden: true}, {name: g, formula: f + 1}]"
+        "{name: d, formula: a / b}, {name: e, formula: 'join(\",\", a, b)'}, {name: f, formula: c * 2, hidden: "
+        "true}, {name: g, formula: f + 1}]"
     )
     assert read(compiled, "0304") == {"a": 1.5, "b": 4, "c": 5.5, "d": 0.375, "e": "1.5,4", "g": 12.0}
     assert read(compiled, "0300") == {"a": 1.5, "b": 0, "c": 1.5, "e": "1.5,0", "g": 4.0}

@@ -36,7 +36,8 @@ def test_range(data: str, code: str | None) -> None:
 
 def test_required_and_absent() -> None:
     compiled = rows(
-        "[{name: a, type: u8, absent: 255, required: true, range: [0, 9]}, {name: b, type: u8, absent: 255, range: [0, 9]}]"
+        "[{name: a, type: u8, absent: 255, required: true, range: [0, 9]}, {name: b, type: u8, absent: 255, "
+        "range: [0, 9]}]"
     )
     assert flags(compiled, "ffff") == {"a": "required"}
     assert flags(compiled, "0a0a") == {"a": "out_of_range", "b": "out_of_range"}
@@ -75,7 +76,8 @@ def test_what_may_be_missing_is_not_missed() -> None:
 
 def test_lists_and_groups_are_named_by_path() -> None:
     compiled = rows(
-        "[{list: l, count_type: u8, fields: [{name: a, type: u8, range: [0, 5]}, {list: m, count: 1, fields: [{name: b, type: u8, "
+        "[{list: l, count_type: u8, fields: [{name: a, type: u8, range: [0, 5]}, {list: m, count: 1, fields: "
+        "[{name: b, type: u8, "
         "range: [1, 9]}]}]}, {group: g, fields: [{name: c, type: u8, range: [0, 1]}]}]"
     )
     assert flags(compiled, "020601050002") == {
@@ -129,7 +131,8 @@ def test_a_message_without_rules_has_no_check() -> None:
 
 def test_units() -> None:
     compiled = rows(
-        "[{name: a, type: u8, unit: V}, {group: g, fields: [{name: b, type: u8, unit: °C}]}, {name: f, type: u8, bits: {c: {at: 0-3, "
+        "[{name: a, type: u8, unit: V}, {group: g, fields: [{name: b, type: u8, unit: °C}]}, {name: f, type: "
+        "u8, bits: {c: {at: 0-3, "
         "unit: '%'}}}]"
     )
     assert compiled.messages["sample"].units == {"a": "V", "g.b": "°C", "c": "%"}

@@ -131,7 +131,7 @@ def test_what_may_have_no_value(steps: dict[str, Any], nullable: bool) -> None:
 
 
 def test_the_source_of_a_conversion_is_what_is_evaluated() -> None:
-    step = Convert(absent=(7,), linear=Linear(1, -400, 10), enum={-40.0: "cold"}, decimals=1)
+    step = Convert(absent=(7,), linear=Linear(1, -400, 10), enum={-40: "cold"}, decimals=1)
     names: dict[str, Any] = {"__builtins__": {}, **BASE}
 
     def bind(thing: Any) -> str:

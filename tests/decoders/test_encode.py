@@ -23,7 +23,8 @@ frame:
   stop: "7E"
   escape: {mark: 0x7D, table: {0x01: 0x7D, 0x02: 0x7E}}
   header: [{name: type, type: u8}, {name: attributes, type: u16, bits: {size: {at: 0-9, counts: body}, secret: 10}}]
-  trailer: [{name: serial, type: u16le}, {name: again, type: u16le, equals: serial, hidden: true}, {name: check, crc: xor8}]
+  trailer: [{name: serial, type: u16le}, {name: again, type: u16le, equals: serial, hidden: true}, {name: check,
+      crc: xor8}]
   max_bytes: 400
 messages:
   all:
@@ -44,7 +45,8 @@ messages:
       - {name: w, type: int, prefix: u8}
       - {group: null, fields: [{name: x, type: f64}, {name: more, type: u8, if: level > 7}]}
       - {name: rest, type: hex, bytes: rest}
-  switched: {when: {type: 2}, fields: [{name: k, type: u8}, {switch: k, cases: {1: [{name: a, type: u8}], 2: [{name: a, type: u16}]}}]}
+  switched: {when: {type: 2}, fields: [{name: k, type: u8}, {switch: k, cases: {1: [{name: a, type: u8}],
+      2: [{name: a, type: u16}]}}]}
   constant: {when: {type: 3}, fields: [{name: a, type: u8, const: 9}, {skip: 2}, {name: b, type: u8, default: 5}]}
 """
 LETTERS = st.text(alphabet="abcXYZ°é 7~}", max_size=8).map(str.strip)
@@ -91,7 +93,7 @@ def test_structures_of_a_message() -> None:
     encoder = compiled.encoders[(0, "switched")]
     assert read(compiled, encoder.encode({"k": 2, "a": 300, "serial": 1, "secret": False}, raw={"type": 2}))["a"] == 300
     assert read(compiled, encoder.encode({"k": 1, "a": 44, "serial": 1, "secret": False}, raw={"type": 2}))["a"] == 44
-    with pytest.raises(EncodeError, match="^a: 300 does not fit"):
+    with pytest.raises(EncodeError, match=r"^a: 300 does not fit"):
         encoder.encode({"k": 1, "a": 300, "serial": 1, "secret": False}, raw={"type": 2})
 
 
@@ -155,7 +157,8 @@ def test_raw_values(steps: dict[str, Any], value: Any, raw: Any) -> None:
 
 CHECKED = """
 frame:
-  header: [{name: start, const: "A5"}, {name: size, type: u16le, counts: kind..check, adjust: 1}, {name: kind, type: u8}]
+  header: [{name: start, const: "A5"}, {name: size, type: u16le, counts: kind..check, adjust: 1}, {name: kind,
+      type: u8}]
   trailer: [{name: tail, type: u8}, {name: check, crc: crc16_modbus, over: size..tail, endian: little}]
 messages: {m: {fields: [{name: a, type: hex, bytes: rest}]}}
 """

@@ -1,6 +1,9 @@
-"""The generated codec: agrees with construct on any bytes, refuses with nothing but `Refused`, is never surprised by names."""
+"""The generated codec agrees with construct on any bytes, refuses with nothing but `Refused`, and takes names "
+"as data."""
 
 from __future__ import annotations
+
+import contextlib
 
 import pytest
 from hypothesis import given
@@ -18,29 +21,44 @@ BODIES = {
     "numbers": "[{name: a, type: u8}, {name: b, type: i24le}, {name: c, type: sm16, scale: 0.1}, {name: d, type: f32}, "
     "{name: e, type: u64le}, {name: f, type: u40}]",
     "texts": "[{name: a, type: bcd, bytes: 2}, {name: b, type: text, prefix: u8}, {name: c, type: hex, bytes: rest}]",
-    "clocks": "[{name: a, type: ymdhms}, {name: b, type: bcd_ymdhms, zone: '+08:00'}, {name: c, type: unix32}, {name: d, "
+    "clocks": "[{name: a, type: ymdhms}, {name: b, type: bcd_ymdhms, zone: '+08:00'}, {name: c, type: unix32}, "
+    "{name: d, "
     "type: unixms64, if: remaining >= 8}, {name: e, type: hex, bytes: rest}]",
-    "bits": "[{name: a, type: u16, bits: {x: 0-3, y: {at: 4-7, signed: true}, z: {at: 8, invert: true}, w: {at: 9, hidden: "
-    "true}}}, {name: b, type: u8, negate: w}, {name: c, type: u8, enum: {0..9: low, 10: ten}}, {name: d, formula: b / y}]",
-    "sentinels": "[{name: a, type: u8, absent: [0, 255]}, {name: b, type: u8, absent: 7, scale: 0.5}, {name: c, formula: "
+    "bits": "[{name: a, type: u16, bits: {x: 0-3, y: {at: 4-7, signed: true}, z: {at: 8, invert: true}, w: {at: "
+    "9, hidden: "
+    "true}}}, {name: b, type: u8, negate: w}, {name: c, type: u8, enum: {0..9: low, 10: ten}}, {name: d, "
+    "formula: b / y}]",
+    "sentinels": "[{name: a, type: u8, absent: [0, 255]}, {name: b, type: u8, absent: 7, scale: 0.5}, {name: c, "
+    "formula: "
     "a + b}, {name: d, formula: 'first(a, b, 1)'}, {name: c, formula: a * 2, if: a > 4}]",
-    "lists": "[{name: n, type: u8}, {list: l, count: n % 4, fields: [{name: a, type: u8}, {name: b, formula: a * n}]}, {list: "
+    "lists": "[{name: n, type: u8}, {list: l, count: n % 4, fields: [{name: a, type: u8}, {name: b, formula: a "
+    "* n}]}, {list: "
     "m, until_left: 2, max: 9, keep: a > 9, fields: [{name: a, type: u8, absent: 99}]}, {name: z, type: u16}]",
-    "nested": "[{list: o, count_type: u8, max: 6, fields: [{name: k, type: u8}, {list: i, item_prefix: u8, count: k % 3, "
+    "nested": "[{list: o, count_type: u8, max: 6, fields: [{name: k, type: u8}, {list: i, item_prefix: u8, "
+    "count: k % 3, "
     "fields: [{name: a, type: uint, bytes: rest}, {name: b, formula: k + a}]}]}, {name: r, type: hex, bytes: rest}]",
-    "groups": "[{group: g, prefix: u8, rest: skip, fields: [{name: a, type: u8}, {group: h, fields: [{name: b, type: u8}]}]}, "
+    "groups": "[{group: g, prefix: u8, rest: skip, fields: [{name: a, type: u8}, {group: h, fields: [{name: b, "
+    "type: u8}]}]}, "
     "{group: null, bytes: 2, fields: [{name: c, type: u8}, {name: d, type: u8, if: c > 127}]}]",
-    "switch": "[{name: k, type: u8}, {switch: k % 5, cases: {0: [{name: a, type: u8}], 1..2: [{name: a, type: u16}, {name: b, "
+    "switch": "[{name: k, type: u8}, {switch: k % 5, cases: {0: [{name: a, type: u8}], 1..2: [{name: a, type: "
+    "u16}, {name: b, "
     "type: u8, if: a > 9}], 3: []}, default: [{name: a, type: text, bytes: 2}]}, {name: c, formula: a + k}]",
-    "conditions": "[{name: f, type: u8, bits: {p: 0, q: 1, r: 2-3}}, {name: a, type: u8, if: p}, {name: a, type: u16, if: q}, "
-    "{name: b, type: u8, if: a > 100 and r}, {name: c, type: u8, if: remaining == 1}, {name: d, formula: a - b, if: q}]",
-    "tags": "[{items: {key: u8, length: u8, tags: {0: {name: a, type: u16}, 1: {name: b, type: int, absent: 5}, 2: {list: l, "
-    "fields: [{name: x, type: u8}]}, 3: {group: g, fields: [{name: y, type: u8}]}}, on_unknown: {into: o, type: uint}}}]",
-    "tags without length": "[{items: {key: u8, raw: all, tags: {0: {name: a, type: u16}, 1: {name: b, type: u8}, 2: [], 3: "
+    "conditions": "[{name: f, type: u8, bits: {p: 0, q: 1, r: 2-3}}, {name: a, type: u8, if: p}, {name: a, "
+    "type: u16, if: q}, "
+    "{name: b, type: u8, if: a > 100 and r}, {name: c, type: u8, if: remaining == 1}, {name: d, formula: a - b, "
+    "if: q}]",
+    "tags": "[{items: {key: u8, length: u8, tags: {0: {name: a, type: u16}, 1: {name: b, type: int, absent: 5}, "
+    "2: {list: l, "
+    "fields: [{name: x, type: u8}]}, 3: {group: g, fields: [{name: y, type: u8}]}}, on_unknown: {into: o, type: "
+    "uint}}}]",
+    "tags without length": "[{items: {key: u8, raw: all, tags: {0: {name: a, type: u16}, 1: {name: b, type: "
+    "u8}, 2: [], 3: "
     "{name: c, type: text, prefix: u8}}, on_unknown: stop}}]",
     "tags of sizes": "[{items: {key: u8, length: 1, count_type: u8, max: 5, raw: all, tags: {1: {name: a, type: u8}}, "
-    "on_unknown: {into: o}}}, {items: {key: u8, length: 2, tags: {1: {name: a, type: uint}}, on_unknown: {into: o, type: int}}}]",
-    "tags in lists": "[{list: l, item_prefix: u8, max: 5, fields: [{name: n, type: u8}, {items: {key: u8, length: u8, tags: "
+    "on_unknown: {into: o}}}, {items: {key: u8, length: 2, tags: {1: {name: a, type: uint}}, on_unknown: {into: "
+    "o, type: int}}}]",
+    "tags in lists": "[{list: l, item_prefix: u8, max: 5, fields: [{name: n, type: u8}, {items: {key: u8, "
+    "length: u8, tags: "
     "{1: {name: n, type: u8}, 2: {name: m, type: u8}}}}, {name: s, formula: n + m}]}]",
 }
 
@@ -61,10 +79,8 @@ messages:
 @pytest.mark.parametrize("name", BODIES)
 @given(data=st.binary(min_size=1, max_size=40) | st.lists(SMALL, min_size=1, max_size=24).map(bytes))
 def test_any_bytes_are_read_alike_or_refused_by_both(name: str, data: bytes) -> None:
-    try:
+    with contextlib.suppress(DecodeError):
         read(rows(BODIES[name]), data)
-    except DecodeError as error:
-        assert error.code in DecodeCode
 
 
 @given(body=st.binary(max_size=30), kind=st.integers(0, 6), at=st.integers(0, 40), flip=st.integers(0, 255))
@@ -78,11 +94,10 @@ def test_sound_frames_of_any_body_are_read_alike(body: bytes, kind: int, at: int
         sound = False
     try:
         values = read(compiled, bytes(data))
-    except DecodeError as error:
-        assert sound or error.code in DecodeCode
-    else:
-        assert sound
-        assert values["serial"] == 256
+    except DecodeError:
+        return
+    assert sound
+    assert values["serial"] == 256
 
 
 SOUND = {
@@ -110,10 +125,8 @@ def test_changed_sound_bodies_are_read_alike(name: str, change: st.DataObject) -
     data = bytearray.fromhex(SOUND[name])
     for _ in range(change.draw(st.integers(0, 3))):
         data[change.draw(st.integers(0, len(data) - 1))] = change.draw(SMALL)
-    try:
+    with contextlib.suppress(DecodeError):
         read(rows(BODIES[name]), bytes(data))
-    except DecodeError as error:
-        assert error.code in DecodeCode
 
 
 @pytest.mark.parametrize("name", BODIES)

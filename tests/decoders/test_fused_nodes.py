@@ -62,7 +62,9 @@ VALUE = st.one_of(NUMBER, NUMBER, NUMBER, TEXT, CLOCK, DERIVED)
 
 
 def structures(rows: st.SearchStrategy[list[Row]]) -> st.SearchStrategy[Row]:
-    length = st.one_of(st.just({}), st.fixed_dictionaries({"length": st.sampled_from(["u8", 1, 2])}))
+    length: st.SearchStrategy[Row] = st.one_of(
+        st.just({}), st.fixed_dictionaries({"length": st.sampled_from(["u8", 1, 2])})
+    )
     tags = merged(
         st.fixed_dictionaries(
             {
@@ -116,10 +118,10 @@ SMALL = st.one_of(st.integers(0, 5), st.integers(0, 255))
 )
 def test_any_spec_is_read_alike_by_both_codecs(rows: list[Row], rest: str, inputs: list[bytes]) -> None:
     # Names without a row are refused by the compiler, so every name has one.
-    rows = [{"name": name, "type": "u8", "if": "remaining > 12"} for name in "abcdn"] + rows
-    rows[0] = {"name": "a", "type": "u8", "bits": {"bit": 7}, "hidden": False}
+    first: list[Row] = [{"name": name, "type": "u8", "if": "remaining > 12"} for name in "abcdn"]
+    first[0] = {"name": "a", "type": "u8", "bits": {"bit": 7}, "hidden": False}
     try:
-        compiled = build(f"messages: {{m: {{rest: {rest}, fields: {json.dumps(rows)}}}}}")
+        compiled = build(f"messages: {{m: {{rest: {rest}, fields: {json.dumps(first + rows)}}}}}")
     except SpecError as error:
         assert all(problem.line for problem in error.problems)  # noqa: PT017 - a mistake is named with its place
         return

@@ -15,12 +15,15 @@ SPEC = """
 zone: "+01:00"
 frame: {header: [{name: type, type: u8}], trailer: [{name: check, crc: xor8, over: type..body}], max_bytes: 64}
 messages:
-  login: {when: {type: 1}, fields: [{name: id, type: bcd, bytes: 2, identity: device}], replies: [{text: "hi {device_id}"}]}
+  login: {when: {type: 1}, fields: [{name: id, type: bcd, bytes: 2, identity: device}],
+      replies: [{text: "hi {device_id}"}]}
   data:
     when: {type: 2}
-    fields: [{name: a, type: u8, range: [0, 9], absent: 255}, {name: speed, type: u8}, {group: g, fields: [{name: t, type: u8, scale: 0.1}]}]
+    fields: [{name: a, type: u8, range: [0, 9], absent: 255}, {name: speed, type: u8}, {group: g, fields: [{name: t,
+        type: u8, scale: 0.1}]}]
     replies: [{hex: "AA"}, {text: "{now:%H}"}]
-  points: {when: {type: 3}, records: l, fields: [{name: n, type: u8}, {list: l, fields: [{name: a, type: u8}, {name: time, type: ymdhms}]}]}
+  points: {when: {type: 3}, records: l, fields: [{name: n, type: u8}, {list: l, fields: [{name: a, type: u8},
+      {name: time, type: ymdhms}]}]}
   port: {when: {port: 7}, fields: [{name: p, type: u8}]}
 """
 DATA = "02 05 0a 19"  # a 5, speed 10, g.t 2.5
@@ -96,7 +99,8 @@ def test_contract_flags() -> None:
             "0205",
             "truncated",
             [
-                "frame: expected 'error truncated', found 'bad_check: xor8 is 0x02, the frame says 0x05 at check (offset 1)'"
+                "frame: expected 'error truncated', found 'bad_check: xor8 is 0x02, the frame says 0x05 at "
+                "check (offset 1)'"
             ],
         ),
         (sealed("02 05"), "truncated", []),

@@ -102,7 +102,8 @@ GROUPS_BY_SIZE = """[
   {items: {key: u8, length: 1, count_type: u8, tags: ids, on_unknown: {into: io, type: uint}}},
   {items: {key: u8, length: 2, count_type: u8, tags: ids, on_unknown: {into: io, type: uint}}},
   {items: {key: u8, length: 4, count_type: u8, tags: ids, on_unknown: {into: io}}}]"""
-IDS = "{ids: {1: {name: any, type: uint}, 2: {name: signed, type: int}, 3: {name: two, type: u16}, 4: {name: text, type: text}}}"
+IDS = """{ids: {1: {name: any, type: uint}, 2: {name: signed, type: int}, 3: {name: two, type: u16},
+  4: {name: text, type: text}}}"""
 
 
 def test_lists_of_several_sizes_share_a_table() -> None:

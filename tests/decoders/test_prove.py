@@ -1,4 +1,4 @@
-"""The proof: it finds codecs that differ in a value, in what they refuse, or in a reply, and lets only sound ones through."""
+"""The proof finds codecs that differ in a value, in what they refuse, or in a reply: only sound ones are used."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ frame:
   start: "7E"
   stop: "7E"
   escape: {mark: 0x7D, table: {0x01: 0x7D, 0x02: 0x7E}}
-  header: [{name: type, type: u16}, {name: size, type: u8, counts: body}, {name: phone, type: bcd, bytes: 3}, {name: serial, type: u16le}]
+  header: [{name: type, type: u16}, {name: size, type: u8, counts: body}, {name: phone, type: bcd, bytes: 3},
+      {name: serial, type: u16le}]
   trailer: [{name: check, crc: crc16_modbus, endian: little}]
 messages:
   request:
@@ -31,15 +32,19 @@ messages:
     fields: [{name: a, type: u8, absent: 255}, {name: t, type: unix32}, {name: b, type: text, bytes: rest}]
     replies: [{message: ack, with: {answers: type, result: 0 if a < 9 else 2}}]
   clock: {when: {type: 2}, replies: [{message: set_clock, with: {t: now, serial: serial + 1}}]}
-  login: {when: {type: 3}, fields: [{name: id, type: bcd, bytes: 2, identity: device}], replies: [{hex: "01 02"}, ack, {text: "hi {device_id}"}]}
+  login: {when: {type: 3}, fields: [{name: id, type: bcd, bytes: 2, identity: device}], replies: [{hex: "01 02"},
+      ack, {text: "hi {device_id}"}]}
   several:
     when: {type: 4}
     fields: [{name: n, type: u8}]
     replies: [{hex: "AA", if: n > 1}, {text: "{n}@{now:%Y%m%d%H%M%S}#", if: n}, {hex: "BB", if: n == 0}]
   echo: {when: {type: 5}, fields: [{name: x, type: text, prefix: u8}], replies: [{message: repeat}]}
-  ack: {downlink: true, when: {type: 0x8001}, fields: [{name: answers, type: u16, default: 0}, {name: result, type: u8, enum: {0: ok, 2: bad}, default: 0}]}
-  set_clock: {downlink: true, when: {type: 0x8002}, fields: [{name: t, type: ymdhms}, {name: f, type: u8, default: 3, bits: {on: {at: 0}}}]}
-  repeat: {downlink: true, when: {type: 0x8005}, fields: [{name: x, type: text, prefix: u8}, {name: y, type: u8, default: 7}]}
+  ack: {downlink: true, when: {type: 0x8001}, fields: [{name: answers, type: u16, default: 0}, {name: result,
+      type: u8, enum: {0: ok, 2: bad}, default: 0}]}
+  set_clock: {downlink: true, when: {type: 0x8002}, fields: [{name: t, type: ymdhms}, {name: f, type: u8,
+      default: 3, bits: {on: {at: 0}}}]}
+  repeat: {downlink: true, when: {type: 0x8005}, fields: [{name: x, type: text, prefix: u8}, {name: y, type: u8,
+      default: 7}]}
 unknown_message: [{message: ack, with: {answers: type, result: 2}}]
 """
 

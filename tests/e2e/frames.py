@@ -14,8 +14,18 @@ def gt06(kind: int, body: bytes = b"", serial: int = 1) -> bytes:
     return b"\x78\x78" + inner + check.to_bytes(2) + b"\x0d\x0a"
 
 
-def gt06_login(imei: str, serial: int = 1) -> bytes:
-    return gt06(0x01, bytes.fromhex(imei.zfill(16)), serial)
+def gt06_login(imei: str, serial: int = 1, zone_s: int = 0) -> bytes:
+    """zone_s: how far east of UTC the device's clock is; said only if it is not UTC."""
+    zone = b""
+    if zone_s:
+        hours, minutes = divmod(abs(zone_s) // 60, 60)
+        zone = bytes(2) + ((hours * 100 + minutes) << 4 | (8 if zone_s < 0 else 0)).to_bytes(2)
+    return gt06(0x01, bytes.fromhex(imei.zfill(16)) + zone, serial)
+
+
+def gt06_answer(frame: bytes) -> bytes:
+    """The acknowledgement of a short frame: its kind and serial."""
+    return gt06(frame[3], serial=int.from_bytes(frame[-6:-4]))
 
 
 def gt06_heartbeat(serial: int, battery_percent: int = 80) -> bytes:

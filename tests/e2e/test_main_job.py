@@ -7,6 +7,7 @@ import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import orjson
 import pytest
 
 from loadtest.fake_kinesis import FakeKinesis
-from tests.e2e import fleet
+from tests.e2e import fleet, frames
 from tests.e2e.rig import (
     GATEWAY_ID,
     GUARD_S,
@@ -23,6 +24,7 @@ from tests.e2e.rig import (
     Json,
     RunningGateway,
     aws_credentials,
+    catalog,
     config,
     kinesis_sink,
     listener,
@@ -117,6 +119,22 @@ async def test_all_products_into_files(tmp_path: Path) -> None:
         )
         assert file.stat().st_mode & 0o777 == 0o600
         assert file.read_bytes().endswith(b"}\n")
+
+
+async def test_the_answer_tells_the_time_to_who_asks(tmp_path: Path) -> None:
+    """The one answer that no golden frame can know."""
+    (case,) = [
+        case for case in catalog().find("concox_gt06").cases() if (case.message, case.error) == ("time_request", None)
+    ]
+    async with RunningGateway(tmp_path) as rig:
+        client = await rig.connect()
+        await client.ask(frames.gt06_login("359999000000001"), frames.gt06(0x01))
+        before = datetime.now(UTC).replace(microsecond=0)
+        client.send(case.wire)
+        answer = await client.read(16)
+        told = datetime(2000 + answer[4], *answer[5:10], tzinfo=UTC)
+        assert before <= told <= datetime.now(UTC)
+        assert answer == frames.gt06(0x8A, answer[4:10], serial=int.from_bytes(case.wire[4:6]))
 
 
 async def occupy(kinesis: FakeKinesis, enough: Callable[[], bool]) -> None:

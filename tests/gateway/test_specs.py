@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from decoders.catalog import Catalog
 from decoders.errors import SpecError
 from decoders.spec.source import MAX_BYTES
 from gateway import specs
@@ -120,11 +121,11 @@ def test_a_golden_file_that_cannot_be_read_is_a_problem(folder: Path) -> None:
 # Proofs
 
 
-def fused(catalog: specs.Catalog) -> bool:
+def fused(catalog: Catalog) -> bool:
     forms = [form for loaded in catalog.products.values() for form in loaded.forms().values()]
     states = {kind.use_fused for form in forms for kind in form.kinds}
     assert len(states) == 1
-    return states.pop()
+    return states == {True}
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_byte_patterns() -> None:
 
 @pytest.mark.parametrize("text", ["", "787", "xx", "05-01", "00 " * 17])
 def test_wrong_byte_patterns(text: str) -> None:
-    with pytest.raises(ValueError, match="pattern|fits no byte"):
+    with pytest.raises(ValueError, match=r"pattern|fits no byte"):
         byte_pattern(text)
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -50,12 +49,10 @@ async def test_a_closed_loop_has_one_frame_under_way(scripts: list[Script]) -> N
 
 async def test_a_paced_fleet_keeps_its_pace(scripts: list[Script]) -> None:
     async with answering(scripts[0].product) as gateway:
-        began = time.monotonic()
         report = await run_fleet(FleetPlan("127.0.0.1", gateway.port, devices=4, frames=10, rate=200), scripts)
-        took = time.monotonic() - began
     assert report.ok
     assert report.sent == report.acknowledged == 40
-    assert took > 40 / 200 * 0.9  # never faster than the rate
+    assert report.sent <= 200 * report.elapsed_s + 2
 
 
 async def test_a_duration_ends_a_fleet_without_a_number_of_frames(scripts: list[Script]) -> None:
@@ -67,7 +64,7 @@ async def test_a_duration_ends_a_fleet_without_a_number_of_frames(scripts: list[
     assert report.ok
     assert report.sent == report.acknowledged > 0
     assert paced.ok
-    assert 0 < paced.sent <= 12
+    assert 0 < paced.sent <= 50 * paced.elapsed_s + 2
 
 
 async def test_missing_answers_are_counted_and_waited_for_only_so_long(scripts: list[Script]) -> None:
