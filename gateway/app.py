@@ -32,7 +32,6 @@ from gateway.delivery.outbox import Outbox
 from gateway.delivery.sender import Sender
 from gateway.delivery.sinks import Sink
 from gateway.delivery.sinks.file import FileSink
-from gateway.delivery.sinks.kinesis import KinesisSink
 from gateway.devices.directory import FileDirectory
 from gateway.devices.sessions import SessionRegistry
 from gateway.domain.errors import ConfigError, OperatorError
@@ -248,6 +247,9 @@ def _limited(product: CompiledProduct, max_frame_bytes: int) -> CompiledProduct:
 def _sink(settings: model.Settings) -> Sink:
     name, sink = next(iter(settings.sinks.items()))
     if isinstance(sink, model.KinesisSink):
+        # Here, since the AWS client takes longer to import than everything else together.
+        from gateway.delivery.sinks.kinesis import KinesisSink
+
         return KinesisSink(
             name, sink.stream, region=sink.region or os.environ.get("AWS_REGION"), endpoint_url=sink.endpoint_url
         )

@@ -6,11 +6,11 @@ import asyncio
 import gc
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
 from decoders.errors import SpecError
-from gateway.app import Gateway, load_directory
 from gateway.cli.config import ConfigOption, SetOption, load_or_exit
 from gateway.cli.output import EXIT_USAGE, fail
 from gateway.domain.errors import ConfigError, OperatorError
@@ -18,10 +18,13 @@ from gateway.observe.logs import configure_logs
 from gateway.settings.model import Settings
 from gateway.specs import ProofMemory, Replaced, cache_dir, load_catalog, prove_once
 
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
 _log = structlog.get_logger(__name__)
 
 GC_THRESHOLD = 20_000
-"""New objects between two looks at the youngest ones. Frames leave no cycles behind, so that looking is mostly in vain."""
+"""New objects between two looks at the youngest ones. Frames leave no cycles behind: looking is mostly in vain."""
 
 
 def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
@@ -46,6 +49,8 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
 
 def build(settings: Settings) -> Gateway:
     """Reads specs and devices; nothing listens yet. Raises SpecError, ConfigError or OperatorError."""
+
+    from gateway.app import Gateway, load_directory  # here, so that small commands need not load the servers
 
     def notice(replaced: Replaced) -> None:
         _log.info("spec_replaced", product=replaced.product, by=replaced.source, instead_of=replaced.replaced)

@@ -132,7 +132,7 @@ async def test_the_answer_tells_the_time_to_who_asks(tmp_path: Path) -> None:
         before = datetime.now(UTC).replace(microsecond=0)
         client.send(case.wire)
         answer = await client.read(16)
-        told = datetime(2000 + answer[4], *answer[5:10], tzinfo=UTC)
+        told = datetime.strptime("%02d" * 6 % tuple(answer[4:10]) + "+0000", "%y%m%d%H%M%S%z")
         assert before <= told <= datetime.now(UTC)
         assert answer == frames.gt06(0x8A, answer[4:10], serial=int.from_bytes(case.wire[4:6]))
 
