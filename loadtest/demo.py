@@ -145,8 +145,8 @@ def show(report: FleetReport, broken: int, sums: dict[str, int], records: int, l
     settled = sum(sums[name] for name in ("accepted", "duplicate", "dead_lettered", "refused"))
     print(f"devices         {report.connected:8}   {', '.join(sorted(report.sent_by_product))}")
     print(f"frames sent     {sent:8}   {report.logged_in + 1} logins, {report.sent} data, {broken} broken on purpose")
-    answered = f"{report.unanswered} have no answer by their spec; p50 {report.ack_ms_p50} ms, p99 {report.ack_ms_p99} ms"
-    print(f"acknowledged    {report.acknowledged:8}   {answered}")
+    print(f"acknowledged    {report.acknowledged:8}   p50 {report.ack_ms_p50} ms, p99 {report.ack_ms_p99} ms")
+    print(f"without answer  {report.unanswered:8}   by their spec")
     print(f"recorded        {records:8}   {where}")
     print(f"dead-lettered   {letters:8}   raw bytes and reason kept")
     print(f"gateway         received {sums['received']} = " + " + ".join(f"{sums[name]} {name}" for name in _OUTCOMES))

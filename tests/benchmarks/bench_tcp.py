@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
 import multiprocessing
 import os
@@ -112,6 +113,10 @@ class Device(asyncio.Protocol):
                 self.transport.write(self.frame)  # type: ignore[attr-defined]
 
 
+def _same(device: Device) -> Device:
+    return device
+
+
 def cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK
@@ -135,7 +140,8 @@ async def load(port: int, pid: int, connections: int, frames: int, rate: float) 
     frame = location_frame()
     devices = []
     for number in range(connections):
-        _, device = await loop.create_connection(lambda n=number: Device(on_reply, login_frame(n), frame), "127.0.0.1", port)  # type: ignore[misc]
+        device = Device(on_reply, login_frame(number), frame)
+        await loop.create_connection(functools.partial(_same, device), "127.0.0.1", port)
         devices.append(device)
     await asyncio.gather(*(device.ready for device in devices))
     cpu, start = cpu_s(pid), time.monotonic()
@@ -182,7 +188,7 @@ def main() -> None:
             result = uvloop.run(load(port, process.pid, options.connections, options.frames, rate))
             label = f"paced {rate:.0f}/s" if rate else f"closed loop, {options.connections} connections"
             print(f"| {name} | {label} | {result['cpu_s_per_100k']:.2f} | {result['frames_per_s']:.0f} |", flush=True)
-    for process, pipe, _port in servers.values():
+    for _process, pipe, _port in servers.values():
         pipe.send("stop")
     records = servers["gateway"][1].recv()
     expected = len(rates) * options.frames
