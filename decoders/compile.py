@@ -21,7 +21,7 @@ from decoders.layout import Derived, IntWire, MessageLayout, Nodes, Value, walk
 from decoders.plan import MessagePlan, has_metrics, structure_plan, with_document_names
 from decoders.product import CompiledProduct, KindCodec
 from decoders.reference import FrameLayout, ReferenceCodec, Selector, check_places
-from decoders.replies import MessageReply, Render, ReplyPlan, placeholders, text_reply
+from decoders.replies import SESSION_NAMES, MessageReply, Render, ReplyPlan, placeholders, text_reply
 from decoders.spec import model
 from decoders.spec.frames import FramePlan, build_frames
 from decoders.spec.notes import Path, Structure
@@ -30,8 +30,6 @@ from decoders.spec.source import Document
 from decoders.times import zone_seconds
 
 _HEX = re.compile(r"([0-9A-Fa-f]{2} ?)+")
-REPLY_NAMES = frozenset({"now", "device_id", "received"})
-"""Names that replies may read besides values: Unix ms of now and of arrival, and the session's device id."""
 
 
 @dataclass(slots=True)
@@ -200,7 +198,8 @@ class _Compiler:
                 values = [str(value).replace(" ", "") for value in values]
                 tests.append((name, tuple((str(value).lower(), str(value).lower()) for value in values)))
             else:
-                tests.append((name, tuple(self.rows.converts.span(value, path) for value in values)))
+                spans = [span for value in values for span in self.rows.converts.spans(value, path)]
+                tests.append((name, tuple(spans)))
         return Selector(message.name, tuple(tests))
 
     def _frame_layout(self, plan: FramePlan, messages: Sequence[_Message]) -> FrameLayout:
@@ -287,19 +286,22 @@ class _Compiler:
                 plans.append(ReplyPlan("hex", _constant(bytes.fromhex(reply.hex)), test))
             elif reply.text is not None:
                 self._check_text(reply.text, here, messages)
-                plans.append(ReplyPlan("text", text_reply(reply.text), test))
+                plans.append(ReplyPlan("text", text_reply(reply.text), test, of_session=True))
             else:
                 render = self._message_reply(reply, here, frames, messages, layouts)
                 if render is not None:
-                    plans.append(ReplyPlan(reply.message or "", render, test))
+                    of_session = not SESSION_NAMES.isdisjoint(render.names)
+                    plans.append(ReplyPlan(reply.message or "", render, test, of_session))
+            if plans and test is not None and not SESSION_NAMES.isdisjoint(test.names):
+                plans[-1].of_session = True
         return plans
 
     def _check_text(self, text: str, path: Path, messages: Sequence[_Message]) -> None:
-        known = {name for message in messages for name in message.structure.notes} | REPLY_NAMES
+        known = {name for message in messages for name in message.structure.notes} | SESSION_NAMES
         known |= {name for message in messages for plan in message.frames for name in plan.notes.notes}
         for name in placeholders(text):
             if name not in known:
-                self.report((*path, "text"), f"no value `{name}`", f"values and {', '.join(sorted(REPLY_NAMES))}")
+                self.report((*path, "text"), f"no value `{name}`", f"values and {', '.join(sorted(SESSION_NAMES))}")
 
     def _message_reply(
         self,
@@ -308,7 +310,7 @@ class _Compiler:
         frames: Sequence[FramePlan],
         messages: Sequence[_Message],
         layouts: Mapping[int, FrameLayout],
-    ) -> Render | None:
+    ) -> MessageReply | None:
         target = next((message for message in messages if message.name == reply.message), None)
         if target is None or not target.spec.downlink:
             words = [message.name for message in messages if message.spec.downlink]

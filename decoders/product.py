@@ -127,5 +127,8 @@ class CompiledProduct:
         plans = self.reply_plans.get(message)
         if not plans:
             return []
-        known = {**values, "now": now_ms, "device_id": context.device_id, "received": context.received_ms}
-        return render_all(plans, known)
+        for plan in plans:
+            if plan.of_session:
+                values = {**values, "now": now_ms, "device_id": context.device_id, "received": context.received_ms}
+                break
+        return render_all(plans, values)

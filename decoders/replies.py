@@ -14,6 +14,9 @@ from decoders.errors import EncodeError
 from decoders.formula import Formula
 from decoders.fused_encoder import Build, Source
 
+SESSION_NAMES = frozenset({"now", "device_id", "received"})
+"""Names that replies may read besides values: Unix ms of now and of arrival, and the session's device id."""
+
 _PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)(?::([^{}]*))?\}")
 
 Render = Callable[[Mapping[str, Any]], bytes]
@@ -22,11 +25,15 @@ Render = Callable[[Mapping[str, Any]], bytes]
 
 @dataclass(slots=True)
 class ReplyPlan:
-    """One reply: when it is sent and how it is made. `name` is for people (`ack`, `hex`, `text`)."""
+    """One reply: when it is sent and how it is made. `name` is for people (`ack`, `hex`, `text`).
+
+    of_session: it reads more than the request's values (SESSION_NAMES).
+    """
 
     name: str
     render: Render
     test: Formula | None = None
+    of_session: bool = False
 
 
 def render_all(plans: Sequence[ReplyPlan], values: Mapping[str, Any]) -> list[bytes]:
@@ -50,6 +57,12 @@ class MessageReply:
         self.sources = sources
         self.fused = fused
         self.compared = False  # by the proof, with what construct builds
+
+    @property
+    def names(self) -> set[str]:
+        """Names of values that it reads."""
+        names = {source.echo for source in self.sources.values() if source.echo}
+        return names.union(*(source.formula.names for source in self.sources.values() if source.formula is not None))
 
     def __call__(self, values: Mapping[str, Any]) -> bytes:
         if self.fused is not None:

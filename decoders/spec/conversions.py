@@ -28,7 +28,8 @@ class ConvertBuilder:
 
     def of_row(self, row: model.ValueRow, path: Path, clock: str, wire: Wire) -> Convert:
         formula = self.formula(row.formula, (*path, "formula"), only={"x"})
-        enum, other, has_other = self._enum(row.enum, (*path, "enum"))
+        text = not is_number(wire) and formula is None
+        enum, other, has_other = self._enum(row.enum, (*path, "enum"), text=text)
         absent = row.absent if isinstance(row.absent, list) else [] if row.absent is None else [row.absent]
         zone = self._zone(row.zone, (*path, "zone"))
         step = self._linear(row.scale, row.offset, path)
@@ -78,7 +79,10 @@ class ConvertBuilder:
             self.report((*path, "scale"), f"scale `{scale}` or offset `{offset}` is no number", "such as 0.1 or 1/256")
             return None
 
-    def _enum(self, enum: Mapping[Any, Any] | str | None, path: Path) -> tuple[dict[Any, Any] | None, Any, bool]:
+    def _enum(
+        self, enum: Mapping[Any, Any] | str | None, path: Path, *, text: bool = False
+    ) -> tuple[dict[Any, Any] | None, Any, bool]:
+        """text: the raw value is a text, so that digits in the spec are one too."""
         if enum is None:
             return None, None, False
         if isinstance(enum, str):
@@ -94,13 +98,20 @@ class ConvertBuilder:
                 other, has_other = name, True
                 continue
             low, high = self.span(key, path)
-            if isinstance(low, int) and isinstance(high, int) and high - low < _MAX_ENUM:
+            if text and low == high:
+                words[str(key)] = name
+            elif isinstance(low, int) and isinstance(high, int) and high - low < _MAX_ENUM:
                 words.update(dict.fromkeys(range(low, high + 1), name))
             elif low == high:
                 words[low] = name
             else:
                 self.report(path, f"the range {key} holds more than {_MAX_ENUM} values", "use a formula")
         return words, other, has_other
+
+    def spans(self, key: int | str, path: Path) -> list[tuple[int | str, int | str]]:
+        """The values that a key stands for. Digits in quotes are the number and the text."""
+        span = self.span(key, path)
+        return [span] if key in span or not isinstance(key, str) or ".." in key else [span, (key, key)]
 
     def span(self, key: int | str, path: Path) -> tuple[int | str, int | str]:
         """`5`, `0x05`, `2..9` or a text -> lowest and highest value."""

@@ -313,7 +313,7 @@ class RowBuilder:
         for key, rows in row.cases.items():
             here = (*path, "cases", key)
             parts = [key] if isinstance(key, int) else [part.strip() for part in key.split(",")]
-            spans = tuple(self.converts.span(part, here) for part in parts)
+            spans = tuple(span for part in parts for span in self.converts.spans(part, here))
             cases.append((spans, self.build(rows, here, structure, conditional=True)))
         default = None
         if row.default != "refuse":

@@ -50,6 +50,7 @@ class DeviceSession:
     """
 
     __slots__ = (
+        "_answering",
         "_backlog",
         "_bad_frames",
         "_busy",
@@ -114,6 +115,7 @@ class DeviceSession:
         # Who it is, and how well it behaves
         self._name = ""  # the id by which the device named itself
         self._context = SessionContext()
+        self._answering = SessionContext()  # what replies may read; by the uplink, since the device may have changed
         self._bad_frames = 0
         self._garbage_seen = 0
         self._overlong_seen = 0
@@ -382,7 +384,7 @@ class DeviceSession:
 
     def _answer(self, run: Sequence[Uplink]) -> None:
         now_ms = self._ports.unix_ms()
-        context = SessionContext()
+        context = self._answering
         replies: list[bytes] = []
         kept = True
         for uplink in run:

@@ -247,6 +247,33 @@ def test_conditions() -> None:
     assert read(compiled, "010506") == {"a": 5, "b": 6, "c": 6}
 
 
+@pytest.mark.parametrize(
+    ("row", "data", "values"),
+    [
+        ("{list: l, count: 1, fields: [{name: a, type: u8}], if: n}", "05", {"l": [{"a": 5}]}),
+        ("{list: l, count: 2, fields: [{name: a, type: u8}], if: n}", "0506", {"l": [{"a": 5}, {"a": 6}]}),
+        ("{group: g, fields: [{name: a, type: u8}], if: n}", "05", {"g": {"a": 5}}),
+        ("{group: null, prefix: u8, fields: [{name: a, type: u8}], if: n}", "0105", {"a": 5}),
+        ("{items: {key: u8, tags: {1: {name: a, type: u8}}}, if: n}", "0105", {"a": 5}),
+        ("{switch: n, cases: {1: [{name: a, type: u8}]}, default: [], if: n}", "05", {"a": 5}),
+        ("{skip: 1, if: n}", "05", {}),
+    ],
+)
+def test_structures_under_a_condition(row: str, data: str, values: dict[str, object]) -> None:
+    compiled = rows(f"[{{name: n, type: u8, hidden: true}}, {row}]")
+    assert read(compiled, "01" + data) == values
+    assert read(compiled, "00") == {}
+
+
+def test_hidden_parts_of_a_value_that_is_not_there() -> None:
+    compiled = rows(
+        "[{name: n, type: u8}, {name: f, type: u8, if: n, bits: {w: {at: 0, hidden: true}}}, "
+        "{name: c, formula: 'first(w, 5)'}]"
+    )
+    assert read(compiled, "00") == {"n": 0, "c": 5}
+    assert read(compiled, "0101") == {"n": 1, "c": True}
+
+
 def test_the_later_of_two_values_of_one_name_counts() -> None:
     compiled = rows("[{name: a, type: u8}, {name: a, type: u16, if: remaining >= 2}]")
     assert read(compiled, "01") == {"a": 1}

@@ -177,6 +177,24 @@ def test_sealing_makes_a_changed_frame_sound(body: bytes) -> None:
     assert caught.value.code is DecodeCode.BAD_CHECK
 
 
+def test_sealing_behind_a_header_of_changing_size() -> None:
+    compiled = product(
+        """
+frame:
+  header: [{name: n, type: u8, counts: body}, {name: id, type: text, prefix: u8}]
+  trailer: [{name: check, crc: xor8, over: n..body}]
+messages: {m: {fields: [{name: a, type: hex, bytes: rest}]}}
+"""
+    )
+    wire = compiled.encoders[(0, "m")].encode({"id": "xyz", "a": "0102"})
+    assert wire.hex() == "02" + "0378797a" + "0102" + "79"
+    changed = bytearray(b"\0\x01x\x09\x09\x09\0")
+    seal(compiled.kinds[0].layout, changed)
+    assert read(compiled, bytes(changed)) == {"id": "x", "a": "090909"}
+    with pytest.raises(EncodeError, match="header"):
+        seal(compiled.kinds[0].layout, bytearray(b"\0\x09x\0"))
+
+
 def test_a_wrong_length_that_fits_its_check_value_is_refused() -> None:
     compiled = product(
         "frame: {header: [{name: n, type: u8, counts: body}], size: 3}\nmessages: {m: {fields: [{name: a, type: u16}]}}"
