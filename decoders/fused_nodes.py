@@ -286,17 +286,24 @@ class NodeWriter:
         if not self.conditional:
             scope.raw[name] = Known(source, True, number)
         elif name in self.in_layout:
-            scope.raw[name] = Known(self._shared_raw(name, source, scope), False, number)
+            shared = self._shared_variable(name, scope)
+            self.out.emit(f"{shared} = {source}")
+            scope.raw[name] = Known(shared, False, number)
 
-    def _shared_raw(self, name: str, variable: str, scope: Structure) -> str:
+    def _share_all(self, groups: Sequence[Nodes], scope: Structure) -> None:
+        """Raw values of a loop's branches: one may read what another kept the time before."""
+        values = [node for nodes in groups for node in walk(nodes) if isinstance(node, Value)]
+        for name in [name for node in values for name in (node.name, *(bit.name for bit in node.bits))]:
+            if name in self.in_layout:
+                scope.raw[name] = Known(self._shared_variable(name, scope), False, False)
+
+    def _shared_variable(self, name: str, scope: Structure) -> str:
         known = scope.raw.get(name)
         if known is not None and known.source.startswith("r_"):
-            shared = known.source
-        else:
-            before = scope.find_raw(name)
-            shared = self.out.fresh("r_" + name)
-            self.presets.append((shared, "None" if before is None else before.source))
-        self.out.emit(f"{shared} = {variable}")
+            return known.source
+        before = scope.find_raw(name)
+        shared = self.out.fresh("r_" + name)
+        self.presets.append((shared, "None" if before is None else before.source))
         return shared
 
     @contextmanager
@@ -591,6 +598,7 @@ class NodeWriter:
                 self.out.emit(f"{raw.source} = None")
         place = self.out.fresh("o")
         with self.branching():
+            self._share_all([nodes for _, nodes in node.tags], scope)
             self.out.emit(f"{place} = {self.position}")
             if not count:
                 self.out.emit(f"{counter} = 0")

@@ -90,6 +90,13 @@ def test_raw_keeps_every_item() -> None:
     assert read(filled, "07") == {"n": 7}
 
 
+def test_a_tag_may_depend_on_one_that_came_before_it() -> None:
+    compiled = items("{key: u8, tags: {1: {name: a, type: u8, if: b > 1}, 2: {name: b, type: u8}}}")
+    assert read(compiled, "020201050203") == {"a": 5, "b": 3}
+    assert read(compiled, "010202") == {"b": 2}
+    assert read(compiled, "020101") == {"b": 1}
+
+
 def test_many_tags() -> None:
     tags = ", ".join(f"{number}: {{name: v{number}, type: u8}}" for number in range(0, 200, 3))
     compiled = items(f"{{key: u8, length: u8, tags: {{{tags}}}, on_unknown: {{into: other}}}}")

@@ -101,8 +101,8 @@ async def test_all_products_into_files(tmp_path: Path) -> None:
 
         await play_all(rig, scripts, on_disk)
         await rig.settled(fleet.sum_of_frames(scripts))
-        assert await rig.stop() == 0
         assert_all_accepted(rig, scripts)
+        assert await rig.stop() == 0
         by_product = {name: rig.total("iotlink_frames_received_total", product=name) for name in PRODUCTS}
         assert by_product == {
             name: sum(script.frames for script in scripts if script.product == name) for name in PRODUCTS
@@ -185,8 +185,8 @@ async def test_all_products_into_kinesis_under_faults(tmp_path: Path, monkeypatc
                 tasks.create_task(break_things(), name="faults")
                 await play_all(rig, scripts, in_the_stream)
             await rig.settled(fleet.sum_of_frames(scripts))
-            assert await rig.stop() == 0
             assert_all_accepted(rig, scripts)
+            assert await rig.stop() == 0
             for code in ("throttled", "internal", "connection"):
                 assert rig.total(failed, error_code=code) > 0, code
             assert rig.total("iotlink_records_buried_total") == 0
