@@ -135,6 +135,7 @@ class Gateway:
         problem = file_limit_problem(self.settings)
         if problem:
             raise OperatorError(problem)
+        self._catch_signals()
         numbering = await asyncio.to_thread(self._numbering)
         shaper = Shaper(numbering, self.settings.gateway.env, self._directory)
         self.tcp = self._tcp(Flow(Chain(shaper), self.outbox))
@@ -163,11 +164,13 @@ class Gateway:
         """Asks the gateway to end: it settles what it has and returns from `run`."""
         self._stop.set()
 
-    async def _until_stopped(self, delivery: asyncio.Task[None]) -> None:
+    def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
                 loop.add_signal_handler(number, self.stop)
+
+    async def _until_stopped(self, delivery: asyncio.Task[None]) -> None:
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         await asyncio.wait((stopping, delivery), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

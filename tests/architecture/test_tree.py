@@ -36,6 +36,7 @@ COVERED_BY: dict[str, str] = {
     "decoders/spec/conversions.py": "tests/decoders/test_compile.py",
     "decoders/spec/notes.py": "tests/decoders/test_plan.py",
     "decoders/spec/rows.py": "tests/decoders/test_compile.py",
+    "gateway/cli/serve.py": "tests/e2e/test_serve_process.py",
     "gateway/delivery/sinks/__init__.py": "tests/gateway/delivery/test_sender.py",
     "gateway/domain/receipt.py": "tests/gateway/delivery/test_outbox.py",
     "loadtest/kinesis_faults.py": "tests/loadtest/test_fake_kinesis.py",
