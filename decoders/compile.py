@@ -14,9 +14,9 @@ from decoders.encode import Encoder
 from decoders.errors import SpecError, SpecProblem
 from decoders.formula import Formula
 from decoders.framing.plan import FrameKind, Framing, WholeChunk
-from decoders.fused_codec import FusedCodec
+from decoders.fused.codec import FusedCodec
+from decoders.fused.refusal import Unsupported
 from decoders.fused_encoder import Source, fused_encoder
-from decoders.fused_nodes import Unsupported
 from decoders.layout import Derived, IntWire, MessageLayout, Nodes, Value, walk
 from decoders.plan import MessagePlan, has_metrics, structure_plan, with_document_names
 from decoders.product import CompiledProduct, KindCodec

@@ -22,7 +22,12 @@ def contract_check(structure: Structure, *, typed: bool) -> Check | None:
     """`values -> violations or None`; None when the message has no rules. typed: False for messages that also come as
     documents, whose values may be of any type."""
     namespace: dict[str, Any] = {
-        "__builtins__": {"enumerate": enumerate},
+        "__builtins__": {
+            "enumerate": enumerate,
+            "KeyError": KeyError,
+            "TypeError": TypeError,
+            "AttributeError": AttributeError,
+        },
         "Violation": Violation,
         "NUMBERS": _NUMBERS,
         "SCALARS": _SCALARS,
@@ -36,10 +41,56 @@ def contract_check(structure: Structure, *, typed: bool) -> Check | None:
     out.emit("return out")
     source = "\n".join(["def add(out, field, code):", "    if out is None: return [Violation(field, code)]"])
     source += "\n    out.append(Violation(field, code))\n    return out\n\n\n"
-    source += "\n".join(["def check(values):", *out.lines]) + "\n"
+    source += "\n".join(["def breaches(values):", *out.lines]) + "\n"
+    source += _quick(structure, namespace, typed)
     exec(compile(source, "<contract>", "exec"), namespace)  # noqa: S102 - generated above from closed parts
     check: Check = namespace["check"]
     return check
+
+
+def _quick(structure: Structure, namespace: dict[str, Any], typed: bool) -> str:
+    """Source of a check that only says whether all is well: most messages are, and need no name for each value."""
+    out = SourceWriter(namespace)
+    with out.block("try:"):
+        _quick_rules(out, structure, "values", 0, typed)
+    out.emit("except (KeyError, TypeError, AttributeError): return breaches(values)")
+    return "\n".join(["\n\ndef check(values):", *out.lines]) + "\n"
+
+
+def _quick_rules(out: SourceWriter, structure: Structure, values: str, depth: int, typed: bool) -> None:
+    tests = [test for note in structure.notes.values() if (test := _quick_test(out, note, values, typed))]
+    if tests:
+        out.emit(f"if not ({' and '.join(tests)}): return breaches(values)")
+    for name, inner in structure.inner.items():
+        if not _has_rules(inner) or depth > 8:
+            continue
+        part = out.fresh("part")
+        if name in structure.lists:
+            head = f"for {part} in {values}.get({name!r}) or ():"
+        else:
+            out.emit(f"{part} = {values}.get({name!r})")
+            head = f"if {part} is not None:"
+        with out.block(head):
+            _quick_rules(out, inner, part, depth + 1, typed)
+
+
+def _quick_test(out: SourceWriter, note: ValueNote, values: str, typed: bool) -> str:
+    """An expression that is true for a good value, "" where all are. For a bad one it may raise instead."""
+    if not _constrained(note):
+        return ""
+    value, must = f"{values}[{note.name!r}]", _missing_code(note) is not None
+    if note.range is not None:
+        low, high = note.range
+        if typed and note.number:
+            test = f"{low!r} <= {value} <= {high!r}"
+        else:
+            part = out.fresh("x")
+            test = f"({part} := {value}).__class__ in NUMBERS and {low!r} <= {part} <= {high!r}"
+    elif note.words is not None:
+        test = f"{value} in {out.bind(note.words)}"
+    else:
+        return f"{note.name!r} in {values}" if must else ""
+    return test if must else f"({note.name!r} not in {values} or {test})"
 
 
 def _rules(out: SourceWriter, structure: Structure, values: str, prefix: str, depth: int, typed: bool) -> None:

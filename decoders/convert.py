@@ -25,8 +25,18 @@ CLOCKS: Mapping[str, str] = {
 
 
 def _flag_names(bits: int, names: Mapping[int, str]) -> list[str]:
-    """Names of the bits that are set; a name that several bits share comes once."""
-    return list(dict.fromkeys([name for bit, name in names.items() if bits >> bit & 1]))
+    """Names of the bits that are set, from the lowest; a name that several bits share comes once.
+
+    names: mask of one bit -> name, for all `bits`.
+    """
+    found: list[str] = []
+    while bits:
+        lowest = bits & -bits
+        name = names[lowest]
+        if name not in found:
+            found.append(name)
+        bits ^= lowest
+    return found
 
 
 def _rounded(value: Any, decimals: int) -> Any:
@@ -134,7 +144,9 @@ class Convert:
             zone = "z" if self.zone_s is None else str(self.zone_s)
             text = CLOCKS[self.clock].format(x=text, z=zone)
         elif self.flags is not None:
-            text = f"(flag_names({text}, {bind(dict(self.flags))}) if {text} else [])"
+            known = f"{text} & {sum(1 << bit for bit in self.flags)}"
+            names = bind({1 << bit: name for bit, name in self.flags.items()})
+            text = f"(flag_names({known}, {names}) if {known} else [])"
         elif self.boolean:
             text = f"({text} == 0)" if self.invert else f"({text} != 0)"
         if self.linear is not None:

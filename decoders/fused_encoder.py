@@ -15,7 +15,7 @@ from decoders.encode import to_raw
 from decoders.formula import Formula
 from decoders.framing.escape import stuff
 from decoders.framing.plan import Escape
-from decoders.fused_nodes import Unsupported
+from decoders.fused.refusal import Unsupported
 from decoders.layout import (
     BytesWire,
     Condition,

@@ -10,8 +10,8 @@ from decoders.document import JsonCodec
 from decoders.encode import Encoder
 from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.escape import unescape
-from decoders.framing.plan import Frame, FrameKind, Framing
-from decoders.fused_codec import FusedCodec
+from decoders.framing.plan import Escape, Frame, FrameKind, Framing
+from decoders.fused.codec import FusedCodec, FusedDecode
 from decoders.plan import MessagePlan
 from decoders.raw_tree import Trace
 from decoders.reference import FrameLayout, ReferenceCodec
@@ -40,7 +40,19 @@ class KindCodec:
     fused: FusedCodec | None
     why_not_fused: str
     json: JsonCodec | None
-    use_fused: bool = False
+    escape: Escape | None = field(init=False)
+    fast: FusedDecode | None = field(init=False, default=None)  # what frames are tried with first
+
+    def __post_init__(self) -> None:
+        self.escape = self.kind.escape
+
+    @property
+    def use_fused(self) -> bool:
+        return self.fast is not None
+
+    @use_fused.setter
+    def use_fused(self, proven: bool) -> None:
+        self.fast = self.fused.decode if proven and self.fused is not None else None
 
 
 @dataclass(slots=True, eq=False)
@@ -68,17 +80,17 @@ class CompiledProduct:
         if context.variant and context.variant in self.variants:
             return self.variants[context.variant].decode(frame, context)
         kind = self.kinds[frame.kind.index]
-        data = frame.wire if kind.kind.escape is None else unescape(kind.kind.escape, frame.wire)
+        data = frame.wire if kind.escape is None else unescape(kind.escape, frame.wire)
         zone_s = self.zone_s if context.zone_s is None else context.zone_s
-        if kind.use_fused and kind.fused is not None:
+        if kind.fast is None:
+            name, values = self._reference(kind, data, context, zone_s)
+        else:
             try:
-                name, values = kind.fused.decode(data, context, zone_s)
+                name, values = kind.fast(data, context, zone_s)
             except Exception:  # whatever the fast path refuses or stumbles over, the reference codec has the word
                 name, values = self._reference(kind, data, context, zone_s)
-        else:
-            name, values = self._reference(kind, data, context, zone_s)
         plan = self.messages[name]
-        return Decoded(plan, values, plan.check(values) if plan.check is not None else None)
+        return Decoded(plan, values, None if plan.check is None else plan.check(values))
 
     def _reference(
         self, kind: KindCodec, data: bytes, context: SessionContext, zone_s: int, trace: list[Trace] | None = None

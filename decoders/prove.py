@@ -15,7 +15,7 @@ from decoders.encode import seal
 from decoders.errors import DecodeError, EncodeError
 from decoders.framing.escape import unescape
 from decoders.framing.framer import cut
-from decoders.fused_codec import Refused
+from decoders.fused.refusal import Refused
 from decoders.golden import GoldenCase, same
 from decoders.product import CompiledProduct, KindCodec
 from decoders.replies import MessageReply

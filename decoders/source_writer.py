@@ -77,3 +77,16 @@ class SourceWriter:
             self.namespace[name] = method
             self._structs[key] = name
         return self._structs[key]
+
+    def iter_unpack(self, pattern: str) -> str:
+        """A name for the bound `iter_unpack` of one struct pattern."""
+        return self._struct("items", pattern, struct.Struct(pattern).iter_unpack)
+
+    def comprehend(self, mark: int, head: str, items: str) -> None:
+        """Turns a loop written since `mark` that does nothing but append to `items` into a comprehension; `head` is the
+        loop's, without colon. The list was made empty in the line before."""
+        start, end = f"{items}.append(", ")"
+        body = self.lines[mark + 1].strip()
+        if len(self.lines) == mark + 2 and body.startswith(start):
+            del self.lines[mark - 1 :]
+            self.emit(f"{items} = [{body[len(start) : -len(end)]} {head}]")

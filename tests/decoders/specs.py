@@ -9,7 +9,7 @@ from decoders.compile import compile_spec
 from decoders.errors import DecodeError
 from decoders.framing.escape import unescape
 from decoders.framing.framer import cut
-from decoders.fused_codec import Refused
+from decoders.fused.refusal import Refused
 from decoders.golden import GoldenCase
 from decoders.product import CompiledProduct
 from decoders.spec.model import SpecFile

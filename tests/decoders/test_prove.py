@@ -9,7 +9,7 @@ import pytest
 
 from decoders.compile import compile_spec
 from decoders.framing.framer import cut
-from decoders.fused_codec import Refused
+from decoders.fused.refusal import Refused
 from decoders.product import CompiledProduct
 from decoders.prove import ProductProof, prove, trust
 from decoders.replies import MessageReply

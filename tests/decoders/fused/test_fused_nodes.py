@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from decoders.errors import DecodeError, SpecError
+from decoders.fused import writer
 from tests.decoders.specs import product, read
 
 Row = dict[str, Any]
 build = product.__wrapped__  # these specs are used once each
-NAMES = st.sampled_from("abcdn")
+NAMES = st.sampled_from("abcdnpqr")  # formulas read the first five
 INTEGERS = st.sampled_from(["u8", "u8", "i8", "u16", "u16le", "i24", "u24le", "sm8", "u32", "u64"])
 TESTS = st.sampled_from(["a > 3", "b", "not a", "n % 2", "remaining > 2", "a and b", "bit", "c == d", "b - a"])
 FORMULAS = st.sampled_from(["a + b", "a / b", "first(c, a, 3)", "a * 2", "not d", 'join("-", a, b)', "bit + 1", "c"])
@@ -110,18 +112,22 @@ ROWS = st.recursive(
 SMALL = st.one_of(st.integers(0, 5), st.integers(0, 255))
 
 
+@pytest.mark.parametrize("few", [0, 4])
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(
     rows=ROWS,
     rest=st.sampled_from(["skip", "skip", "refuse"]),
     inputs=st.lists(st.lists(SMALL, min_size=1, max_size=20).map(bytes), min_size=5, max_size=25),
 )
-def test_any_spec_is_read_alike_by_both_codecs(rows: list[Row], rest: str, inputs: list[bytes]) -> None:
+def test_any_spec_is_read_alike_by_both_codecs(few: int, rows: list[Row], rest: str, inputs: list[bytes]) -> None:
+    """few: optional values up to this many are kept in variables; more are put into their dict at once."""
     # Names without a row are refused by the compiler, so every name has one.
     first: list[Row] = [{"name": name, "type": "u8", "if": "remaining > 12"} for name in "abcdn"]
     first[0] = {"name": "a", "type": "u8", "bits": {"bit": 7}, "hidden": False}
     try:
-        compiled = build(f"messages: {{m: {{rest: {rest}, fields: {json.dumps(first + rows)}}}}}")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(writer, "_FEW", few)
+            compiled = build(f"messages: {{m: {{rest: {rest}, fields: {json.dumps(first + rows)}}}}}")
     except SpecError as error:
         assert all(problem.line for problem in error.problems)  # noqa: PT017 - a mistake is named with its place
         return

@@ -1,0 +1,1 @@
+"""The fast codec: a layout becomes one generated function per message."""

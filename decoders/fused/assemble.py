@@ -1,0 +1,110 @@
+"""What a structure's values need once all of them are read: `negate`, formulas, and the dict that holds them."""
+
+from __future__ import annotations
+
+from decoders.fused.formulas import over_values
+from decoders.fused.scope import Begun, Known, Structure
+from decoders.fused.values import kind_after
+from decoders.fused.writer import Writer
+from decoders.layout import Derived, Value
+
+
+def finish(writer: Writer, scope: Structure) -> None:
+    """`negate` and formulas, in the order of the rows."""
+    for late in scope.late:
+        if isinstance(late, Derived):
+            _derived(writer, late, scope)
+        elif late.name in scope.values:
+            _negated(writer, late, scope)
+    scope.late = []
+
+
+def _negated(writer: Writer, late: Value, scope: Structure) -> None:
+    assert late.negate is not None
+    test = over_values(writer, late.negate, scope).source
+    number = writer.names.contested.get(id(late))
+    given = f"{scope.givers[late.name]} == {number} and " if number is not None else ""
+    known = _own(writer, late.name, scope)
+    if known.kind in ("int", "float"):
+        guard, minus = "" if known.sure else f"{known.source} is not None and ", f"-{known.source}"
+    else:
+        guard, minus = "", f"negative({known.source})"
+    writer.out.emit(f"if {given}{guard}{test}: {known.source} = {minus}")
+    known.most = None
+
+
+def _own(writer: Writer, name: str, scope: Structure) -> Known:
+    """The value in a variable that may be written."""
+    known = scope.values[name]
+    if not known.own:
+        variable = writer.out.fresh("v_" + name)
+        writer.out.emit(f"{variable} = {known.source}")
+        known = Known(variable, known.sure, known.kind, known.most, known.finite, known.hidden, own=True)
+        scope.values[name] = known
+    known.version += 1
+    return known
+
+
+def _derived(writer: Writer, node: Derived, scope: Structure) -> None:
+    out, value = writer.out, over_values(writer, node.formula, scope)
+    if not node.convert.plain:
+        part = out.fresh("t")
+        out.emit(f"{part} = {value.source}")
+        guard = "" if value.sure else f" if {part} is not None else None"
+        kind, most, finite = kind_after(node.convert, value)
+        source = node.convert.source(part, out.bind) + guard
+        value = Known(source, value.sure and not node.convert.nullable, kind, most, finite)
+    if node.test is not None:
+        test = over_values(writer, node.test, scope).source
+        value = Known(f"({value.source} if {test} else None)", False, value.kind, value.most, value.finite)
+    if node.name not in scope.values:
+        variable = out.fresh("v_" + node.name)
+        out.emit(f"{variable} = {value.source}")
+        scope.values[node.name] = Known(
+            variable, value.sure, value.kind, value.most, value.finite, node.hidden, own=True
+        )
+        return
+    part = out.fresh("t")
+    out.emit(f"{part} = {value.source}")
+    known = _own(writer, node.name, scope)
+    out.emit(f"{known.source} = {part}" if value.sure else f"if {part} is not None: {known.source} = {part}")
+    known.sure = known.sure or value.sure
+    known.kind = known.kind if known.kind == value.kind else "any"
+    known.most = None
+    known.finite = known.finite and value.finite
+    known.hidden = known.hidden and node.hidden
+
+
+def assemble(writer: Writer, scope: Structure) -> str:
+    """The structure's values as a dict: an expression, or the variable that holds it."""
+    finish(writer, scope)
+    shown = {name: known for name, known in scope.values.items() if not known.hidden and name not in scope.direct}
+    if scope.begun is not None:
+        variable = scope.begun.variable
+        early = _begin(writer, scope, scope.begun)
+        shown = {name: known for name, known in shown.items() if name not in early}
+        for name, known in shown.items():
+            if known.sure:
+                writer.out.emit(f"{variable}[{name!r}] = {known.source}")
+    else:
+        literal = ", ".join(f"{name!r}: {known.source}" for name, known in shown.items() if known.sure)
+        if all(known.sure for known in shown.values()):
+            return f"{{{literal}}}"
+        variable = writer.out.fresh("values")
+        writer.out.emit(f"{variable} = {{{literal}}}")
+    for name, known in shown.items():
+        if not known.sure:
+            writer.out.emit(f"if {known.source} is not None: {variable}[{name!r}] = {known.source}")
+    return variable
+
+
+def _begin(writer: Writer, scope: Structure, begun: Begun) -> set[str]:
+    """Writes the literal that the dict starts with; gives the names in it."""
+    early = {
+        name: known.source
+        for name, (known, version) in begun.early.items()
+        if scope.values.get(name) is known and known.version == version and not known.hidden
+    }
+    literal = ", ".join(f"{name!r}: {source}" for name, source in early.items())
+    writer.out.insert(begun.mark, begun.level, f"{begun.variable} = {{{literal}}}")
+    return set(early)

@@ -1,0 +1,86 @@
+"""Counts and sizes that are read or worked out, and values of such a size."""
+
+from __future__ import annotations
+
+from decoders.formula import Formula
+from decoders.fused.formulas import over_raw
+from decoders.fused.scope import Known, Structure
+from decoders.fused.values import take
+from decoders.fused.wires import byte_form, read_integer
+from decoders.fused.writer import Writer
+from decoders.layout import BytesWire, IntWire, Prefix, Rest, Size, Value
+
+
+def sized_value(writer: Writer, node: Value, scope: Structure) -> None:
+    """A value of bytes whose number is not fixed."""
+    assert isinstance(node.wire, BytesWire)
+    start, stop = span(writer, node.wire.size, scope)
+    variable, source, form = writer.out.fresh(node.name), f"b[{start}:{stop}]", byte_form(node.wire)
+    if form.count("{x}") == 1 and node.const is None:
+        source, form = form.format(x=source), ""
+    writer.out.emit(f"{variable} = {source}")
+    take(writer, node, variable, form, scope)
+
+
+def span(writer: Writer, size: Size, scope: Structure) -> tuple[str, str]:
+    """Checks that the bytes are there and moves behind them; gives their start and end."""
+    if isinstance(size, int):
+        writer.require(size)
+        start = writer.position
+        writer.advance(size)
+        return start, writer.position
+    if isinstance(size, Rest):
+        start = writer.position
+        writer.move_to(writer.place.end)
+        return start, writer.position
+    if isinstance(size, Prefix):
+        length = read_integer(writer, size.wire)
+        if size.itself:
+            writer.out.emit(f"{length} -= {size.wire.size}")
+            writer.refuse_if(f"{length} < 0")
+    else:
+        length = whole(writer, size, scope).source
+    start, stop = writer.position, writer.out.fresh("o")
+    writer.out.emit(f"{stop} = {start} + {length}")
+    writer.refuse_if(f"{stop} > {writer.place.end}")
+    writer.move_to(stop)
+    return start, stop
+
+
+def enter_span(writer: Writer, size: Size, scope: Structure) -> tuple[str, str]:
+    """Goes into a window of that size; gives the window's start and end as variables."""
+    start, stop = span(writer, size, scope)
+    begin, end = writer.out.fresh("o"), writer.out.fresh("e")
+    writer.out.emit(f"{begin}, {end} = {start}, {stop}")
+    writer.enter(begin, end)
+    return begin, end
+
+
+def whole(writer: Writer, formula: Formula, scope: Structure) -> Known:
+    """A count or size by formula: a whole number that is not negative."""
+    if formula.text.isdigit():
+        return Known(formula.text, kind="int", most=int(formula.text))
+    known = over_raw(writer, formula, scope)
+    variable = known.source
+    if not variable.isidentifier():
+        variable = writer.out.fresh("n")
+        writer.out.emit(f"{variable} = {known.source}")
+    if known.kind == "int" and known.sure:
+        if known.most is None:
+            writer.refuse_if(f"{variable} < 0")
+    else:
+        writer.refuse_if(f"{variable}.__class__ is not int or {variable} < 0")
+    return Known(variable, kind="int", most=known.most)
+
+
+def count_of(writer: Writer, formula: Formula | None, wire: IntWire | None, most: int, scope: Structure) -> str:
+    """The number of items, at most `most`; "" when they go to the end."""
+    if wire is not None:
+        known = Known(read_integer(writer, wire), kind="int", most=(1 << 8 * wire.size) - 1)
+    elif formula is not None:
+        known = whole(writer, formula, scope)
+    else:
+        return ""
+    if known.most is None or known.most > most:
+        writer.refuse_if(f"{known.source} > {most}")
+    return known.source

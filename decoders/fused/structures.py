@@ -1,0 +1,95 @@
+"""Conditions, branches and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from decoders.fused.assemble import assemble
+from decoders.fused.formulas import bytes_left, over_raw
+from decoders.fused.refusal import Unsupported
+from decoders.fused.scope import Known, Structure
+from decoders.fused.sizes import enter_span
+from decoders.fused.values import give
+from decoders.fused.writer import Writer
+from decoders.layout import Branch, Condition, Group, Nodes
+from decoders.raw_tree import MAX_DEPTH
+
+
+def condition(writer: Writer, node: Condition, scope: Structure) -> None:
+    test = over_raw(writer, node.test, scope).source
+    after = writer.out.fresh("o")
+    start, place = writer.position, writer.place
+    with writer.branching(node.nodes, scope):
+        writer.out.emit(f"{after} = {start}")
+        with writer.out.block(f"if {test}:"):
+            writer.know(bytes_left(node.test))
+            writer.write(node.nodes, scope)
+            writer.out.emit(f"{after} = {writer.position}")
+    writer.place = place
+    writer.move_to(after)
+
+
+def branch(writer: Writer, node: Branch, scope: Structure) -> None:
+    known = over_raw(writer, node.on, scope)
+    on, after, place = writer.out.fresh("on"), writer.out.fresh("o"), writer.place
+
+    def case(nodes: Nodes) -> None:
+        writer.place = place
+        writer.write(nodes, scope)
+        writer.out.emit(f"{after} = {writer.position}")
+
+    with writer.branching((node,), scope):
+        writer.out.emit(f"{on} = {known.source}")
+        word = "if"
+        for spans, nodes in node.cases:
+            with writer.out.block(f"{word} {_in_spans(on, spans, known)}:"):
+                case(nodes)
+            word = "elif"
+        with writer.out.block("else:"):
+            if node.default is None:
+                writer.out.emit("raise Refused")
+            else:
+                case(node.default)
+    writer.place = place
+    writer.move_to(after)
+
+
+def _in_spans(on: str, spans: Sequence[tuple[Any, Any]], known: Known) -> str:
+    whole = "" if known.sure and known.kind in ("int", "bool") else f"{on}.__class__ in INTEGERS and "
+    tests = [f"{on} == {low!r}" if low == high else f"({whole}{low} <= {on} <= {high})" for low, high in spans]
+    return " or ".join(tests)
+
+
+def group(writer: Writer, node: Group, scope: Structure) -> None:
+    inner = inside(scope) if node.name else scope
+    end = writer.place.end
+    if node.size is None:
+        _group_nodes(writer, node, scope, inner)
+        return
+    enter_span(writer, node.size, scope)
+    stop = writer.place.end
+    _group_nodes(writer, node, scope, inner)
+    writer.enter(stop, end)
+
+
+def _group_nodes(writer: Writer, node: Group, scope: Structure, inner: Structure) -> None:
+    def rows() -> None:
+        writer.write(node.nodes, inner)
+        if node.size is not None and not node.skip_rest:
+            writer.refuse_if(f"{writer.position} != {writer.place.end}")
+
+    if not node.name:
+        rows()
+        return
+    with writer.unconditional():
+        rows()
+        variable = assemble(writer, inner)
+    give(writer, scope, node.name, Known(variable))
+
+
+def inside(scope: Structure) -> Structure:
+    """An inner structure. Raises Unsupported where structures nest too deep."""
+    if scope.depth >= MAX_DEPTH:
+        raise Unsupported(f"structures nest deeper than {MAX_DEPTH}")
+    return Structure(scope, depth=scope.depth + 1)

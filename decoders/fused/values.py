@@ -1,0 +1,248 @@
+"""Raw variable -> raw value -> value: constant checks, conversions, bits, and where the value is kept.
+
+A value is kept in a variable, or, where a branch may give many values, put straight into the dict of its structure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from decoders.checksum import checksum
+from decoders.convert import Convert
+from decoders.fused.formulas import inlined
+from decoders.fused.scope import Known, Structure
+from decoders.fused.writer import Writer
+from decoders.layout import Bit, BytesWire, Check, FloatWire, IntWire, Value, Wire
+from decoders.raw import INTEGER_FORMS
+
+_KINDS = {int: "int", bool: "bool", float: "float", str: "text"}
+_NUMBERS = frozenset({"int", "bool", "float"})
+_SMALL = 1 << 64
+MARK = "mark"
+"""Form of a constant byte that is only looked at."""
+
+
+def take(writer: Writer, node: Value, variable: str, form: str, scope: Structure) -> None:
+    """What follows once `variable` holds the bytes or integer of a row."""
+    if form == MARK:
+        writer.refuse_if(f"{variable} != 0x{node.const}")
+        return
+    out, hex_const = writer.out, node.const is not None and form == "{x}.hex()"
+    if hex_const:
+        writer.refuse_if(f"{variable} != {bytes.fromhex(str(node.const))!r}")
+        if writer.names.unread(node):
+            return
+    if form and _inlined(writer, node, form):
+        variable = form.format(x=variable)
+    elif form:
+        out.emit(f"{variable} = {form.format(x=variable)}")
+    if node.const is not None and not hex_const:
+        writer.refuse_if(f"{variable} != {node.const!r}")
+    if node.check is not None:
+        _check(writer, node.check, variable)
+    raw = raw_known(node.wire, variable)
+    keep_raw(writer, node.name, raw, scope)
+    if not node.hidden or writer.names.wanted(node.name):
+        give(writer, scope, node.name, converted(writer, node.convert, raw, node.hidden))
+    _remember_giver(writer, node, scope)
+    for bit in node.bits:
+        _take_bit(writer, bit, variable, scope)
+
+
+def _check(writer: Writer, check: Check, variable: str) -> None:
+    start, tail = check.span.start, check.span.tail
+    span = f"b[{start}:n - {tail}]" if tail else f"b[{start}:]"
+    writer.refuse_if(f"{variable} != {writer.out.bind(checksum(check.algorithm).function)}({span})")
+
+
+def _inlined(writer: Writer, node: Value, form: str) -> bool:
+    """True where the raw value is used once, so that it needs no variable, and making it cannot fail."""
+    if node.const is not None or node.bits or not node.convert.plain or node.counts or node.equals:
+        return False
+    return form.count("{x}") == 1 and "integer_of" not in form and node.name not in writer.names.raw
+
+
+def raw_known(wire: Wire, variable: str) -> Known:
+    """What is known of a raw value by its wire."""
+    match wire:
+        case IntWire(size=size, sign=sign):
+            return Known(variable, kind="int", most=(1 << 8 * size) - 1 if sign == "unsigned" else None)
+        case FloatWire():
+            return Known(variable, kind="float", finite=False)
+        case BytesWire(form=form) if form in INTEGER_FORMS:
+            return Known(variable, kind="int", most=_SMALL - 1 if form.startswith("uint") else None)
+        case BytesWire(form="raw"):
+            return Known(variable)
+        case BytesWire(form="hex"):
+            return Known(variable, kind="hex")
+    return Known(variable, kind="text")
+
+
+def _take_bit(writer: Writer, bit: Bit, variable: str, scope: Structure) -> None:
+    mask = (1 << bit.width) - 1
+    source = f"({variable} >> {bit.at} & {mask})" if bit.at else f"({variable} & {mask})"
+    raw = Known(source, kind="int", most=mask)
+    keep_raw(writer, bit.name, raw, scope)
+    if bit.hidden and not writer.names.wanted(bit.name):
+        return
+    if bit.convert.boolean and not bit.convert.absent:
+        raw = Known(f"({variable} & {mask << bit.at})", kind="int", most=mask << bit.at)
+    value = converted(writer, bit.convert, raw, bit.hidden)
+    if bit.hidden and value.kind == "bool" and not writer.conditional and bit.name not in writer.names.shown:
+        scope.values[bit.name] = value  # needs no variable
+    else:
+        give(writer, scope, bit.name, value)
+
+
+def converted(writer: Writer, convert: Convert, raw: Known, hidden: bool) -> Known:
+    """The value of a raw value, not yet in a variable."""
+    table = _table(convert, raw)
+    if table is not None:
+        there = [value for value in table if value is not None]
+        kinds = {_KINDS.get(type(value), "any") for value in there}
+        kind = kinds.pop() if len(kinds) == 1 else "any"
+        most = max(there) if kind == "int" and min(there) >= 0 else None
+        finite = all(value - value == 0 for value in there if isinstance(value, float))
+        source = f"{writer.out.bind(table)}[{raw.source}]"
+        return Known(source, len(there) == len(table), kind, most, finite, hidden)
+    if convert.formula is not None and replace(convert, formula=None).plain:
+        known = inlined(writer, convert.formula, dict.fromkeys(convert.formula.names, raw))
+        return replace(known, hidden=hidden)
+    kind, most, finite = kind_after(convert, raw)
+    source = convert.source(raw.source, writer.out.bind)
+    return Known(source, not convert.nullable, kind, most, finite, hidden)
+
+
+def _table(convert: Convert, raw: Known) -> tuple[Any, ...] | None:
+    """Values of all raw values, where these are few and working a value out takes more than looking it up."""
+    if raw.most is None or raw.most > 255 or convert.clock or convert.flags is not None:
+        return None
+    if convert.enum is None and convert.formula is None and not convert.absent:
+        return None
+    function = convert.function()
+    table = tuple(function(value, 0) for value in range(raw.most + 1))
+    return None if any(isinstance(value, list) for value in table) else table
+
+
+def kind_after(convert: Convert, raw: Known) -> tuple[str, int | None, bool]:
+    """Kind, greatest integer and finiteness of a value."""
+    if convert.plain:
+        return raw.kind, raw.most, raw.finite
+    if convert.clock:
+        return "text", None, True
+    if convert.flags is not None:
+        return "list", None, True
+    if convert.formula is not None or convert.enum is not None or raw.kind not in _NUMBERS:
+        return "any", None, False
+    if convert.boolean and convert.linear is None:
+        return "bool", 1, True
+    step = convert.linear
+    finite = raw.finite or (convert.finite and step is None)
+    if step is not None and (raw.kind == "float" or step.denominator != 1):
+        return "float", None, finite
+    if step is not None and max(abs(step.numerator), abs(step.add)) >= _SMALL:
+        return "any", None, False
+    changed = step is not None or convert.signed_width
+    return raw.kind, None if changed else raw.most, finite
+
+
+def give(writer: Writer, scope: Structure, name: str, value: Known) -> None:
+    """Keeps a value under its name."""
+    before = scope.values.get(name)
+    if before is None and value.sure and not writer.conditional and name not in scope.direct:
+        names = writer.names
+        if value.source.isidentifier() or not (name in names.values or name in names.late):
+            scope.values[name] = value  # used once, or no more than a name: needs no variable
+            return
+    if _is_direct(writer, scope, name, value):
+        _put(writer, scope, name, value)
+        return
+    target = variable_of(writer, scope, name, hidden=value.hidden)
+    writer.out.emit(f"{target.source} = {value.source}")
+    merged = writer.conditional and before is not None
+    target.sure = value.sure and (target.sure or not writer.conditional)
+    target.kind = value.kind if not merged or target.kind == value.kind else "any"
+    target.finite = value.finite and (target.finite or not merged)
+    if merged:
+        target.most = None if None in (target.most, value.most) else max(target.most or 0, value.most or 0)
+    else:
+        target.most = value.most
+
+
+def _is_direct(writer: Writer, scope: Structure, name: str, value: Known) -> bool:
+    """True for values that go into the begun dict: nobody reads or changes them later, and nothing else gives them,
+    unless it did so before the dict was begun."""
+    if name in scope.direct:
+        return True
+    names = writer.names
+    if scope.begun is None or not writer.conditional or value.hidden or name in names.values or name in names.late:
+        return False
+    before = scope.values.get(name)
+    if before is not None:
+        early = scope.begun.early.get(name)
+        if early is None or early[0] is not before or early[1] != before.version or not value.sure:
+            return False
+    scope.direct.add(name)
+    return True
+
+
+def _put(writer: Writer, scope: Structure, name: str, value: Known) -> None:
+    assert scope.begun is not None
+    place = f"{scope.begun.variable}[{name!r}]"
+    if value.sure:
+        writer.out.emit(f"{place} = {value.source}")
+        return
+    part = writer.out.fresh("t")
+    writer.out.emit(f"{part} = {value.source}")
+    writer.out.emit(f"if {part} is not None: {place} = {part}")
+    writer.out.emit(f"else: {scope.begun.variable}.pop({name!r}, None)")
+
+
+def variable_of(writer: Writer, scope: Structure, name: str, *, hidden: bool) -> Known:
+    """The variable of a value; one in a branch gets None, or what the value was, before the branch."""
+    known = scope.values.get(name)
+    if known is None or not known.own:
+        variable = writer.out.fresh("v_" + name)
+        if writer.conditional:
+            writer.preset(variable, "None" if known is None else known.source)
+        if known is None:
+            known = Known(variable, sure=False, hidden=hidden, own=True)
+        else:
+            known = Known(variable, known.sure, known.kind, known.most, known.finite, known.hidden, own=True)
+        scope.values[name] = known
+    known.hidden = hidden and known.hidden
+    known.version += 1
+    return known
+
+
+def keep_raw(writer: Writer, name: str, raw: Known, scope: Structure) -> None:
+    """What formulas of the layout read under this name from here on. A value read in a branch is kept in one variable
+    for all branches, None where none of them did."""
+    if not writer.conditional:
+        scope.raw[name] = raw
+    elif name in writer.names.raw:
+        writer.out.emit(f"{share_raw(writer, name, scope)} = {raw.source}")
+
+
+def share_raw(writer: Writer, name: str, scope: Structure) -> str:
+    """The variable of a raw value that several branches may give."""
+    known = scope.raw.get(name)
+    if known is None or not known.own:
+        before = scope.find_raw(name)
+        known = Known(writer.out.fresh("r_" + name), False, finite=False, own=True)
+        writer.preset(known.source, "None" if before is None else before.source)
+        scope.raw[name] = known
+    return known.source
+
+
+def _remember_giver(writer: Writer, node: Value, scope: Structure) -> None:
+    """Where several rows give a value and one may negate it: which of them did is known when the code runs."""
+    number = writer.names.contested.get(id(node))
+    if number is None:
+        return
+    if node.name not in scope.givers:
+        scope.givers[node.name] = writer.out.fresh("row")
+        if writer.conditional:
+            writer.preset(scope.givers[node.name], "0")
+    writer.out.emit(f"{scope.givers[node.name]} = {number}")

@@ -1,0 +1,142 @@
+"""Where the generated code stands in the frame: position, window, what is known to be there, and branches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from decoders.fused.scope import Begun, Names, Structure, given_names
+from decoders.layout import Node, Nodes
+from decoders.source_writer import SourceWriter
+
+WriteNodes = Callable[["Writer", Sequence[Node], Structure], None]
+_FEW = 4  # optional values up to this many are kept in variables; more go straight into the structure's dict
+
+
+@dataclass(slots=True, frozen=True)
+class Place:
+    """base + shift is the position; the window ends at `end`; `checked` bytes from here on are known to be in it."""
+
+    base: str
+    shift: int
+    end: str
+    checked: int = 0
+
+
+class Writer:
+    """Position of the code that is being written, and the lines of it. `write` writes the code of any nodes.
+
+    slack: bytes of the frame that are known to stand behind the window, so that reading there is no error.
+    """
+
+    def __init__(self, out: SourceWriter, names: Names, write: WriteNodes) -> None:
+        self.out = out
+        self.names = names
+        self.write_nodes = write
+        self.place = Place("", 0, "e")
+        self.slack = 0
+        self.conditional = 0
+        self._left: tuple[str, str, str] = ("", "", "")
+        self._presets: list[tuple[str, str]] = []  # variables of the branch being written, and what they start with
+
+    def write(self, nodes: Sequence[Node], scope: Structure) -> None:
+        self.write_nodes(self, nodes, scope)
+
+    # position
+
+    @property
+    def position(self) -> str:
+        return self.at(0)
+
+    @property
+    def bracket(self) -> str:
+        """The position as an operand."""
+        text = self.position
+        return f"({text})" if " " in text else text
+
+    def at(self, ahead: int) -> str:
+        """Source of the position some bytes ahead."""
+        shift = self.place.shift + ahead
+        if not self.place.base:
+            return str(shift)
+        return f"{self.place.base} + {shift}" if shift else self.place.base
+
+    def advance(self, size: int) -> None:
+        here = self.place
+        self.place = Place(here.base, here.shift + size, here.end, max(0, here.checked - size))
+
+    def move_to(self, variable: str) -> None:
+        self.place = Place(variable, 0, self.place.end)
+
+    def enter(self, start: str, end: str, checked: int = 0) -> None:
+        """Reads on in a window of its own."""
+        self.place = Place(start, 0, end, checked)
+
+    def know(self, size: int) -> None:
+        """`size` bytes from here on are known to be there."""
+        here = self.place
+        self.place = Place(here.base, here.shift, here.end, max(here.checked, size))
+
+    def require(self, size: int) -> None:
+        """Refuses when fewer than `size` bytes are left in the window."""
+        if size > self.place.checked:
+            self.refuse_if(f"{self.at(size)} > {self.place.end}")
+            self.know(size)
+
+    def refuse_if(self, test: str) -> None:
+        self.out.emit(f"if {test}: raise Refused")
+
+    # bytes that are left
+
+    def remember_left(self, start: str, end: str, size: str) -> None:
+        """The bytes from `start` to `end` are counted by the variable `size`."""
+        self._left = (start, end, size)
+
+    @property
+    def left(self) -> str:
+        """Number of bytes from here to the window's end, as an operand."""
+        here = self.place
+        if (here.base, here.end) == self._left[:2]:
+            size = self._left[2]
+            return f"({size} - {here.shift})" if here.shift else size
+        return f"({here.end} - {self.bracket})"
+
+    # branches
+
+    def preset(self, variable: str, start: str) -> None:
+        """The variable gets this value before the outermost branch."""
+        self._presets.append((variable, start))
+
+    @contextmanager
+    def branching(self, nodes: Nodes, scope: Structure) -> Iterator[None]:
+        """Code of `nodes` that may not run: its variables are set before the outermost branch."""
+        mark, level = self.out.mark(), self.out.level
+        outer, self._presets = self._presets, []
+        if not self.conditional:
+            self._begin(nodes, scope, mark)
+        self.conditional += 1
+        yield
+        self.conditional -= 1
+        presets, self._presets = self._presets, outer
+        if self.conditional:
+            outer.extend(presets)
+            return
+        for variable, start in reversed(presets):
+            self.out.insert(mark, level, f"{variable} = {start}")
+
+    def _begin(self, nodes: Nodes, scope: Structure, mark: int) -> None:
+        """Begins the structure's dict where a branch may give many values."""
+        if scope.begun is not None or len(set(given_names(nodes))) <= _FEW:
+            return
+        early = {
+            name: (known, known.version) for name, known in scope.values.items() if known.sure and not known.hidden
+        }
+        scope.begun = Begun(self.out.fresh("values"), mark, self.out.level, early)
+
+    @contextmanager
+    def unconditional(self) -> Iterator[None]:
+        """Code of an inner structure: what it reads is sure for the structure, wherever that stands."""
+        outside, self.conditional = self.conditional, 0
+        yield
+        self.conditional = outside
