@@ -83,9 +83,9 @@ def _quick_test(out: SourceWriter, note: ValueNote, values: str, typed: bool) ->
         low, high = note.range
         if typed and note.number:
             test = f"{low!r} <= {value} <= {high!r}"
-        else:
+        else:  # of all that can be compared with numbers, only booleans are none
             part = out.fresh("x")
-            test = f"({part} := {value}).__class__ in NUMBERS and {low!r} <= {part} <= {high!r}"
+            test = f"{low!r} <= ({part} := {value}) <= {high!r} and {part} is not True and {part} is not False"
     elif note.words is not None:
         test = f"{value} in {out.bind(note.words)}"
     else:

@@ -44,6 +44,7 @@ class FusedCodec:
             "magnitude": magnitude,
             "from_bytes": int.from_bytes,
             "INTEGERS": (int, bool),
+            "DIGITS": tuple(map(str, range(256))),
         }
         functions = [self._message(index, message) for index, message in enumerate(layout.messages.values())]
         entry = SourceWriter(self.namespace)

@@ -75,6 +75,8 @@ class _Inline:
 
     def _binary(self, node: ast.BinOp, depth: int) -> Known:
         left, right, kind = self.visit(node.left, depth), self.visit(node.right, depth), type(node.op)
+        if kind is ast.Add and left.sure and right.sure and {left.kind, right.kind} <= _TEXTS:
+            return Known(f"({left.source} + {right.source})", kind="text")
         if not (left.sure and right.sure and {left.kind, right.kind} <= _NUMBERS):
             raise _Opaque
         whole = {left.kind, right.kind} <= _WHOLE

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from decoders.fused.lists import each
+from decoders.fused.pairs import pair_pattern, pair_value, take_pair
 from decoders.fused.refusal import Unsupported
 from decoders.fused.scope import Structure, raw_names
 from decoders.fused.sizes import count_of, enter_span, span
@@ -19,12 +20,14 @@ _TREE_LEAF = 3  # tags up to this many are tested one after the other; more by h
 
 @dataclass(slots=True)
 class _Loop:
-    """The loop over the items. place: variable with the start of the next item; end: where the items end."""
+    """The loop over the items. place: variable with the start of the next item; end: where the items end; value:
+    variable with an item's value as an unsigned integer, where it was read together with its key."""
 
     node: Tags
     scope: Structure
     place: str
     end: str
+    value: str = ""
 
 
 def tags(writer: Writer, node: Tags, scope: Structure) -> None:
@@ -60,18 +63,29 @@ def tags(writer: Writer, node: Tags, scope: Structure) -> None:
 
 def _equal_sizes(writer: Writer, node: Tags, scope: Structure, count: str, length: int) -> str:
     """A number of items of one size: one length check for all of them."""
-    out, end, size = writer.out, writer.place.end, node.key.size + length
-    stop, place = out.fresh("o"), out.fresh("o")
-    out.emit(f"{stop} = {writer.position} + {count} * {size}")
+    out, start, end, size = writer.out, writer.position, writer.place.end, node.key.size + length
+    stop = out.fresh("o")
+    out.emit(f"{stop} = {start} + {count} * {size}")
     writer.refuse_if(f"{stop} > {end}")
-    with out.block(f"for {place} in range({writer.position}, {stop}, {size}):"):
+    loop = _Loop(node, scope, stop, end)
+    pattern = pair_pattern(node, length)
+    if pattern:
+        key, value = out.fresh("key"), out.fresh("x")
+        pairs = f"{out.iter_unpack(pattern)}(b[{start}:{stop}])"
+        with out.block(f"if {count}:"), out.block(f"for {key}, {value} in {pairs}:"):
+            writer.enter(stop, end, length)
+            loop.value = value
+            _dispatch(writer, loop, key)
+        return stop
+    place = out.fresh("o")
+    with out.block(f"for {place} in range({start}, {stop}, {size}):"):
         writer.enter(place, end, size)
         key = read_integer(writer, node.key, "key")
         item_end, mark = out.fresh("e"), out.mark()
         out.emit(f"{item_end} = {place} + {size}")
         here = writer.place
         writer.place = Place(here.base, here.shift, item_end, length)
-        _value(writer, _Loop(node, scope, stop, end), key)
+        _value(writer, loop, key)
         if not any(re.search(rf"\b{item_end}\b", line) for line in out.lines[mark + 1 :]):
             del out.lines[mark]
     return stop
@@ -148,7 +162,10 @@ def _dispatch(writer: Writer, loop: _Loop, key: str) -> None:
                 if node.length is not None:
                     writer.know(least)
                 scope.late = late[number] = []
-                writer.write(nodes, scope)
+                if loop.value:
+                    take_pair(writer, nodes, loop.value, scope)
+                else:
+                    writer.write(nodes, scope)
                 if node.length is None:
                     out.emit(f"{loop.place} = {writer.position}")
             word = "elif"
@@ -186,7 +203,9 @@ def _unknown(writer: Writer, loop: _Loop, key: str) -> None:
         target = variable_of(writer, loop.scope, node.unknown[5:], hidden=False)
         target.sure = False
         out.emit(f"if {target.source} is None: {target.source} = {{}}")
-        out.emit(f"{target.source}[str({key})] = {_raw_value(writer, node, loop.scope)}")
+        name = f"DIGITS[{key}]" if node.key.size == 1 and node.key.sign == "unsigned" else f"str({key})"
+        value = _raw_value(writer, node, loop.scope) if not loop.value else pair_value(node.unknown_wire, loop.value)
+        out.emit(f"{target.source}[{name}] = {value}")
 
 
 def _raw_value(writer: Writer, node: Tags, scope: Structure) -> str:

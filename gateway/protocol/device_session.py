@@ -170,13 +170,12 @@ class DeviceSession:
 
     def receive_frames(self, frames: Sequence[Frame], now_ms: int) -> None:
         """Takes whole frames that arrived together, also from a transport that is no stream."""
+        traffic = self._traffic
         self.frames += len(frames)
-        self._traffic.frames += len(frames)
-        frame_bytes = 0
+        traffic.frames += len(frames)
         for frame in frames:
-            frame_bytes += len(frame.wire)
+            traffic.frame_bytes += len(frame.wire)
             self._backlog.append((frame, now_ms))
-        self._traffic.frame_bytes += frame_bytes
         self._go_on()
 
     def _detect(self, data: bytes, now_ms: int) -> None:

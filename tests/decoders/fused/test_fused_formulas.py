@@ -53,6 +53,7 @@ FORMULAS = [
     "count(a)",
     "round(a / 3, 1)",
     "text(a) + 'x'",
+    "text(int(a, 16)) + luhn(text(b)) if max(a) > '9' else strip_left(a, '0') if b else a",
     "int(a, 16)",
     "a * 100000000000000000000000000",
     "a",
