@@ -9,13 +9,13 @@ import datetime
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 SINCE_2000_S = 946_684_800
-_BCD = tuple((n >> 4) * 10 + (n & 15) if n >> 4 < 10 and n & 15 < 10 else 255 for n in range(256))
+_BCD = bytes((n >> 4) * 10 + (n & 15) if n >> 4 < 10 and n & 15 < 10 else 255 for n in range(256))
 _SECONDS = tuple(f"{n:02d}.000Z" for n in range(60))
 _MAX_MINUTE = 253_402_300_800 // 60  # the year 10000
 
 # What stands before the seconds, by minute. Devices may say any time: a full cache is emptied.
 _minutes: dict[int, str] = {}
-_six_minutes: dict[bytes, str] = {}
+_six_minutes: dict[tuple[bytes, int], str] = {}  # by year to minute of the device's clock, and its zone
 _MAX_CACHE = 4096
 
 
@@ -55,17 +55,18 @@ def iso_from_six(raw: bytes, zone_s: int) -> str | None:
     second = raw[5]
     if second > 59:
         return None
-    if zone_s:
+    if zone_s % 60:
         minute = _six_minute(raw)
         return None if minute is None else iso_from_unix(minute * 60 + second - zone_s)
-    text = _six_minutes.get(raw[:5])
+    key = (raw[:5], zone_s)
+    text = _six_minutes.get(key)
     if text is None:
         minute = _six_minute(raw)
         if minute is None:
             return None
         if len(_six_minutes) >= _MAX_CACHE:
             _six_minutes.clear()
-        text = _six_minutes[raw[:5]] = _minute_text(minute)
+        text = _six_minutes[key] = _minute_text(minute - zone_s // 60)
     return text + _SECONDS[second]
 
 
@@ -82,7 +83,7 @@ def _six_minute(raw: bytes) -> int | None:
 
 def iso_from_bcd_six(raw: bytes, zone_s: int) -> str | None:
     """As `iso_from_six`, two BCD digits in each byte."""
-    return iso_from_six(bytes([_BCD[byte] for byte in raw]), zone_s)
+    return iso_from_six(raw.translate(_BCD), zone_s)
 
 
 def unix_ms_from_iso(text: str) -> int:
