@@ -3,18 +3,22 @@
     python tests/benchmarks/bench_decode.py [product ...]
 
 Both codecs decode the same golden frames in turn within one process, so that the ratio does not depend on the machine.
-Prints a table in Markdown: microseconds of CPU per frame (median over the frames), and the ratio of each frame's pair.
+Prints a table in Markdown: microseconds of CPU per frame (median over the frames), and the ratio of each frame's pair;
+once for the codec alone, once through `product.decode`, whose wrapper and contract check both codecs share.
 """
 
 from __future__ import annotations
 
+import functools
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from decoders.catalog import LoadedProduct
 from decoders.errors import DecodeError
+from decoders.framing.escape import unescape
 from decoders.framing.framer import cut
 from decoders.proven import prove_product
 from gateway.specs import load_catalog
@@ -33,10 +37,17 @@ def cpu_us(call: Callable[[], object], rounds: int) -> float:
     return best
 
 
-def measure(loaded: LoadedProduct) -> tuple[list[float], list[float]]:
-    """CPU us of every good golden frame on construct and on fused."""
+@dataclass(slots=True)
+class Figures:
+    """CPU us of every good golden frame: the codec alone, and `product.decode` with wrapper and contract check."""
+
+    codec: list[tuple[float, float]]  # construct, fused
+    whole: list[tuple[float, float]]
+
+
+def measure(loaded: LoadedProduct) -> Figures:
     product = loaded.product
-    slow, fast = [], []
+    figures = Figures([], [])
     for case in loaded.cases():
         context = case.context()
         try:
@@ -45,27 +56,39 @@ def measure(loaded: LoadedProduct) -> tuple[list[float], list[float]]:
         except DecodeError:
             continue
         kind = product.kinds[frame.kind.index]
-        if kind.fused is None or not kind.use_fused:
+        if kind.fused is None or kind.reference is None or not kind.use_fused:
             continue
-        fast.append(cpu_us(lambda frame=frame, context=context: product.decode(frame, context), 1000))  # type: ignore[misc]
+        data = frame.wire if kind.kind.escape is None else unescape(kind.kind.escape, frame.wire)
+        arguments = (data, context, product.zone_s if context.zone_s is None else context.zone_s)
+        fast = cpu_us(functools.partial(kind.fused.decode, *arguments), 1000)
+        slow = cpu_us(functools.partial(kind.reference.decode, *arguments), 60)
+        figures.codec.append((slow, fast))
+        fast = cpu_us(functools.partial(product.decode, frame, context), 1000)
         kind.use_fused = False
-        slow.append(cpu_us(lambda frame=frame, context=context: product.decode(frame, context), 60))  # type: ignore[misc]
+        slow = cpu_us(functools.partial(product.decode, frame, context), 60)
         kind.use_fused = True
-    return slow, fast
+        figures.whole.append((slow, fast))
+    return figures
+
+
+def row(name: str, what: str, pairs: list[tuple[float, float]]) -> str:
+    ratios = [slow / fast for slow, fast in pairs]
+    slow, fast = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
+    return (
+        f"| {name} | {what} | {len(pairs)} | {slow:.1f} | {fast:.2f} "
+        f"| {statistics.median(ratios):.1f} | {min(ratios):.1f} | {max(ratios):.1f} |"
+    )
 
 
 def main(names: list[str]) -> None:
     catalog = load_catalog(only=names or None)
-    print("| product | frames | construct µs | fused µs | ratio: median | least | most |")
-    print("|---|---|---|---|---|---|---|")
+    print("| product | | frames | construct µs | fused µs | ratio: median | least | most |")
+    print("|---|---|---|---|---|---|---|---|")
     for product_id, loaded in catalog.products.items():
         prove_product(loaded)
-        slow, fast = measure(loaded)
-        ratios = [one / other for one, other in zip(slow, fast, strict=True)]
-        print(
-            f"| {product_id} | {len(fast)} | {statistics.median(slow):.1f} | {statistics.median(fast):.2f} "
-            f"| {statistics.median(ratios):.1f} | {min(ratios):.1f} | {max(ratios):.1f} |"
-        )
+        figures = measure(loaded)
+        print(row(product_id, "codec", figures.codec))
+        print(row("", "product.decode", figures.whole), flush=True)
 
 
 if __name__ == "__main__":
