@@ -91,6 +91,19 @@ class MessagePlan:
         return parts
 
 
+@dataclass(slots=True)
+class Decoded:
+    """One frame, understood.
+
+    message: the plan of the message (name, record type, replies, identity, metrics).
+    values: every named field as the spec names it, header included. violations: contract breaches and flags.
+    """
+
+    message: MessagePlan
+    values: Values
+    violations: list[Violation] | None = None
+
+
 def _identity(roles: tuple[tuple[str, str], ...], values: Values) -> Identity | None:
     identity = Identity()
     for role, name in roles:

@@ -12,12 +12,12 @@ from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.escape import unescape
 from decoders.framing.plan import Escape, Frame, FrameKind, Framing
 from decoders.fused.codec import FusedCodec, FusedDecode
-from decoders.plan import MessagePlan
+from decoders.plan import Decoded, MessagePlan
 from decoders.raw_tree import Trace
 from decoders.reference import FrameLayout, ReferenceCodec
 from decoders.replies import ReplyPlan, render_all
 from decoders.spec.model import SpecFile
-from decoders.types import Decoded, Identity, RecordPart, SessionContext
+from decoders.types import Identity, RecordPart, SessionContext
 
 _UNSOUND = frozenset(
     {

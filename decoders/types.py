@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-if TYPE_CHECKING:
-    from decoders.plan import MessagePlan
+from typing import Any, TypeAlias
 
 Value: TypeAlias = Any
 """What a field can hold: int, float, str, bool, None, or lists and dicts of these."""
@@ -51,19 +47,6 @@ class SessionContext:
 
 
 @dataclass(slots=True)
-class Decoded:
-    """One frame, understood.
-
-    message: the plan of the message (name, record type, replies, identity, metrics).
-    values: every named field as the spec names it, header included. violations: contract breaches and flags.
-    """
-
-    message: MessagePlan
-    values: dict[str, Value]
-    violations: list[Violation] | None = None
-
-
-@dataclass(slots=True)
 class Identity:
     """Who a frame says it is from. Empty text: not said."""
 
@@ -84,6 +67,3 @@ class RecordPart:
     hub_time: str = ""
     flags: list[Violation] | None = None
     identity: Identity | None = None
-
-
-SessionValues: TypeAlias = Mapping[str, Value]

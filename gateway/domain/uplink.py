@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from decoders.compile import CompiledProduct
 from decoders.errors import DecodeError
-from decoders.types import Decoded
+from decoders.plan import Decoded
 from gateway.domain.device import Device
 from gateway.domain.receipt import Receipt
 

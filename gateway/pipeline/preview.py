@@ -12,7 +12,8 @@ import orjson
 from decoders.compile import CompiledProduct
 from decoders.errors import DecodeError
 from decoders.framing.framer import cut
-from decoders.types import Decoded, Identity, SessionContext, ViolationCode
+from decoders.plan import Decoded
+from decoders.types import Identity, SessionContext, ViolationCode
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.device import Device, DeviceKey
 from gateway.domain.receipt import Receipt

@@ -17,8 +17,9 @@ from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.detect import Detector
 from decoders.framing.framer import Framer
 from decoders.framing.plan import Frame
+from decoders.plan import Decoded
 from decoders.product import CompiledProduct
-from decoders.types import Decoded, Identity, SessionContext
+from decoders.types import Identity, SessionContext
 from gateway.domain.device import Device
 from gateway.domain.errors import CloseReason, RefuseReason
 from gateway.domain.receipt import Outcome, Receipt

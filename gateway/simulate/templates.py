@@ -17,11 +17,12 @@ from decoders.framing.escape import stuff, unescape
 from decoders.framing.framer import cut
 from decoders.golden import GoldenCase
 from decoders.layout import BytesWire, Derived, IntWire, Prefix, Value, walk
+from decoders.plan import Decoded
 from decoders.product import CompiledProduct, KindCodec
 from decoders.raw import write_form
 from decoders.raw_tree import Trace
 from decoders.times import unix_ms_from_iso
-from decoders.types import Decoded, SessionContext
+from decoders.types import SessionContext
 
 __all__ = ["FrameTemplate", "Script", "SentFrame", "scripts_of"]
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from decoders.document import read_object, time_text
 from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.framer import cut
-from decoders.types import Decoded, SessionContext
+from decoders.plan import Decoded
+from decoders.types import SessionContext
 from tests.decoders.specs import product
 
 SPEC = """

@@ -9,9 +9,9 @@ from typing import Any
 
 from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.plan import Frame, FrameKind, Framing, StopBytes
-from decoders.plan import MessagePlan, StructurePlan
+from decoders.plan import Decoded, MessagePlan, StructurePlan
 from decoders.product import CompiledProduct
-from decoders.types import Decoded, Identity, RecordPart, SessionContext
+from decoders.types import Identity, RecordPart, SessionContext
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.record import Record

@@ -6,8 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from decoders.errors import DecodeCode, DecodeError
-from decoders.plan import MessagePlan
-from decoders.types import Decoded, RecordPart
+from decoders.plan import Decoded, MessagePlan
+from decoders.types import RecordPart
 from gateway.devices.directory import FileDirectory
 from gateway.domain.device import Device, DeviceKey
 from gateway.domain.receipt import Outcome, Receipt

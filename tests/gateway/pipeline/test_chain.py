@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from decoders.errors import DecodeCode, DecodeError
-from decoders.plan import MessagePlan
-from decoders.types import Decoded, Violation, ViolationCode
+from decoders.plan import Decoded, MessagePlan
+from decoders.types import Violation, ViolationCode
 from gateway.devices.directory import FileDirectory
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.device import Device, DeviceKey

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from decoders.errors import DecodeCode, DecodeError
-from decoders.types import Decoded
+from decoders.plan import Decoded
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.device import Device, DeviceKey
 from gateway.domain.receipt import Receipt

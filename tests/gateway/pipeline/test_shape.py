@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoders.plan import MessagePlan
-from decoders.types import Decoded, Identity, RecordPart, Violation, ViolationCode
+from decoders.plan import Decoded, MessagePlan
+from decoders.types import Identity, RecordPart, Violation, ViolationCode
 from gateway.devices.directory import FileDirectory
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.device import Device, DeviceKey

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from decoders.types import Decoded, Violation, ViolationCode
+from decoders.plan import Decoded
+from decoders.types import Violation, ViolationCode
 from gateway.domain.device import Device, DeviceKey
 from gateway.domain.receipt import Receipt
 from gateway.domain.uplink import Uplink

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from decoders.framing.framer import cut
-from decoders.types import Decoded, SessionContext
+from decoders.plan import Decoded
+from decoders.types import SessionContext
 from gateway.simulate.templates import Script, device_number, scripts_of
 from gateway.specs import load_catalog
 from tests.decoders.sensor import ACK, NOON_MS, SPEC, frame, loaded
