@@ -6,7 +6,7 @@ The decoder has noted every breach beside the values. With `policy: flag` they s
 
 from __future__ import annotations
 
-from decoders.types import ViolationCode
+from decoders.contract import BREACHES
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.errors import DeadLetterReason
 from gateway.domain.uplink import Uplink
@@ -14,18 +14,13 @@ from gateway.pipeline.decode import dead_letter
 
 __all__ = ["validate"]
 
-CONTRACT = frozenset(
-    {ViolationCode.REQUIRED, ViolationCode.OUT_OF_RANGE, ViolationCode.NOT_IN_ENUM, ViolationCode.WRONG_TYPE}
-)
-"""What `reject` rejects; the other codes only explain why a value is missing or doubtful."""
-
 
 def validate(uplink: Uplink) -> DeadLetter | None:
     """A letter (`contract`) that names every breach, or None."""
     decoded = uplink.decoded
     if decoded is None or not decoded.violations or decoded.message.policy != "reject":
         return None
-    breaches = [violation for violation in decoded.violations if violation.code in CONTRACT]
+    breaches = [violation for violation in decoded.violations if violation.code in BREACHES]
     if not breaches:
         return None
     detail = ", ".join(f"{violation.field}: {violation.code.value}" for violation in breaches)
