@@ -340,13 +340,6 @@ class MessageSpec(Model):
     note: str = ""
 
 
-class DedupSpec(Model):
-    """Which values name one message, so that a repeat is known."""
-
-    key: list[str]
-    window_s: int = Field(600, ge=1, le=86400)
-
-
 class SpecFile(Model):
     """A product."""
 
@@ -369,7 +362,6 @@ class SpecFile(Model):
         default_factory=list, description="Replies to a well-formed frame that no message answers to."
     )
     contract: Literal["flag", "reject"] = Field("flag", description="What a broken contract does.")
-    dedup: DedupSpec | None = None
     variants: dict[Name, dict[str, Any]] = Field(
         default_factory=dict, description="Variant -> keys that it changes; objects are merged."
     )
