@@ -139,12 +139,17 @@ def _declared_id(text: str) -> str | None:
 
 
 def cache_dir(environ: Mapping[str, str]) -> Path:
-    """`IOTLINK_CACHE_DIR`, else `$XDG_CACHE_HOME/iotlink`, else `~/.cache/iotlink`."""
+    """`IOTLINK_CACHE_DIR`, else `$XDG_CACHE_HOME/iotlink`, else `~/.cache/iotlink`.
+
+    A user without a home (a container's, often) gets a folder that cannot be written: proofs are then made at each
+    start. A shared folder such as /tmp would let others say which codecs are proven.
+    """
     if own := environ.get("IOTLINK_CACHE_DIR"):
         return Path(own)
     if (shared := environ.get("XDG_CACHE_HOME")) and Path(shared).is_absolute():
         return Path(shared) / "iotlink"
-    return Path(os.path.expanduser("~")) / ".cache" / "iotlink"
+    home = os.path.expanduser("~")
+    return Path(home if os.path.isabs(home) else "/nonexistent") / ".cache" / "iotlink"
 
 
 @functools.cache

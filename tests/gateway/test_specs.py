@@ -217,3 +217,10 @@ def test_where_proofs_are_kept(environ: dict[str, str], expected: Path) -> None:
 
 def test_the_code_has_a_digest() -> None:
     assert len(specs.code_digest()) == 64
+
+
+def test_a_user_without_a_home_gets_no_folder_in_the_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # what Python does when nobody knows the user
+
+    assert cache_dir({}).is_absolute()
+    assert not cache_dir({}).exists()
