@@ -209,7 +209,11 @@ class Gateway:
             limited = [_limited(product, listener.max_frame_bytes) for product in self._products(index, listener)]
             for product in limited:  # so that every series is there from the start, with 0
                 self.metrics.traffic(listener.name, product.id)
-            server.add(_listener_options(listener), _always(limited))
+            try:
+                options = _listener_options(listener)
+            except OperatorError as error:
+                raise ConfigError(str(error), setting=f"tcp.listeners.{index}.tls") from None
+            server.add(options, _always(limited))
         return server
 
     def _products(self, index: int, listener: model.TcpListener) -> list[CompiledProduct]:
