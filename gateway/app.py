@@ -212,7 +212,7 @@ class Gateway:
             try:
                 options = _listener_options(listener)
             except OperatorError as error:
-                raise ConfigError(str(error), setting=f"tcp.listeners.{index}.tls") from None
+                raise ConfigError(str(error), setting=f"tcp.listeners.{index}.tls.cert_file") from None
             server.add(options, _always(limited))
         return server
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import resource
 
-from gateway.settings.model import Settings
-
-RESERVED_FILES = 128
-"""Beside connections: listeners, data files, the sink's pool, Python's own."""
+from gateway.settings.model import OWN_FILES, Settings
 
 
 def needed_files(settings: Settings) -> int:
     """Open files that the process needs when every listener is full."""
-    return sum(listener.max_connections for listener in settings.tcp.listeners) + RESERVED_FILES
+    return sum(listener.max_connections for listener in settings.tcp.listeners) + OWN_FILES
 
 
 def file_limit_problem(settings: Settings) -> str:
@@ -31,7 +28,7 @@ def file_limit_problem(settings: Settings) -> str:
     if _allows(soft, needed):
         return ""
     return (
-        f"the listeners may hold {needed - RESERVED_FILES} connections (max_connections), which takes {needed} open "
+        f"the listeners may hold {needed - OWN_FILES} connections (max_connections), which takes {needed} open "
         f"files, but this process may open {hard}: raise the limit (`ulimit -Hn {needed}`, or `nofile` in the "
         f"container's ulimits), or lower `max_connections`"
     )

@@ -6,6 +6,7 @@ Keys that later versions bring stand in `unavailable.py`; rules over several key
 from __future__ import annotations
 
 import re
+import resource
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +14,9 @@ from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, Str
 from pydantic_core import PydanticCustomError
 
 DEFAULT_DATA_DIR = Path("data")
+DEFAULT_CONNECTIONS = 20_000
+OWN_FILES = 128
+"""Open files beside connections: listeners, data files, the sink's pool, Python's own."""
 GATEWAY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -88,6 +92,12 @@ class KeepaliveSettings(_Section):
     )
 
 
+def default_connections() -> int:
+    """20,000, or what the hard limit of open files leaves beside the gateway's own files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return DEFAULT_CONNECTIONS if hard == resource.RLIM_INFINITY else max(1, min(DEFAULT_CONNECTIONS, hard - OWN_FILES))
+
+
 class TcpListener(_Section):
     """One TCP port and the products that may speak on it."""
 
@@ -106,8 +116,9 @@ class TcpListener(_Section):
         default=30.0, description="Time from connecting until the device must have said who it is. 0: for ever."
     )
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        default=20_000,
-        description="Connections at a time. The limit of open files must allow the sum of all listeners.",
+        default_factory=default_connections,
+        description="Connections at a time; 20000, or fewer where the limit of open files is lower. That limit must "
+        "allow the sum of all listeners.",
     )
     max_connections_per_ip: Count = Field(
         default=0,

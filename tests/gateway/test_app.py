@@ -75,7 +75,7 @@ async def test_tls_files_that_cannot_be_used_are_named(tmp_path: Path, catalog: 
     with pytest.raises(ConfigError, match=r"cert_file .*nothing\.pem") as caught:
         await gateway.run()
 
-    assert caught.value.setting == "tcp.listeners.0.tls"
+    assert caught.value.setting == "tcp.listeners.0.tls.cert_file"
 
 
 async def test_a_frame_limit_of_the_listener_lowers_the_products(tmp_path: Path, catalog: Catalog) -> None:

@@ -7,8 +7,8 @@ import resource
 import pytest
 
 from gateway.settings import Settings, TcpListener
-from gateway.settings.limits import RESERVED_FILES, file_limit_problem, needed_files
-from gateway.settings.model import TcpSettings
+from gateway.settings.limits import file_limit_problem, needed_files
+from gateway.settings.model import OWN_FILES, TcpSettings
 
 INFINITE = resource.RLIM_INFINITY
 
@@ -38,8 +38,8 @@ def settings(*max_connections: int) -> Settings:
     ("soft", "hard", "soft_after"),
     [
         (5000, 5000, 5000),
-        (1024, 9000, 1000 + 2000 + RESERVED_FILES),
-        (1024, INFINITE, 1000 + 2000 + RESERVED_FILES),
+        (1024, 9000, 1000 + 2000 + OWN_FILES),
+        (1024, INFINITE, 1000 + 2000 + OWN_FILES),
         (INFINITE, INFINITE, INFINITE),
     ],
 )
@@ -60,3 +60,12 @@ def test_not_enough(monkeypatch: pytest.MonkeyPatch, refuse: bool, may_open: int
     assert "3000 connections" in problem
     assert f"{needed_files(settings(1000, 2000))} open files" in problem
     assert f"may open {may_open}:" in problem
+
+
+@pytest.mark.parametrize(
+    ("hard", "connections"), [(INFINITE, 20_000), (1_048_576, 20_000), (20_000, 20_000 - OWN_FILES), (64, 1)]
+)
+def test_the_default_fits_the_limit(monkeypatch: pytest.MonkeyPatch, hard: int, connections: int) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (64, hard))
+
+    assert TcpListener(name="tcp").max_connections == connections
