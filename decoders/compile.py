@@ -27,7 +27,6 @@ from decoders.spec.frames import FramePlan, build_frames
 from decoders.spec.notes import Path, Structure
 from decoders.spec.rows import SPECIAL_NAMES, RowBuilder
 from decoders.spec.source import Document
-from decoders.times import zone_seconds
 
 _HEX = re.compile(r"([0-9A-Fa-f]{2} ?)+")
 
@@ -67,7 +66,7 @@ class _Compiler:
     def compile(self, digest: str, codec: str) -> CompiledProduct:
         frames = build_frames(self.spec, self.rows)
         messages = [self._message(name, spec, frames) for name, spec in self.spec.messages.items()]
-        zone_s = self._zone()
+        zone_s = self.rows.converts.zone(self.spec.zone, ("zone",)) or 0
         if self.problems:
             raise SpecError(self.problems)
         layouts = {plan.kind.index: self._frame_layout(plan, messages) for plan in [*frames, self.unframed]}
@@ -112,13 +111,6 @@ class _Compiler:
                 if not plan.json
             },
         )
-
-    def _zone(self) -> int:
-        try:
-            return zone_seconds(self.spec.zone)
-        except ValueError as error:
-            self.report(("zone",), f"`{self.spec.zone}` is no zone", str(error))
-            return 0
 
     # messages
 

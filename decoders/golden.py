@@ -17,7 +17,6 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from decoders.errors import DecodeError
 from decoders.formula import compile_formula
 from decoders.framing.framer import cut
-from decoders.framing.plan import Frame
 from decoders.product import CompiledProduct
 from decoders.spec.model import HexBytes, Model
 from decoders.spec.source import Document, validate
@@ -131,9 +130,6 @@ class CaseResult:
     @property
     def passed(self) -> bool:
         return not self.differences
-
-
-Decode = Callable[[CompiledProduct, Frame, SessionContext], Any]
 
 
 def run_case(product: CompiledProduct, file: GoldenFile, case: GoldenCase, now_ms: int = 0) -> CaseResult:

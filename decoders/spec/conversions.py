@@ -31,7 +31,7 @@ class ConvertBuilder:
         text = not is_number(wire) and formula is None
         enum, other, has_other = self._enum(row.enum, (*path, "enum"), text=text)
         absent = row.absent if isinstance(row.absent, list) else [] if row.absent is None else [row.absent]
-        zone = self._zone(row.zone, (*path, "zone"))
+        zone = self.zone(row.zone, (*path, "zone"))
         step = self._linear(row.scale, row.offset, path)
         if step is not None and (clock or row.flags or not is_number(wire)):
             self.report(
@@ -63,7 +63,8 @@ class ConvertBuilder:
             self.unknown(flags, self.spec.flags, path, "list of flags")
         return shared
 
-    def _zone(self, text: str | None, path: Path) -> int | None:
+    def zone(self, text: str | None, path: Path) -> int | None:
+        """A zone in seconds east of UTC; None when there is none, or when it is wrong."""
         if text is None:
             return None
         try:

@@ -14,10 +14,7 @@ from gateway.domain.device import Device, DeviceKey
 from gateway.domain.errors import RefuseReason
 from gateway.domain.ports import DirectoryPort
 
-__all__ = ["MAX_LANE_CHARACTERS", "Admission", "Provisioning"]
-
-MAX_LANE_CHARACTERS = 256
-"""A lane's name is the partition key of Kinesis, which takes 1-256 characters."""
+__all__ = ["Admission", "Provisioning"]
 
 
 class Provisioning(StrEnum):
@@ -56,7 +53,7 @@ class Admission:
         """
         name = identity.hub_id or identity.device_id
         key = DeviceKey(tenant, name)
-        if not name or not name.isprintable() or len(key.lane) > MAX_LANE_CHARACTERS:
+        if not key.names_lane:
             return RefuseReason.NOT_IDENTIFIED
         device = self._directory.find(key)
         if device is None:

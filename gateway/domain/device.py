@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+MAX_LANE_CHARACTERS = 256
+"""A lane's name is the partition key of Kinesis, which takes 1-256 characters."""
+
 
 @dataclass(slots=True, frozen=True)
 class DeviceKey:
@@ -16,6 +19,11 @@ class DeviceKey:
     def lane(self) -> str:
         """Name of the device's lane: `tenant/device_id`, or the id alone without a tenant."""
         return f"{self.tenant}/{self.device_id}" if self.tenant else self.device_id
+
+    @property
+    def names_lane(self) -> bool:
+        """Whether the id can name a lane: there, printable, and not too long together with the tenant."""
+        return bool(self.device_id) and self.device_id.isprintable() and len(self.lane) <= MAX_LANE_CHARACTERS
 
 
 @dataclass(slots=True, frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import structlog
 
 from gateway.domain.errors import CloseReason
+from gateway.observe.logs import RateLimited
 
 __all__ = ["CloseLog"]
 
@@ -31,28 +32,23 @@ LIMITED = frozenset(CloseReason) - {
 class CloseLog:
     """The lines of one listener."""
 
-    __slots__ = ("_left", "_listener", "_suppressed", "_window_ms")
+    __slots__ = ("_limit", "_listener", "_now_ms")
 
     def __init__(self, listener: str) -> None:
         self._listener = listener
-        self._left = LINES
-        self._window_ms = 0
-        self._suppressed = 0
+        self._now_ms = 0
+        self._limit = RateLimited(LINES, WINDOW_MS, clock=lambda: self._now_ms)
 
     def write(self, reason: CloseReason, now_ms: int, fields: Mapping[str, object]) -> None:
         """now_ms: of the steady clock. A line that passes tells how many did not before it (`suppressed_lines`)."""
         more: dict[str, object] = {}
         if reason in LIMITED:
-            if now_ms - self._window_ms >= WINDOW_MS:
-                self._window_ms = now_ms
-                self._left = LINES
-            if not self._left:
-                self._suppressed += 1
+            self._now_ms = now_ms
+            suppressed = self._limit.allow(self._listener)
+            if suppressed is None:
                 return
-            self._left -= 1
-            if self._suppressed:
-                more["suppressed_lines"] = self._suppressed
-                self._suppressed = 0
+            if suppressed:
+                more["suppressed_lines"] = suppressed
         _log.info("connection_closed", listener=self._listener, reason=reason.value, **fields, **more)
 
     def bare_connect(self, peer: str) -> None:

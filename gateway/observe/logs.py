@@ -78,7 +78,7 @@ class RateLimited:
     """Lets the first `burst` lines of a key through in each window; the next line says how many were left out.
 
     A key names one kind of line from one place (`("decode_failed", "trackers")`); it must come from a closed set or
-    from few peers: beyond `max_keys` the oldest are forgotten. clock: seconds, rising.
+    from few peers: beyond `max_keys` the oldest are forgotten. clock: rising, in the unit of `window_s`.
     """
 
     __slots__ = ("_burst", "_clock", "_max_keys", "_window_s", "_windows")

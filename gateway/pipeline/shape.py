@@ -28,7 +28,6 @@ __all__ = ["Numbering", "Shaper"]
 
 MAX_SAFE_INTEGER = 1 << 53
 DAY_MS = 86_400_000
-MAX_LANE_CHARACTERS = 256
 
 _METRIC_TYPES = frozenset({RecordType.TELEMETRY.value, RecordType.EVENT.value})
 _MAX_DEVICES = 16_384  # prepared pieces kept; one is about 200 bytes
@@ -151,7 +150,7 @@ class Shaper:
         if found is not None:
             return found
         key = DeviceKey(device.key.tenant, name)
-        if not name.isprintable() or len(key.lane) > MAX_LANE_CHARACTERS:
+        if not key.names_lane:
             return None
         known = self._directory.find(key)
         hub_id = identity.hub_id or device.hub_id or device.key.device_id
