@@ -20,10 +20,11 @@ from decoders.fused_encoder import Source, fused_encoder
 from decoders.layout import Derived, IntWire, MessageLayout, Nodes, Value, walk
 from decoders.plan import MessagePlan, has_metrics, structure_plan, with_document_names
 from decoders.product import CompiledProduct, KindCodec
-from decoders.reference import FrameLayout, ReferenceCodec, Selector, check_places
+from decoders.reference.codec import FrameLayout, ReferenceCodec, Selector, check_places
 from decoders.replies import SESSION_NAMES, MessageReply, Render, ReplyPlan, placeholders, text_reply
 from decoders.spec import model
 from decoders.spec.frames import FramePlan, build_frames
+from decoders.spec.list_rows import tag_list
 from decoders.spec.notes import Path, Structure
 from decoders.spec.rows import SPECIAL_NAMES, RowBuilder
 from decoders.spec.source import Document
@@ -119,7 +120,7 @@ class _Compiler:
         structure = Structure()
         body = self.rows.build(spec.fields, (*path, "fields"), structure)
         if spec.items is not None:
-            body = (*body, *self.rows.items(spec.items, (*path, "items"), structure))
+            body = (*body, *tag_list(self.rows, spec.items, (*path, "items"), structure))
         message = _Message(name, spec, path, body, structure)
         message.frames = self._frames_of(message, frames)
         for plan in message.frames:

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from decoders import times
-from decoders.construct_codec import builder, reader
 from decoders.convert import Convert
 from decoders.errors import DecodeError, EncodeError
 from decoders.framing.escape import stuff
 from decoders.framing.plan import Escape
 from decoders.layout import Counts, IntWire, MessageLayout, Value, fixed_size, walk
-from decoders.raw_tree import Scope, Window
-from decoders.reference import CheckPlace, FrameLayout
+from decoders.reference.codec import CheckPlace, FrameLayout
+from decoders.reference.raw_tree import Scope, Window
+from decoders.reference.read import builder, reader
 
 
 def to_raw(name: str, convert: Convert, value: Any, zone_s: int) -> Any:

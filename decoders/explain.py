@@ -12,8 +12,8 @@ from decoders.framing.escape import unescape
 from decoders.framing.framer import cut
 from decoders.layout import Value, walk
 from decoders.product import CompiledProduct
-from decoders.raw_tree import Trace
-from decoders.reference import FrameLayout
+from decoders.reference.codec import FrameLayout
+from decoders.reference.raw_tree import Trace
 from decoders.types import SessionContext
 
 __all__ = ["ExplainedField", "explain"]

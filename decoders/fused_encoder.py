@@ -30,7 +30,7 @@ from decoders.layout import (
     fixed_size,
 )
 from decoders.raw import write_form
-from decoders.reference import FrameLayout
+from decoders.reference.codec import FrameLayout
 from decoders.source_writer import SourceWriter
 
 Build = Callable[[Mapping[str, Any]], bytes]

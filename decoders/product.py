@@ -13,8 +13,8 @@ from decoders.framing.escape import unescape
 from decoders.framing.plan import Escape, Frame, FrameKind, Framing
 from decoders.fused.codec import FusedCodec, FusedDecode
 from decoders.plan import Decoded, MessagePlan
-from decoders.raw_tree import Trace
-from decoders.reference import FrameLayout, ReferenceCodec
+from decoders.reference.codec import FrameLayout, ReferenceCodec
+from decoders.reference.raw_tree import Trace
 from decoders.replies import ReplyPlan, render_all
 from decoders.spec.model import SpecFile
 from decoders.types import Identity, RecordPart, SessionContext

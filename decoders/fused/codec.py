@@ -20,7 +20,7 @@ from decoders.fused.select import write_entry
 from decoders.fused.writer import Place, Writer
 from decoders.layout import Bit, MessageLayout, Value, fixed_size, least_size
 from decoders.raw import bcd_text, integer_of, magnitude
-from decoders.reference import FrameLayout
+from decoders.reference.codec import FrameLayout
 from decoders.source_writer import SourceWriter
 from decoders.types import SessionContext
 

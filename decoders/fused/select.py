@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from decoders.fused.refusal import Unsupported
 from decoders.layout import Bit, BytesWire, IntWire, Value, fixed_size
-from decoders.reference import FrameLayout, Selector
+from decoders.reference.codec import FrameLayout, Selector
 from decoders.source_writer import SourceWriter
 
 _MAX_TABLE = 1024

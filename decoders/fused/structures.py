@@ -13,7 +13,7 @@ from decoders.fused.sizes import enter_span
 from decoders.fused.values import give
 from decoders.fused.writer import Writer
 from decoders.layout import Branch, Condition, Group, Nodes
-from decoders.raw_tree import MAX_DEPTH
+from decoders.reference.raw_tree import MAX_DEPTH
 
 
 def condition(writer: Writer, node: Condition, scope: Structure) -> None:

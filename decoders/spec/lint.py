@@ -14,7 +14,7 @@ from decoders.catalog import LoadedProduct
 from decoders.errors import DecodeCode, SpecProblem
 from decoders.golden import GoldenCase
 from decoders.layout import FloatWire, IntWire
-from decoders.reference import Selector
+from decoders.reference.codec import Selector
 from decoders.spec import model
 from decoders.spec.row_walk import PlacedRow, all_rows
 from decoders.spec.vocabulary import meant, word_of

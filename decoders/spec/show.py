@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from decoders.checksum import checksum
-from decoders.construct_values import primitive
 from decoders.layout import (
     Branch,
     BytesWire,
@@ -27,6 +26,7 @@ from decoders.layout import (
     least_size,
 )
 from decoders.product import CompiledProduct, KindCodec
+from decoders.reference.values import primitive
 from decoders.spec import model
 from decoders.spec.row_walk import inner_rows
 from decoders.spec.words import wire_of, without_size

@@ -15,7 +15,7 @@ from decoders.framing.framer import cut
 from decoders.framing.plan import Escape
 from decoders.layout import Value, walk
 from decoders.product import CompiledProduct
-from decoders.reference import FrameLayout, ReferenceCodec, Selector
+from decoders.reference.codec import FrameLayout, ReferenceCodec, Selector
 from decoders.types import SessionContext
 
 __all__ = ["AnswerReader", "Exchange", "expected_answers", "talk"]

@@ -20,7 +20,7 @@ from decoders.layout import BytesWire, Derived, IntWire, Prefix, Value, walk
 from decoders.plan import Decoded
 from decoders.product import CompiledProduct, KindCodec
 from decoders.raw import write_form
-from decoders.raw_tree import Trace
+from decoders.reference.raw_tree import Trace
 from decoders.times import unix_ms_from_iso
 from decoders.types import SessionContext
 

@@ -12,7 +12,7 @@ from typing import Any
 from decoders.convert import negative
 from decoders.formula import Formula
 from decoders.layout import Branch, Condition, Derived, Group, Nodes, Repeat, Tags, Value
-from decoders.raw_tree import Scope
+from decoders.reference.raw_tree import Scope
 
 Outer = tuple[dict[str, Any], ...]
 

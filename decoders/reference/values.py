@@ -10,7 +10,7 @@ from decoders.errors import DecodeCode
 from decoders.formula import Formula
 from decoders.layout import BytesWire, FloatWire, IntWire, Prefix, Rest, Size, Wire
 from decoders.raw import magnitude, read_form, write_form
-from decoders.raw_tree import Scope, Window, evaluate, failure, whole
+from decoders.reference.raw_tree import Scope, Window, evaluate, failure, whole
 
 
 def primitive(wire: Wire) -> Any:

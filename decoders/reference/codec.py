@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from decoders.checksum import Checksum, checksum
-from decoders.construct_codec import reader
 from decoders.errors import DecodeCode, DecodeError
-from decoders.finish import Finisher
 from decoders.layout import Counts, IntWire, MessageLayout, Nodes, Value, least_size
-from decoders.raw_tree import Scope, Trace, Window, within
+from decoders.reference.finish import Finisher
+from decoders.reference.raw_tree import Scope, Trace, Window, within
+from decoders.reference.read import reader
 from decoders.types import SessionContext
 
 Spans = tuple[tuple[int | str, int | str], ...]
