@@ -77,7 +77,10 @@ class _Compiler:
             if plan.json:
                 json_messages = {message.name: message for message in messages if message.spec.json_}
                 codec_json = JsonCodec(
-                    {name: (message.spec.json_, message.structure) for name, message in json_messages.items()}
+                    {
+                        name: (_json_paths(message.spec.json_), message.structure)
+                        for name, message in json_messages.items()
+                    }
                 )
                 kinds.append(KindCodec(plan.kind, layouts[plan.kind.index], None, None, "", codec_json))
                 continue
@@ -348,6 +351,10 @@ class _Compiler:
                 hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(encoder.fields)}"
                 self.report((*path, "with", name), f"`{target.name}` has no field `{name}`", hint)
         return sources
+
+
+def _json_paths(given: model.JsonSpec | bool | None) -> Mapping[str, str] | bool | None:
+    return given.values if isinstance(given, model.JsonSpec) else given
 
 
 def _constant(data: bytes) -> Render:

@@ -11,6 +11,7 @@ from decoders.formula import Formula, FormulaError, compile_formula
 from decoders.layout import FloatWire, IntWire, Wire
 from decoders.raw import is_number
 from decoders.spec import model
+from decoders.spec.model_rows import absent_values
 from decoders.spec.notes import Path
 from decoders.times import zone_seconds
 
@@ -30,7 +31,7 @@ class ConvertBuilder:
         formula = self.formula(row.formula, (*path, "formula"), only={"x"})
         text = not is_number(wire) and formula is None
         enum, other, has_other = self._enum(row.enum, (*path, "enum"), text=text)
-        absent = row.absent if isinstance(row.absent, list) else [] if row.absent is None else [row.absent]
+        absent = absent_values(row.absent)
         zone = self.zone(row.zone, (*path, "zone"))
         step = self._linear(row.scale, row.offset, path)
         if step is not None and (clock or row.flags or not is_number(wire)):
@@ -42,7 +43,7 @@ class ConvertBuilder:
         if row.flags is not None and (clock or enum is not None or formula is not None):
             self.report((*path, "flags"), "`flags` stands alone", "without `enum`, `formula` or a clock")
         return Convert(
-            absent=tuple(absent),
+            absent=absent,
             clock=clock,
             zone_s=zone,
             flags=self._flags(row.flags, (*path, "flags")),
@@ -137,14 +138,14 @@ class ConvertBuilder:
 
     def of_bits(self, part: model.BitField, path: Path, width: int) -> Convert:
         enum, other, has_other = self._enum(part.enum, (*path, "enum"))
-        absent = part.absent if isinstance(part.absent, list) else [] if part.absent is None else [part.absent]
+        absent = absent_values(part.absent)
         step = self._linear(part.scale, part.offset, path)
         formula = self.formula(part.formula, (*path, "formula"), only={"x"})
         flags = self._flags(part.flags, (*path, "flags"))
         changed = enum is not None or flags is not None or step is not None or formula is not None
         plain = width == 1 and not changed and part.counts is None
         return Convert(
-            absent=tuple(absent),
+            absent=absent,
             flags=flags,
             boolean=plain,
             invert=plain and part.invert,

@@ -16,6 +16,7 @@ from decoders.golden import GoldenCase
 from decoders.layout import FloatWire, IntWire
 from decoders.reference.codec import Selector
 from decoders.spec import model
+from decoders.spec.model_rows import absent_values, bit_fields
 from decoders.spec.row_walk import PlacedRow, all_rows
 from decoders.spec.vocabulary import meant, word_of
 from decoders.spec.words import CLOCK_BYTES, wire_of
@@ -165,9 +166,7 @@ def _metrics(subject: Subject) -> Iterator[_Metric]:
             continue
         silent = bool(row.hidden or row.identity or row.timestamp or row.session or row.metric is False)
         if isinstance(row, model.ValueRow):
-            for name, bit in (row.bits or {}).items():
-                if not isinstance(bit, model.BitField):
-                    bit = model.BitField(at=bit)
+            for name, bit in bit_fields(row, 0).items():
                 shown = row.metric if bit.metric is None else bit.metric
                 if shown is not False and not bit.hidden and (not placed.frame or shown):
                     numeric = bit.enum is None and bit.flags is None and isinstance(bit.at, str)
@@ -274,7 +273,7 @@ def _row_contradictions(spec: model.SpecFile, row: model.ValueRow) -> Iterator[t
     wire, clock = found if found is not None else (None, "")
     limits = _limits(wire) if isinstance(wire, IntWire) else None
     enum = spec.enums.get(row.enum) if isinstance(row.enum, str) else row.enum
-    absent = row.absent if isinstance(row.absent, list) else [] if row.absent is None else [row.absent]
+    absent = absent_values(row.absent)
     keys = {key for key in enum or {} if isinstance(key, int)}
     if limits is not None:
         low, high = limits

@@ -71,15 +71,26 @@ def _tags(
     """Key -> nodes. Items of a fixed size use those rows of a shared table that have this size."""
     if isinstance(spec.tags, str):
         return _shared_tags(rows, spec.tags, path, structure, length)
-    tags = []
+    tags: list[tuple[int, Nodes]] = []
     for key, given in spec.tags.items():
         here = (*path, "tags", key)
         nodes = rows.build([_sized(row, length) for row in given], here, structure, conditional=True)
         size = fixed_size(nodes)
         if isinstance(length, int) and size not in (None, length):
             rows.report(here, f"the rows take {size} bytes, the items have {length}", "use `skip` or another type")
-        tags.append((key, nodes))
+        tags += [(number, nodes) for number in tag_keys(key)]
     return tuple(tags)
+
+
+def tag_keys(key: int | str) -> list[int]:
+    """The keys that a key of `tags` stands for: `5`, `3..7`, `1, 2`."""
+    if isinstance(key, int):
+        return [key]
+    numbers: list[int] = []
+    for part in key.split(","):
+        low, dots, high = part.strip().partition("..")
+        numbers += range(int(low, 0), int(high if dots else low, 0) + 1)
+    return numbers
 
 
 def _shared_tags(
@@ -91,13 +102,13 @@ def _shared_tags(
         return ()
     if not rows.enter(f"tags {name}", (*path, "tags")):
         return ()
-    tags = []
+    tags: list[tuple[int, Nodes]] = []
     for key, given in table.items():
         mine = Structure()
         nodes = rows.build([_sized(row, length) for row in given], ("tags", name, key), mine, conditional=True)
         if not isinstance(length, int) or fixed_size(nodes) in (None, length):
             structure.take(mine)
-            tags.append((key, nodes))
+            tags += [(number, nodes) for number in tag_keys(key)]
     rows.leave()
     return tuple(tags)
 

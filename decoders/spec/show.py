@@ -28,6 +28,7 @@ from decoders.layout import (
 from decoders.product import CompiledProduct, KindCodec
 from decoders.reference.values import primitive
 from decoders.spec import model
+from decoders.spec.model_rows import bit_fields
 from decoders.spec.row_walk import inner_rows
 from decoders.spec.words import wire_of, without_size
 
@@ -139,7 +140,7 @@ class _Table:
                         "",
                         "formula",
                         _STEP * depth + row.name,
-                        row.formula,
+                        row.formula or "",
                         row.unit,
                         note,
                     )
@@ -151,7 +152,8 @@ class _Table:
                 self.take(self.spec.blocks.get(row.use, []), depth)
                 self.used.pop()
             case model.SkipRow():
-                self.add(int(row.skip) if row.skip.isdigit() else row.skip, "skip", "-", note=note, depth=depth)
+                size = row.skip or ""
+                self.add(int(size) if size.isdigit() else size, "skip", "-", note=note, depth=depth)
             case model.ItemsRow():
                 self.items(row.items, depth, note)
             case _:
@@ -162,8 +164,8 @@ class _Table:
         if row.offset != 0:
             scale = f"{scale} + {row.offset}".strip()
         self.add(_size(row), row.type, row.name, row.formula or scale, row.unit, note, depth)
-        for name, bit in (row.bits or {}).items():
-            part = bit if isinstance(bit, model.BitField) else model.BitField(at=bit)
+        size = _size(row)
+        for name, part in bit_fields(row, size * 8 if isinstance(size, int) else 0).items():
             words = ("inverted" if part.invert else "", _enum(part.enum), part.note)
             bit_note = "; ".join(word for word in words if word)
             bit_scale = "" if part.scale == 1 else f"* {part.scale}"
@@ -205,7 +207,14 @@ class _Table:
         tags = self.spec.tags.get(items.tags, {}) if isinstance(items.tags, str) else items.tags
         for key, rows in tags.items():
             self.rows.append(
-                ShownRow(self.frame, self.message, "", "", "tag", f"{_STEP * (depth + 1)}{key} (0x{key:X})")
+                ShownRow(
+                    self.frame,
+                    self.message,
+                    "",
+                    "",
+                    "tag",
+                    _STEP * (depth + 1) + (f"{key} (0x{key:X})" if isinstance(key, int) else key),
+                )
             )
             self.offset = 0
             self.take(rows, depth + 2)
@@ -216,8 +225,8 @@ class _Table:
 
 
 def _size(row: model.ValueRow) -> int | str:
-    if row.crc is not None and row.type == "check":
-        return checksum(row.crc).bits // 8
+    if row.crc is not None and not row.type:
+        return (checksum(row.crc).bits if isinstance(row.crc, str) else row.crc.bits) // 8
     if row.prefix is not None:
         return f"{row.prefix} + n"
     if row.bytes is not None:

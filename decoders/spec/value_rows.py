@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from decoders.layout import Bit, BytesWire, Check, Counts, Derived, IntWire, Nod
 from decoders.raw import is_number
 from decoders.spec import model
 from decoders.spec.conversions import words_of
+from decoders.spec.model_rows import bit_fields
 from decoders.spec.notes import Path, Structure, ValueNote
 from decoders.spec.words import integer, known_words, wire_of, without_size
 
@@ -24,6 +26,8 @@ def value_row(rows: RowBuilder, row: model.ValueRow, path: Path, structure: Stru
     big = row.endian == "big" if row.endian else rows.big
     if row.crc is not None:
         return _check(rows, row, path, big)
+    if not row.type and isinstance(row.const, str) and row.bytes is None:  # bytes in hex say type and size themselves
+        row = row.model_copy(update={"type": "hex", "bytes": str(len(row.const.replace(" ", "")) // 2)})
     size = rows.size(row.bytes, row.prefix, path, "bytes")
     found = wire_of(row.type, size, big)
     if found is None:
@@ -77,24 +81,36 @@ def _const(rows: RowBuilder, row: model.ValueRow, path: Path, wire: Wire) -> int
     if row.const is None:
         return None
     if isinstance(wire, IntWire):
-        value = row.const if isinstance(row.const, int) else int(row.const, 16)
+        try:
+            value = row.const if isinstance(row.const, int) else int(row.const.replace(" ", ""), 16)
+        except ValueError:
+            rows.report((*path, "const"), f"`{row.const}` is no number", "such as 0xA5, or bytes in hex")
+            return None
         if not 0 <= value < 1 << wire.size * 8:
             rows.report((*path, "const"), f"{value} does not fit into `{row.type}`", "")
             return None
         return value
-    return row.const if isinstance(row.const, str) else f"{row.const:x}"
+    text = str(row.const).replace(" ", "").lower()
+    if isinstance(row.const, int):
+        digits = 2 * wire.size if isinstance(wire.size, int) else 0
+        text = f"{row.const:0{digits}x}"
+    if isinstance(wire, BytesWire) and wire.form == "hex" and not re.fullmatch("([0-9a-f]{2})+", text):
+        rows.report((*path, "const"), f"`{row.const}` is no bytes in hex", 'such as "0D 0A"')
+        return None
+    return text
 
 
 def _check(rows: RowBuilder, row: model.ValueRow, path: Path, big: bool) -> Nodes:
     """A check value. One that is wrong keeps its place, so that it causes no further problems."""
-    word = row.type if row.type != "check" else "u16"
+    word = row.type or "u16"
     check = None
+    crc = row.crc if isinstance(row.crc, str) else ""
     try:
-        algorithm = checksum(row.crc or "")
-        word = row.type if row.type != "check" else f"u{algorithm.bits}"
+        algorithm = checksum(crc)
+        word = row.type or f"u{algorithm.bits}"
         check = Check(algorithm.name, Span(-1, -1))
     except KeyError:
-        near = difflib.get_close_matches(row.crc or "", checksum_names(), 1, 0.4)
+        near = difflib.get_close_matches(crc, checksum_names(), 1, 0.4)
         hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(checksum_names())}"
         rows.report((*path, "crc"), f"unknown check value `{row.crc}`", hint)
     wire = integer(word, big)
@@ -117,10 +133,9 @@ def _bits(
         rows.report((*path, "bits"), f"only integers have bits, not `{row.type}`", "such as u16")
         return ()
     bits: list[Bit] = []
-    for name, given in row.bits.items():
+    for name, part in bit_fields(row, wire.size * 8).items():
         here = (*path, "bits", name)
-        part = given if isinstance(given, model.BitField) else model.BitField(at=given)
-        low, high = rows.converts.bit_span(part.at, here)
+        low, high = rows.converts.bit_span(part.at if isinstance(part.at, int | str) else part.at[0], here)
         if low < 0 or high >= wire.size * 8:
             rows.report(here, f"bits {part.at} are not within `{row.type}`", f"0 to {wire.size * 8 - 1}")
             continue

@@ -39,6 +39,8 @@ COVERED_BY: dict[str, str] = {
     "decoders/spec/conversions.py": "tests/decoders/test_compile.py",
     "decoders/spec/notes.py": "tests/decoders/test_plan.py",
     "decoders/spec/list_rows.py": "tests/decoders/test_compile.py",
+    "decoders/spec/model.py": "tests/decoders/spec/test_schema.py",
+    "decoders/spec/model_rows.py": "tests/decoders/spec/test_schema.py",
     "decoders/spec/rows.py": "tests/decoders/test_compile.py",
     "decoders/spec/value_rows.py": "tests/decoders/test_compile.py",
     "gateway/cli/serve.py": "tests/e2e/test_serve_process.py",

@@ -17,7 +17,7 @@ from decoders.types import SessionContext
 from tests.decoders.specs import product
 
 SPEC = """
-frame: {begins: "7B", until: "0A", format: json, max_bytes: 100000}
+frame: {begins: "7B", until: "\\n", format: json, max_bytes: 100000}
 messages:
   status: {json: true, fields: [{name: tempC, type: i16}, {name: rpm, type: u16}]}
   mapped: {json: {tempC: data.t.inside, rpm: fan}, fields: [{name: tempC, type: i16}, {name: rpm, type: u16}]}
@@ -67,7 +67,7 @@ def test_a_document_names_its_message(name: object) -> None:
 
 
 def test_the_only_message_needs_no_name() -> None:
-    compiled = product("frame: {until: 0A, format: json}\nmessages: {m: {json: true, fields: [{name: a, type: u8}]}}")
+    compiled = product("frame: {until: \"\\n\", format: json}\nmessages: {m: {json: true, fields: [{name: a, type: u8}]}}")
     assert compiled.decode(cut(compiled.framing, b'{"a": 1}\n'), SessionContext()).values == {"a": 1}
 
 

@@ -99,7 +99,7 @@ def test_the_generated_source_is_that_of_the_fused_codec() -> None:
 def test_a_json_frame_has_no_layout() -> None:
     text = SPEC.replace(
         "frame:\n  header:",
-        'frames:\n  json: {begins: "7B", until: "0A", format: json}\n  binary:\n   header:',
+        'frames:\n  json: {begins: "7B", until: "\\n", format: json}\n  binary:\n   header:',
     ).replace("  trailer:", "   trailer:")
     text = (
         text[: text.index("variants:")]

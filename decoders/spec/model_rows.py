@@ -1,0 +1,423 @@
+"""Rows of the spec language as a data model: values, groups, lists, switches, tag lists.
+
+One class per kind of row. Descriptions end up in the JSON Schema for editors and in the language reference.
+Here only shape and closed sets are checked; `decoders.spec.rows` gives rows their meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_TEMPLATE = re.compile(r"(?=.{1,96}$)[A-Za-z](?:[A-Za-z0-9_]|\{[^{}]+\})*")
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
+
+def _name(value: Any) -> Any:
+    if isinstance(value, str) and not NAME.fullmatch(value):
+        raise ValueError("a name starts with a letter and has at most 64 letters, digits and underscores")
+    return value
+
+
+def _template(value: Any) -> Any:
+    if isinstance(value, str) and "{" in value:
+        if not _TEMPLATE.fullmatch(value):
+            raise ValueError("a name built from numbers is letters, digits, underscores and `{formula}` parts")
+        return value
+    return _name(value)
+
+
+Name = Annotated[str, BeforeValidator(_name)]
+NameTemplate = Annotated[str, BeforeValidator(_template)]
+"""A name, or one that is built from raw integers: `chn_{k}`."""
+
+
+def _expression(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int | float):
+        return str(value)
+    return value
+
+
+Expression = Annotated[str, BeforeValidator(_expression)]
+"""A formula over raw integers of earlier fields (layout) or over values (`formula`)."""
+
+Endian = Literal["big", "little"]
+BitOrder = Literal["lsb", "msb"]
+EnumMap = dict[int | str, str | int | float | bool | None]
+"""Raw value, `a..b` range, or `_` for every other value -> name; null: no value."""
+Encoding = Literal["ascii", "utf-8", "gbk", "latin-1", "utf-16be", "utf-16le", "cp949", "cp1251", "shift-jis"]
+
+
+def _hex_bytes(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = f"{value:0{2 + (len(f'{value:x}') - 1) // 2 * 2}x}" if value >= 0 else value
+    if isinstance(value, str):
+        compact = value.replace(" ", "")
+        if len(compact) % 2 == 0 and re.fullmatch(r"[0-9A-Fa-f]+", compact):
+            return compact.lower()
+    raise ValueError('expected bytes in hex, such as "0D 0A"')
+
+
+HexBytes = Annotated[str, BeforeValidator(_hex_bytes)]
+Absent = list[int | str] | dict[int | str, str] | int | str
+"""Raw value(s), or `a..b`, that mean: not available. As an object, each with a word: `{0xFFFF: read_failed}`."""
+
+
+class Conversion(Model):
+    """What rows, bits and items of a list of numbers share: how a raw value becomes a value."""
+
+    scale: float | str = Field(1, description="Value = (raw + raw_offset) * scale + offset; `1/1800000` is allowed.")
+    offset: float | str = Field(0, description="Added after scaling.")
+    raw_offset: float | str = Field(0, description="Added to the raw value before scaling.")
+    decimals: int | None = Field(None, ge=0, le=12, description="Round the value to this many decimals.")
+    formula: Expression | None = Field(None, description="Value by formula; `x` is the scaled value.")
+    absent: Absent | None = Field(
+        None, description="Raw values that mean: not available; with words these become the value `<name>_status`."
+    )
+    enum: EnumMap | str | None = Field(None, description="Names of raw values, or the name of a shared list.")
+    flags: dict[int, str] | str | None = Field(None, description="Bit number -> name; the value lists the set ones.")
+    clock: str | None = Field(
+        None,
+        description="The value is a time: `unix`, `unix_ms`, `since2000`, ... for numbers; for digits and text a "
+        "pattern such as `DDMMYYhhmmss` or `YYYY-MM-DD hh:mm:ss`.",
+    )
+    zone: str | None = Field(None, description="Zone of a local time: `+08:00`; default: the spec's or the login's.")
+    unit: str = Field("", description='Unit of the value, such as "°C".')
+    range: tuple[float, float] | None = Field(None, description="Contract: smallest and largest value.")
+    required: bool = Field(False, description="Contract: a record without this value breaks it.")
+    hidden: bool | None = Field(
+        None, description="Read and usable in formulas, but not shown. Default: true for const, counts and bits rows."
+    )
+    metric: bool | None = Field(None, description="Whether it becomes a metric; a header field only if true.")
+    note: str = Field("", description="For people: what the field means.")
+
+
+class BitField(Conversion):
+    """Part of an integer."""
+
+    at: int | str | list[int | str] = Field(
+        description="Bit number, or `low-high`; bit 0 is the lowest (`bit_order: msb`: the highest). A list of them is "
+        "one number, its most significant part first."
+    )
+    invert: bool = Field(False, description="True when the bit is 0.")
+    signed: bool | Literal["magnitude"] = Field(
+        False, description="Two's complement over its bits, or `magnitude`: the top bit is the sign."
+    )
+    counts: str | None = Field(None, description="These bits hold a length in bytes: `body`.")
+    timestamp: Literal["device", "hub"] | None = Field(None, description="The record's time.")
+
+
+class BitPart(Conversion):
+    """Bits that follow each other in a list: `{name, width}` or `{skip: width}`."""
+
+    name: Name | None = None
+    width: int | None = Field(None, ge=1, le=64, description="Number of bits.")
+    skip: int | None = Field(None, ge=1, le=512, description="Bits that mean nothing.")
+    invert: bool = Field(False, description="True when the bit is 0.")
+    signed: bool | Literal["magnitude"] = False
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> BitPart:
+        if (self.skip is None) == (self.name is None) or (self.name is None) != (self.width is None):
+            raise ValueError("bits in a list are `{name: x, width: n}` or `{skip: n}`")
+        return self
+
+
+class ValueOptions(Conversion):
+    """What rows with a value of their own share."""
+
+    if_: Expression | None = Field(None, alias="if", description="The row is there only when this is true.")
+    identity: Literal["device", "hub", "child"] | None = Field(None, description="Who the data is about.")
+    timestamp: Literal["device", "hub"] | None = Field(None, description="The record's time.")
+    session: Literal["zone", "keep"] | None = Field(None, description="Kept for later frames of the connection.")
+
+
+class CheckSpec(Model):
+    """A check value by its parameters, where it has no name."""
+
+    bits: Literal[8, 16, 24, 32] = Field(description="Width.")
+    poly: int | None = Field(None, ge=0, description="Polynomial of a CRC, highest bit left out.")
+    sum: Literal["sum", "xor"] | None = Field(None, description="Instead of `poly`: sum or XOR of all bytes.")
+    init: int = Field(0, ge=0, description="Start value.")
+    reflect: bool = Field(False, description="Bits are taken from the lowest on, in and out.")
+    xor_out: int = Field(0, ge=0, description="XORed with the result.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> CheckSpec:
+        if (self.poly is None) == (self.sum is None):
+            raise ValueError("a check value has exactly one of `poly` and `sum`")
+        return self
+
+
+class ValueRow(ValueOptions):
+    """A field that reads bytes."""
+
+    name: NameTemplate = Field(description="Name of the value; `chn_{k}` builds it from raw integers.")
+    type: str = Field(
+        "", description="u8 i16le u24 f32 bcd hex text number mac unix32 ymdhms ...; in text frames `text` if left out."
+    )
+    bytes: Expression | None = Field(None, description="Size where the type has none: number, formula, or `rest`.")
+    prefix: str | None = Field(None, description="Type of the length that stands before the value.")
+    until: str | None = Field(
+        None, description="The value ends before these bytes, which are read too: hex, in text frames text."
+    )
+    chars: str | None = Field(
+        None, description="Text: the value is the longest run of these characters, such as `0-9.`; may be empty."
+    )
+    optional: bool = Field(False, description="The row is there only when the bytes for it are.")
+    else_: int | float | str | bool | None = Field(None, alias="else", description="Value when the row is not there.")
+    repeat: Literal["list", "number"] | None = Field(
+        None,
+        description="Several values of this name become a list, or `name_1`, `name_2` ...; default: the last one.",
+    )
+    const: int | str | None = Field(
+        None, description="The only value allowed here: a number, or bytes in hex (in text frames text)."
+    )
+    negate: Expression | None = Field(None, description="The value is negative when this formula is true.")
+    bits: dict[Name, int | str | list[int | str] | BitField] | list[BitPart] | None = Field(
+        None, description="Named parts of the integer: by place, or a list in the order of the protocol's table."
+    )
+    bit_order: BitOrder | None = Field(None, description="Which bit has number 0; default: the spec's.")
+    encoding: Encoding | None = Field(None, description="Of a text.")
+    trim: bool | str | None = Field(
+        None, description="Remove NUL and blanks at both ends of a text (default), or also these characters."
+    )
+    digits: int | None = Field(None, ge=1, le=64, description="Keep the last n digits of a BCD number.")
+    counts: str | None = Field(None, description="Length of `first..last` field, `body`, or `rest`, in bytes.")
+    adjust: int = Field(0, description="Added to the length read by `counts`.")
+    crc: str | CheckSpec | None = Field(None, description="Check value by this algorithm.")
+    over: str | None = Field(
+        None, description="What the check value covers: fields `first..last`, or bytes `2..-3` from start and end."
+    )
+    written: Literal["hex", "HEX"] | None = Field(
+        None, description="The check value is written as hex digits (upper case when sent as `HEX`; read in both)."
+    )
+    on_wrong: Literal["refuse", "flag"] = Field("refuse", description="What a wrong check value does.")
+    equals: str | None = Field(None, description="Must equal this earlier field.")
+    default: int | str | None = Field(None, description="Value when a message is built and nothing else gives one.")
+    endian: Endian | None = None
+
+
+class FormulaRow(ValueOptions):
+    """A value computed from others of the same structure."""
+
+    name: Name
+    formula: Expression | None = None
+    clock: str | list[Expression] | None = Field(  # type: ignore[assignment]
+        None, description="As for fields; or a list of formulas: [year, month, day, hour, minute, second]."
+    )
+
+    @model_validator(mode="after")
+    def _has_source(self) -> FormulaRow:
+        if (self.formula is None) != isinstance(self.clock, list):
+            raise ValueError("a value without a type has a `formula`, or a `clock` that lists year to second")
+        return self
+
+
+def bit_fields(row: ValueRow, width: int) -> dict[str, BitField]:
+    """The named bits of an integer of `width` bits. A list of parts begins with the highest bit, with
+    `bit_order: lsb` with the lowest."""
+    if isinstance(row.bits, dict):
+        return {name: bit if isinstance(bit, BitField) else BitField(at=bit) for name, bit in row.bits.items()}
+    found: dict[str, BitField] = {}
+    used = 0
+    for part in row.bits or ():
+        size = part.skip or part.width or 0
+        low = used if row.bit_order == "lsb" else width - used - size
+        used += size
+        if part.name is not None:
+            options = part.model_dump(exclude={"name", "width", "skip"}, exclude_unset=True)
+            found[part.name] = BitField(at=f"{low}-{low + size - 1}" if size > 1 else low, **options)
+    return found
+
+
+class UseRow(Model):
+    """Rows of a shared block, put in here."""
+
+    use: str
+    if_: Expression | None = Field(None, alias="if")
+    note: str = ""
+
+
+class SkipRow(Model):
+    """Bytes that mean nothing."""
+
+    skip: Expression | None = Field(None, description="Number of bytes, formula, or `rest`.")
+    until: str | None = Field(None, description="Skip up to and with these bytes: hex, in text frames text.")
+    chars: str | None = Field(None, description="Text: skip the longest run of these characters.")
+    if_: Expression | None = Field(None, alias="if")
+    optional: bool = False
+    note: str = ""
+
+
+class LiteralRow(Model):
+    """Bytes that must stand here: hex, in text frames text."""
+
+    literal: str
+    if_: Expression | None = Field(None, alias="if")
+    optional: bool = Field(False, description="It may be missing.")
+    note: str = ""
+
+
+class GroupRow(Model):
+    """Rows that belong together: a nested object when `group` names it; bounded when a size is given."""
+
+    group: NameTemplate | None
+    fields: list[Row]
+    bytes: Expression | None = None
+    prefix: str | None = None
+    prefix_counts_itself: bool = False
+    until: str | None = Field(None, description="The group ends before these bytes, which are read too.")
+    encoded: Literal["hex", "base64"] | None = Field(
+        None, description="The group's bytes are text that stands for other bytes; its rows read those."
+    )
+    split: str | None = Field(None, description="Text: what stands between the group's values.")
+    rest: Literal["refuse", "skip"] = Field("refuse", description="Bytes of the group left over by its rows.")
+    if_: Expression | None = Field(None, alias="if")
+    optional: bool = False
+    note: str = ""
+
+
+def absent_values(given: Absent | None) -> tuple[int | str, ...]:
+    """The raw values of `absent`, whatever form it has."""
+    if given is None:
+        return ()
+    return tuple(given) if isinstance(given, list | dict) else (given,)
+
+
+class ListRow(Conversion):
+    """A list of equal structures, or of plain values when `type` is given."""
+
+    list_: Name = Field(alias="list")
+    fields: list[Row] = Field(default_factory=list)
+    type: str | None = Field(None, description="The items are plain values of this type, in place of `fields`.")
+    count: Expression | None = Field(None, description="Number of items; without it and `bytes`: to the end.")
+    count_type: str | None = Field(None, description="Type of a count that stands right before the items.")
+    bytes: Expression | None = Field(None, description="Size of all items together.")
+    until_left: Expression | None = Field(None, description="Items go on while more than this many bytes are left.")
+    while_: Expression | None = Field(
+        None, alias="while", description="Items go on while this formula over what comes next is true."
+    )
+    item_prefix: str | None = Field(None, description="Type of the length before each item.")
+    item_until: str | None = Field(None, description="Each item ends before these bytes: hex, in text frames text.")
+    split: str | None = Field(None, description="Text: what stands between the values of an item.")
+    keep: Expression | None = Field(None, description="Items for which this (over values) is false are dropped.")
+    into: Name | None = Field(
+        None, description="The n-th item adds its values to the n-th item of this earlier list (parallel lists)."
+    )
+    numbered: bool = Field(False, description="No list: the values are called `name_1`, `name_2`, ...")
+    max: int = Field(1000, ge=1, le=65536, description="More items than this are refused.")
+    if_: Expression | None = Field(None, alias="if")
+    optional: bool = False
+    metric: bool | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ListRow:
+        if bool(self.fields) == (self.type is not None):
+            raise ValueError("a list has either `fields` or the `type` of its values")
+        return self
+
+
+class SwitchRow(Model):
+    """One of several row lists, by an earlier value."""
+
+    switch: Expression = Field(description="Name or formula over raw integers.")
+    cases: dict[int | str, list[Row]] = Field(description="Value, `a..b`, or `a, b, c` -> rows.")
+    default: list[Row] | Literal["refuse"] = Field("refuse", description="Rows for every other value.")
+    if_: Expression | None = Field(None, alias="if")
+    note: str = ""
+
+
+class UnknownTag(Model):
+    """What a tag that the list does not name becomes."""
+
+    into: Name = Field(description="Values go into an object of this name, by key.")
+    type: str | None = Field(None, description="Type of the value; default: hex text of its bytes.")
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+class ItemsSpec(Model):
+    """Tag list: key, perhaps length, value, again and again. Or self-describing records (`format`)."""
+
+    format: Literal["tags", "mbus", "dlms"] = Field(
+        "tags", description="`mbus`: DIF/VIF records (EN 13757-3); `dlms`: A-XDR with OBIS codes (IEC 62056)."
+    )
+    key: str | None = Field(
+        None,
+        description="Type of the key: u8, u16 ...; `text` in text frames; with `header` a formula over its fields.",
+    )
+    escape: dict[int, str] = Field(
+        default_factory=dict,
+        description="Keys that are followed by more of the key: `{0xFF: u8}`; the key is then 0xFF00 | next.",
+    )
+    header: list[Row] = Field(default_factory=list, description="Rows before each value, in place of key and length.")
+    length: str | int | None = Field(
+        None,
+        description="Type of the length, or size of every value; none: by tag. With `header` a formula over it.",
+    )
+    length_counts: Literal["value", "key_and_value"] = Field("value", description="What the length includes.")
+    length_first: bool = Field(False, description="The length stands before the key and counts key and value.")
+    assign: str | None = Field(None, description="Text: what stands between key and value, such as `=`.")
+    split: str | None = Field(None, description="Text: what stands between items; default: the frame's `split`.")
+    count: Expression | None = Field(None, description="Number of items.")
+    count_type: str | None = Field(None, description="Type of a count that stands right before the items.")
+    bytes: Expression | None = None
+    tags: dict[int | str, TagRows] | Name = Field(
+        default_factory=dict,
+        description="Key, `a..b` or `a, b` -> row (or list of rows) of its value; or the name of a shared table. Of a "
+        "shared table, a list with a fixed `length` uses the rows of this size.",
+    )
+    on_unknown: Literal["skip", "stop", "refuse"] | UnknownTag = "skip"
+    raw: Name | None = Field(None, description="Also keep every item in a list of this name: {id, value: hex}.")
+    max: int = Field(500, ge=1, le=65536)
+
+
+class ItemsRow(Model):
+    """A tag list among other rows."""
+
+    items: ItemsSpec
+    if_: Expression | None = Field(None, alias="if")
+    optional: bool = False
+    note: str = ""
+
+
+def _row_kind(row: Any) -> str:
+    if not isinstance(row, dict):
+        return "value"
+    for kind in ("use", "list", "switch", "items", "group", "literal"):
+        if kind in row:
+            return kind
+    if "name" not in row and ("skip" in row or "until" in row or "chars" in row):
+        return "skip"
+    computed = "formula" in row or isinstance(row.get("clock"), list)
+    reads = any(key in row for key in ("type", "bytes", "prefix", "until", "chars", "crc"))
+    return "formula" if computed and not reads else "value"
+
+
+Row = Annotated[
+    Annotated[ValueRow, Tag("value")]
+    | Annotated[FormulaRow, Tag("formula")]
+    | Annotated[UseRow, Tag("use")]
+    | Annotated[SkipRow, Tag("skip")]
+    | Annotated[LiteralRow, Tag("literal")]
+    | Annotated[GroupRow, Tag("group")]
+    | Annotated[ListRow, Tag("list")]
+    | Annotated[SwitchRow, Tag("switch")]
+    | Annotated[ItemsRow, Tag("items")],
+    Discriminator(_row_kind),
+]
+TagRows = Annotated[list[Row], BeforeValidator(_as_list)]
+
+for _model in (GroupRow, ListRow, SwitchRow, ItemsSpec, ItemsRow):
+    _model.model_rebuild()
