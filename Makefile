@@ -6,7 +6,7 @@ PYTHON ?= $(or $(and $(VIRTUAL_ENV),$(VIRTUAL_ENV)/bin/python),$(wildcard $(VENV
 PYTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check lint types pytest format demo test-product bench clean
+.PHONY: help install test check lint types pytest format docs demo test-product bench clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  \1\t/' | expand -t 18
@@ -36,6 +36,9 @@ pytest:
 format:  ## put the code into the house's form
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
+
+docs:  ## renew the generated tables of the language reference
+	$(PYTHON) -m gateway spec reference --write product_specs/README.md
 
 demo:  ## gateway up, a simulated fleet sends, records appear, the sums are printed
 	$(PYTHON) -m loadtest.demo

@@ -10,6 +10,7 @@ from decoders.compile import compile_spec
 from decoders.errors import DecodeCode, SpecError, SpecProblem
 from decoders.golden import GoldenCase, GoldenFile, parse_golden
 from decoders.product import CompiledProduct
+from decoders.spec.extends import Shelf, SpecText, extended
 from decoders.spec.model import SpecFile
 from decoders.spec.problems import nearest
 from decoders.spec.source import Document, load, validate
@@ -24,8 +25,9 @@ _ERROR_CODES = frozenset(code.value for code in DecodeCode)
 class LoadedProduct:
     """A compiled product with the texts it was made from.
 
-    folder: name of its folder. source: name of the spec file, for people. digest: of the spec and its golden files.
-    golden, golden_documents: by name of the golden file.
+    folder: name of its folder. source: name of the spec file, for people. digest: of the spec, the specs that it
+    extends, and its golden files. golden, golden_documents: by name of the golden file. bases: files of the specs that
+    it extends, the nearest first.
     """
 
     product: CompiledProduct
@@ -35,6 +37,7 @@ class LoadedProduct:
     document: Document
     golden: Mapping[str, GoldenFile] = field(default_factory=dict)
     golden_documents: Mapping[str, Document] = field(default_factory=dict)
+    bases: tuple[str, ...] = ()
 
     def cases(self, variant: str = "") -> list[GoldenCase]:
         """All golden cases of a variant; of the product itself for ""."""
@@ -45,9 +48,12 @@ class LoadedProduct:
         return {"": self.product, **self.product.variants}
 
 
-def digest_of(spec_text: str, golden_texts: Mapping[str, str]) -> str:
-    """SHA-256 in hex of a spec and its golden files, whatever folder they are in."""
+def digest_of(spec_text: str, golden_texts: Mapping[str, str], bases: Iterable[str] = ()) -> str:
+    """SHA-256 in hex of a spec, the specs that it extends and its golden files, whatever folder they are in."""
     digest = hashlib.sha256()
+    for base in bases:
+        digest.update(b"extends:")
+        digest.update(hashlib.sha256(base.encode("utf-8", "surrogatepass")).digest())
     for text in (spec_text, *(golden_texts[source] for source in sorted(golden_texts))):
         data = text.encode("utf-8", "surrogatepass")
         digest.update(b"%d:" % len(data))
@@ -56,19 +62,26 @@ def digest_of(spec_text: str, golden_texts: Mapping[str, str]) -> str:
 
 
 def build_product(
-    folder_name: str, spec_text: str, source: str, golden_texts: Mapping[str, str], codec: str = "auto"
+    folder_name: str,
+    spec_text: str,
+    source: str,
+    golden_texts: Mapping[str, str],
+    codec: str = "auto",
+    shelf: Shelf | None = None,
 ) -> LoadedProduct:
     """Compiles the texts of one spec folder.
 
     source: name of the spec file. golden_texts: text by name of the golden file. codec: `auto`, `construct` or `fused`.
-    Raises SpecError with every problem of every file.
+    shelf: the specs that it may extend. Raises SpecError with every problem of every file.
     """
     problems: list[SpecProblem] = []
-    digest = digest_of(spec_text, golden_texts)
+    bases: list[SpecText] = []
+    digest = ""
     product: CompiledProduct | None = None
     document: Document | None = None
     try:
-        document = load(spec_text, source)
+        document, bases = extended(load(spec_text, source), shelf or Shelf())
+        digest = digest_of(spec_text, golden_texts, [base.text for base in bases])
         product = _compile(document, digest, codec)
     except SpecError as error:
         problems += error.problems
@@ -85,7 +98,8 @@ def build_product(
                 problems += _case_problems(product, golden[name], documents[name])
     if problems or product is None or document is None:
         raise SpecError(problems)
-    return LoadedProduct(product, folder_name, source, digest, document, golden, documents)
+    files = tuple(base.source for base in bases)
+    return LoadedProduct(product, folder_name, source, digest, document, golden, documents, files)
 
 
 def _compile(document: Document, digest: str, codec: str) -> CompiledProduct:
@@ -94,7 +108,7 @@ def _compile(document: Document, digest: str, codec: str) -> CompiledProduct:
     problems: list[SpecProblem] = []
     for name, changes in spec.variants.items():
         path = ("variants", name)
-        for key in ("product", "variants"):
+        for key in ("product", "extends", "variants"):
             if key in changes:
                 where = document.where((*path, key), key=True)
                 text = document.path_text((*path, key))

@@ -3,45 +3,41 @@
 from __future__ import annotations
 
 import difflib
-import re
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
+from decoders.check_places import checks_within, frame_checks
 from decoders.contract import contract_check, units_of
-from decoders.document import JsonCodec
+from decoders.csv_lines import CsvCodec
 from decoders.encode import Encoder
 from decoders.errors import SpecError, SpecProblem
-from decoders.formula import Formula
 from decoders.framing.plan import FrameKind, Framing, WholeChunk
 from decoders.fused.codec import FusedCodec
-from decoders.fused.refusal import Unsupported
-from decoders.fused_encoder import Source, fused_encoder
-from decoders.layout import Derived, IntWire, MessageLayout, Nodes, Value, walk
+from decoders.layout import MessageLayout, Nodes
+from decoders.naming import pattern_of
 from decoders.plan import MessagePlan, has_metrics, structure_plan, with_document_names
 from decoders.product import CompiledProduct, KindCodec
-from decoders.reference.codec import FrameLayout, ReferenceCodec, Selector, check_places
-from decoders.replies import SESSION_NAMES, MessageReply, Render, ReplyPlan, placeholders, text_reply
-from decoders.spec import model
+from decoders.reference.codec import FrameLayout, ReferenceCodec
+from decoders.reply_builder import ReplyBuilder
+from decoders.spec import documents, model
+from decoders.spec.check_rows import body_with_checks
+from decoders.spec.formula_names import check_names, raw_names
 from decoders.spec.frames import FramePlan, build_frames
-from decoders.spec.list_rows import tag_list
+from decoders.spec.message_draft import MessageDraft
 from decoders.spec.notes import Path, Structure
-from decoders.spec.rows import SPECIAL_NAMES, RowBuilder
+from decoders.spec.row_walk import kept_values
+from decoders.spec.rows import RowBuilder
+from decoders.spec.selectors import selectable, selector_of
 from decoders.spec.source import Document
+from decoders.times import Zone
 
-_HEX = re.compile(r"([0-9A-Fa-f]{2} ?)+")
 
+class _Form(TypedDict):
+    """How the rows of a message read: options of `RowBuilder.reading`."""
 
-@dataclass(slots=True)
-class _Message:
-    """A message while the product is compiled."""
-
-    name: str
-    spec: model.MessageSpec
-    path: Path
-    body: Nodes
-    structure: Structure  # of the body
-    frames: list[FramePlan] = field(default_factory=list)
+    text: bool
+    split: bytes
 
 
 class _Compiler:
@@ -50,6 +46,8 @@ class _Compiler:
         self.document = document
         self.problems: list[SpecProblem] = []
         self.rows = RowBuilder(spec, self.report, spec.endian == "big")
+        self.kept: frozenset[str] = frozenset()  # values that logins keep
+        self.zone: Zone = 0
         self.unframed = FramePlan(
             FrameKind("none", -1, (), WholeChunk(), 0, 1 << 20), (), (), 0, ("messages",), notes=Structure()
         )
@@ -66,8 +64,11 @@ class _Compiler:
 
     def compile(self, digest: str, codec: str) -> CompiledProduct:
         frames = build_frames(self.spec, self.rows)
-        messages = [self._message(name, spec, frames) for name, spec in self.spec.messages.items()]
-        zone_s = self.rows.converts.zone(self.spec.zone, ("zone",)) or 0
+        self.kept = kept_values(self.spec)
+        messages = [
+            self._message(name, documents.spoken(spec, self.spec), frames) for name, spec in self.spec.messages.items()
+        ]
+        self.zone = self.rows.converts.zone(self.spec.zone, ("zone",)) or 0
         if self.problems:
             raise SpecError(self.problems)
         layouts = {plan.kind.index: self._frame_layout(plan, messages) for plan in [*frames, self.unframed]}
@@ -75,25 +76,25 @@ class _Compiler:
         kinds: list[KindCodec] = []
         for plan in frames:
             if plan.json:
-                json_messages = {message.name: message for message in messages if message.spec.json_}
-                codec_json = JsonCodec(
-                    {
-                        name: (_json_paths(message.spec.json_), message.structure)
-                        for name, message in json_messages.items()
-                    }
-                )
-                kinds.append(KindCodec(plan.kind, layouts[plan.kind.index], None, None, "", codec_json))
+                mine = [self._source(message) for message in messages if plan in message.frames]
+                document = documents.document_frame(plan, layouts[plan.kind.index], mine, self.report)
+                if document is not None:
+                    kinds.append(KindCodec(plan.kind, layouts[plan.kind.index], None, None, "", document))
                 continue
             kinds.append(self._kind(plan, layouts[plan.kind.index], codec))
+        bodies = [self._source(message) for message in messages if not message.spec.downlink]
+        spoken = [kind.document.codec for kind in kinds if kind.document is not None]
+        lines = [found for found in spoken if isinstance(found, CsvCodec)]
+        json_bodies = documents.json_bodies(bodies, self.report)
+        csv_bodies = None if lines else documents.csv_bodies(bodies, self.report)
+        answers = ReplyBuilder(self.rows.converts, messages, layouts, self.kept, self.zone, self._encoder)
         replies = {
-            message.name: self._replies(message.spec.replies, message.path, message.frames, messages, layouts)
+            message.name: answers.plans(message.spec.replies, message.path, message.frames)
             for message in messages
             if message.spec.replies
         }
         if self.spec.unknown_message:
-            replies[""] = self._replies(
-                self.spec.unknown_message, ("unknown_message",), frames, messages, layouts, unknown=True
-            )
+            replies[""] = answers.plans(self.spec.unknown_message, ("unknown_message",), frames, unknown=True)
         if self.problems:
             raise SpecError(self.problems)
         return CompiledProduct(
@@ -105,34 +106,56 @@ class _Compiler:
             kinds=tuple(kinds),
             messages=plans,
             reply_plans=replies,
-            zone_s=zone_s,
+            zone_s=self.zone,
+            origins=self.rows.origins,
             encoders={
-                (plan.kind.index, message.name): Encoder(
-                    layouts[plan.kind.index], layouts[plan.kind.index].messages[message.name], plan.kind.escape
-                )
+                (plan.kind.index, message.name): self._encoder(message, plan, layouts[plan.kind.index])
                 for message in messages
                 for plan in message.frames
                 if not plan.json
             },
+            json=json_bodies,
+            csv=lines[0] if lines else csv_bodies,
         )
 
     # messages
 
-    def _message(self, name: str, spec: model.MessageSpec, frames: list[FramePlan]) -> _Message:
-        path: Path = ("messages", name)
+    def _message(self, name: str, spec: model.MessageSpec, frames: list[FramePlan]) -> MessageDraft:
+        path: Path = self.spec.place_of(name)
         structure = Structure()
-        body = self.rows.build(spec.fields, (*path, "fields"), structure)
-        if spec.items is not None:
-            body = (*body, *tag_list(self.rows, spec.items, (*path, "items"), structure))
-        message = _Message(name, spec, path, body, structure)
+        message = MessageDraft(name, spec, path, structure)
         message.frames = self._frames_of(message, frames)
-        for plan in message.frames:
-            if not plan.json:
-                self._check_names(message, plan)
+        message.selector = selector_of(name, spec, path, self.rows.converts, text=message.text)
+        rows = spec.fields
+        if documents.is_document_only(spec, self.spec):
+            rows = documents.with_types(rows, message.loose)
+            documents.named_values(spec, self.spec, structure, path)
+        with self.rows.reading(**self._form(message)):
+            message.body = self.rows.build(rows, (*path, "fields"), structure)
+            if spec.items is not None:
+                items = self.rows.items(spec.items, (*path, "items"), structure)
+                self.rows.origins.keep(items, spec.items, (*path, "items"))
+                message.body += items
+        for plan in [plan for plan in message.frames if not plan.json] or [self.unframed]:
+            check_names((*plan.header, *message.body, *plan.trailer), self.kept, message.path, self.report)
         self._check_records(message)
         return message
 
-    def _frames_of(self, message: _Message, frames: list[FramePlan]) -> list[FramePlan]:
+    def _form(self, message: MessageDraft) -> _Form:
+        """Whether the message's rows read text, and what parts their values: one form for all of its frames."""
+        plans = [plan for plan in message.frames if not plan.json]
+        forms = {(plan.text, plan.split): plan.kind.name for plan in plans}
+        if len(forms) > 1:
+            kinds = ", ".join(f"`{name}`" for name in forms.values())
+            self.report(
+                (*message.path, "frame"),
+                f"it may come in frames that read differently: {kinds}",
+                f"say which, such as `frame: {plans[0].kind.name}`",
+            )
+        text, split = next(iter(forms), (False, b""))
+        return {"text": text, "split": split}
+
+    def _frames_of(self, message: MessageDraft, frames: list[FramePlan]) -> list[FramePlan]:
         """Frame kinds that a message comes in."""
         wanted = message.spec.frame
         names = {plan.kind.name: plan for plan in frames}
@@ -146,63 +169,57 @@ class _Compiler:
                     hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(names)}"
                     self.report((*message.path, "frame"), f"no frame kind `{word}`", hint)
             return [names[word] for word in chosen if word in names]
+        spoken = [plan for plan in frames if plan.document and _comes_as(message.spec, plan.document)]
+        if documents.is_document_only(message.spec, self.spec):
+            return spoken
         binary = [plan for plan in frames if not plan.json]
-        fitting = [plan for plan in binary if all(self._selectable(name, plan) for name in message.spec.when)]
+        fitting = [plan for plan in binary if all(selectable(name, plan) for name in message.spec.when)]
         if not fitting and binary:
-            known = sorted({name for plan in binary for name in _raw_names(plan.header) | _raw_names(plan.trailer)})
-            wrong = next(name for name in message.spec.when if not any(self._selectable(name, p) for p in binary))
+            known = sorted({name for plan in binary for name in raw_names(plan.header) | raw_names(plan.trailer)})
+            wrong = next(name for name in message.spec.when if not any(selectable(name, p) for p in binary))
             near = difflib.get_close_matches(wrong, known, 1)
             hint = (
                 f"did you mean `{near[0]}`?" if near else f"there are {', '.join([*known, 'port', 'length', 'first'])}"
             )
             self.report((*message.path, "when", wrong), f"no frame kind has a field `{wrong}`", hint)
-        if message.spec.json_:
-            fitting += [plan for plan in frames if plan.json]
-        return fitting
+        return fitting + spoken
 
-    def _selectable(self, name: str, plan: FramePlan) -> bool:
-        return name in ("port", "length", "first") or name in _raw_names(plan.header) | _raw_names(plan.trailer)
+    # documents
 
-    def _check_names(self, message: _Message, plan: FramePlan) -> None:
-        """Every name in a formula is a field of the message, of its frame, or a special name."""
-        nodes = (*plan.header, *message.body, *plan.trailer)
-        raw = _raw_names(nodes) | SPECIAL_NAMES
-        values = raw | _value_names(nodes)
-        for formula, layout in _formulas(nodes):
-            known = raw if layout else values
-            for name in formula.names:
-                if name not in known:
-                    near = difflib.get_close_matches(name, sorted(known), 1)
-                    hint = f"did you mean `{near[0]}`?" if near else "use the name of a field of this message"
-                    self.report(message.path, f"`{formula.text}`: there is no field `{name}`", hint)
+    def _source(self, message: MessageDraft) -> documents.DocumentSource:
+        data: Any = self.document.data if self.document is not None else None
+        for step in (*message.path, "json"):
+            data = data.get(step) if isinstance(data, Mapping) else None
+        long_form = not isinstance(data, Mapping) or "values" in data
+        return documents.DocumentSource(
+            message.name, message.spec, message.path, message.body, message.structure, message.loose, long_form
+        )
 
-    def _check_records(self, message: _Message) -> None:
+    def _check_records(self, message: MessageDraft) -> None:
         name = message.spec.records
         if name is not None and name not in message.structure.lists:
             lists = ", ".join(sorted(message.structure.lists)) or "none"
             self.report((*message.path, "records"), f"`{name}` is no list of this message", f"lists: {lists}")
 
-    def _selector(self, message: _Message) -> Selector:
-        tests: list[tuple[str, tuple[tuple[int | str, int | str], ...]]] = []
-        for name, given in message.spec.when.items():
-            path = (*message.path, "when", name)
-            values = given if isinstance(given, list) else [given]
-            if name == "first":
-                if not all(isinstance(value, str) and _HEX.fullmatch(value) for value in values):
-                    self.report(path, f"`{given}` is no hex text", 'bytes in hex within quotes, such as "01 0A"')
-                    continue
-                values = [str(value).replace(" ", "") for value in values]
-                tests.append((name, tuple((str(value).lower(), str(value).lower()) for value in values)))
-            else:
-                spans = [span for value in values for span in self.rows.converts.spans(value, path)]
-                tests.append((name, tuple(spans)))
-        return Selector(message.name, tuple(tests))
+    def _encoder(self, message: MessageDraft, plan: FramePlan, frame: FrameLayout) -> Encoder:
+        selector = message.selector
+        tests = {name: spans for name, spans in selector.tests if name not in selector.formulas}
+        first = tests.pop("first", ())
+        when = {name: spans[0][0] for name, spans in tests.items() if spans and name != "length"}
+        begins = bytes.fromhex(str(first[0][0])) if first else b""
+        return Encoder(frame, frame.messages[message.name], plan.kind.escape, when, begins, self.zone)
 
-    def _frame_layout(self, plan: FramePlan, messages: Sequence[_Message]) -> FrameLayout:
+    def _frame_layout(self, plan: FramePlan, messages: Sequence[MessageDraft]) -> FrameLayout:
         mine = [message for message in messages if plan in message.frames]
         layouts = {
             message.name: MessageLayout(
-                message.name, plan.header, message.body, plan.trailer, plan.trailer_size, message.spec.rest == "skip"
+                message.name,
+                plan.header,
+                self._body(message, plan),
+                plan.trailer,
+                plan.trailer_size,
+                message.spec.rest == "skip",
+                text=plan.text,
             )
             for message in mine
         }
@@ -214,24 +231,29 @@ class _Compiler:
             plan.trailer,
             plan.trailer_size,
             layouts,
-            [self._selector(message) for message in uplinks],
-            check_places(plan.header, plan.trailer, plan.trailer_size),
+            [message.selector for message in uplinks],
+            frame_checks(plan.header, plan.trailer, plan.trailer_size),
+            self.kept,
+            {name: checks for name, layout in layouts.items() if (checks := checks_within(layout))},
+        )
+
+    def _body(self, message: MessageDraft, plan: FramePlan) -> Nodes:
+        """The rows of a message in a frame of this kind: what its check values cover depends on the frame."""
+        return body_with_checks(
+            self.rows, plan.header, message.body, plan.trailer, plan.trailer_size, plan.mark, message.path
         )
 
     def _kind(self, plan: FramePlan, layout: FrameLayout, codec: str) -> KindCodec:
         reference = ReferenceCodec(layout)
-        fused, why = None, "asked for construct"
-        if codec != "construct":
-            try:
-                fused, why = FusedCodec(layout), ""
-            except Unsupported as error:
-                why = str(error)
-        return KindCodec(plan.kind, layout, reference, fused, why, None)
+        generate = functools.partial(FusedCodec, layout) if codec != "construct" else None
+        return KindCodec(plan.kind, layout, reference, generate, "asked for construct", None)
 
-    def _plan(self, message: _Message) -> MessagePlan:
+    def _plan(self, message: MessageDraft) -> MessagePlan:
         spec = message.spec
         whole = Structure(dict(message.structure.notes), message.structure.inner, message.structure.lists)
         whole.quiet = message.structure.quiet
+        whole.open, whole.formats = message.structure.open, message.structure.formats
+        whole.objects = message.structure.objects
         frame_names: set[str] = set()
         for plan in message.frames:
             for name, note in plan.notes.notes.items():
@@ -239,9 +261,9 @@ class _Compiler:
                 whole.notes.setdefault(name, note)
         frame_names -= set(message.structure.notes)
         plan_whole = structure_plan(whole, frame_names=frozenset(frame_names))
-        if spec.json_:
-            plan_whole = with_document_names(plan_whole)
         item = structure_plan(whole.inner[spec.records]) if spec.records else structure_plan(Structure())
+        if documents.is_document(spec):
+            plan_whole, item = with_document_names(plan_whole), with_document_names(item)
         record = spec.record or ("telemetry" if spec.records or has_metrics(whole, plan_whole) else "none")
         units = dict(units_of(whole))
         if spec.records:
@@ -254,144 +276,20 @@ class _Compiler:
             title=spec.title,
             measurement=spec.measurement,
             data_type=spec.data_type,
-            units=units,
+            units={name: unit for name, unit in units.items() if "{" not in name},
+            unit_patterns=tuple((pattern_of(name), unit) for name, unit in units.items() if "{" in name),
+            formats=tuple(sorted(whole.all_formats())),
             records=spec.records or "",
-            check=contract_check(whole, typed=not spec.json_),
+            check=contract_check(whole, typed=not documents.is_document(spec)),
             whole=plan_whole,
             item=item,
             session=tuple((note.session, name) for name, note in whole.notes.items() if note.session),
+            notes=whole,
         )
 
-    # replies
 
-    def _replies(
-        self,
-        replies: Sequence[model.Reply],
-        path: Path,
-        frames: Sequence[FramePlan],
-        messages: Sequence[_Message],
-        layouts: Mapping[int, FrameLayout],
-        *,
-        unknown: bool = False,
-    ) -> list[ReplyPlan]:
-        plans = []
-        for index, reply in enumerate(replies):
-            here = path if unknown else (*path, "replies", index)
-            test = self.rows.converts.formula(reply.if_, (*here, "if"))
-            if reply.hex is not None:
-                plans.append(ReplyPlan("hex", _constant(bytes.fromhex(reply.hex)), test))
-            elif reply.text is not None:
-                self._check_text(reply.text, here, messages)
-                plans.append(ReplyPlan("text", text_reply(reply.text), test, of_session=True))
-            else:
-                render = self._message_reply(reply, here, frames, messages, layouts)
-                if render is not None:
-                    of_session = not SESSION_NAMES.isdisjoint(render.names)
-                    plans.append(ReplyPlan(reply.message or "", render, test, of_session))
-            if plans and test is not None and not SESSION_NAMES.isdisjoint(test.names):
-                plans[-1].of_session = True
-        return plans
-
-    def _check_text(self, text: str, path: Path, messages: Sequence[_Message]) -> None:
-        known = {name for message in messages for name in message.structure.notes} | SESSION_NAMES
-        known |= {name for message in messages for plan in message.frames for name in plan.notes.notes}
-        for name in placeholders(text):
-            if name not in known:
-                self.report((*path, "text"), f"no value `{name}`", f"values and {', '.join(sorted(SESSION_NAMES))}")
-
-    def _message_reply(
-        self,
-        reply: model.Reply,
-        path: Path,
-        frames: Sequence[FramePlan],
-        messages: Sequence[_Message],
-        layouts: Mapping[int, FrameLayout],
-    ) -> MessageReply | None:
-        target = next((message for message in messages if message.name == reply.message), None)
-        if target is None or not target.spec.downlink:
-            words = [message.name for message in messages if message.spec.downlink]
-            near = difflib.get_close_matches(reply.message or "", words, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"downlink messages: {', '.join(words) or 'none'}"
-            self.report((*path, "message"), f"no downlink message `{reply.message}`", hint)
-            return None
-        out = next((plan for plan in frames if plan in target.frames), target.frames[0])
-        frame = layouts[out.kind.index]
-        layout = frame.messages[target.name]
-        encoder = Encoder(frame, layout, out.kind.escape)
-        sources = self._sources(reply, target, encoder, path)
-        try:
-            fused = fused_encoder(frame, layout, sources, out.kind.escape)
-        except Unsupported:
-            fused = None
-        return MessageReply(encoder, sources, fused)
-
-    def _sources(self, reply: model.Reply, target: _Message, encoder: Encoder, path: Path) -> dict[str, Source]:
-        """Where each field gets its value: `with`, else a constant of `when`, else the row's default, else an echo."""
-        defaults = {
-            node.name: node.default
-            for node in walk(encoder.nodes)
-            if isinstance(node, Value) and node.default is not None
-        }
-        sources: dict[str, Source] = {}
-        for name in encoder.fields:
-            when = target.spec.when.get(name)
-            if name in reply.with_:
-                formula = self.rows.converts.formula(reply.with_[name], (*path, "with", name))
-                if formula is not None:
-                    sources[name] = Source(formula=formula)
-            elif isinstance(when, int | str):
-                sources[name] = Source(constant=self.rows.converts.span(when, target.path)[0])
-            elif name in defaults:
-                sources[name] = Source(constant=defaults[name])
-            else:
-                sources[name] = Source(echo=name)
-        for name in reply.with_:
-            if name not in encoder.fields:
-                near = difflib.get_close_matches(name, list(encoder.fields), 1)
-                hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(encoder.fields)}"
-                self.report((*path, "with", name), f"`{target.name}` has no field `{name}`", hint)
-        return sources
-
-
-def _json_paths(given: model.JsonSpec | bool | None) -> Mapping[str, str] | bool | None:
-    return given.values if isinstance(given, model.JsonSpec) else given
-
-
-def _constant(data: bytes) -> Render:
-    return lambda _values: data
-
-
-def _raw_names(nodes: Sequence[Any]) -> set[str]:
-    names: set[str] = set()
-    for node in walk(nodes):
-        if isinstance(node, Value):
-            names.add(node.name)
-            names.update(bit.name for bit in node.bits)
-    return names
-
-
-def _value_names(nodes: Sequence[Any]) -> set[str]:
-    return {name for node in walk(nodes) if (name := getattr(node, "name", ""))}
-
-
-def _formulas(nodes: Sequence[Any]) -> list[tuple[Formula, bool]]:
-    """All formulas of the nodes; True for those over raw values."""
-    found: list[tuple[Formula, bool]] = []
-    for node in walk(nodes):
-        layout_keys = () if isinstance(node, Derived) else ("test", "on", "count", "left", "size")
-        for key in layout_keys:
-            formula = getattr(node, key, None)
-            if isinstance(formula, Formula):
-                found.append((formula, True))
-        wire = getattr(node, "wire", None)
-        if wire is not None and not isinstance(wire, IntWire) and isinstance(wire.size, Formula):
-            found.append((wire.size, True))
-        value_keys = ("formula", "test") if isinstance(node, Derived) else ("negate", "keep")
-        for key in value_keys:
-            formula = getattr(node, key, None)
-            if isinstance(formula, Formula):
-                found.append((formula, False))
-    return found
+def _comes_as(spec: model.MessageSpec, document: str) -> bool:
+    return spec.csv if document == "csv" else bool(spec.json_)
 
 
 def compile_spec(

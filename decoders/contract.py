@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from decoders.naming import pattern_of
 from decoders.source_writer import SourceWriter
 from decoders.spec.notes import Structure, ValueNote
 from decoders.types import Violation, ViolationCode
@@ -29,6 +30,7 @@ def contract_check(structure: Structure, *, typed: bool) -> Check | None:
             "AttributeError": AttributeError,
         },
         "Violation": Violation,
+        "LIST": list,
         "NUMBERS": _NUMBERS,
         "SCALARS": _SCALARS,
         **{code.name: code for code in ViolationCode},
@@ -59,13 +61,16 @@ def _quick(structure: Structure, namespace: dict[str, Any], typed: bool) -> str:
 
 def _quick_rules(out: SourceWriter, structure: Structure, values: str, depth: int, typed: bool) -> None:
     tests = [test for note in structure.notes.values() if (test := _quick_test(out, note, values, typed))]
+    tests += [f"{out.bind(_computed_test(note))}({values})" for note in _computed(structure)]
     if tests:
         out.emit(f"if not ({' and '.join(tests)}): return breaches(values)")
     for name, inner in structure.inner.items():
         if not _has_rules(inner) or depth > 8:
             continue
         part = out.fresh("part")
-        if name in structure.lists:
+        if "{" in name:
+            head = f"for {part} in {out.bind(_matching(name))}({values}).values():"
+        elif name in structure.lists:
             head = f"for {part} in {values}.get({name!r}) or ():"
         else:
             out.emit(f"{part} = {values}.get({name!r})")
@@ -76,9 +81,12 @@ def _quick_rules(out: SourceWriter, structure: Structure, values: str, depth: in
 
 def _quick_test(out: SourceWriter, note: ValueNote, values: str, typed: bool) -> str:
     """An expression that is true for a good value, "" where all are. For a bad one it may raise instead."""
-    if not _constrained(note):
+    if not _constrained(note) or "{" in note.name:
         return ""
     value, must = f"{values}[{note.name!r}]", _missing_code(note) is not None
+    if note.items and (note.range is not None or note.words is not None):
+        test = f"{out.bind(_items_test(note))}({value})"
+        return test if must else f"({note.name!r} not in {values} or {test})"
     if note.range is not None:
         low, high = note.range
         if typed and note.number:
@@ -93,13 +101,62 @@ def _quick_test(out: SourceWriter, note: ValueNote, values: str, typed: bool) ->
     return test if must else f"({note.name!r} not in {values} or {test})"
 
 
+def _items_test(note: ValueNote) -> Callable[[Any], bool]:
+    """True for a list whose items, those that are there, keep range and words."""
+    if note.range is None:
+        words = note.words or frozenset()
+        return lambda items: all(item is None or (item.__class__ in _SCALARS and item in words) for item in items)
+    low, high = note.range
+
+    def in_range(items: Any) -> bool:
+        return all(item is None or (type(item) in _NUMBERS and low <= item <= high) for item in items)
+
+    return in_range
+
+
+def _computed(structure: Structure) -> list[ValueNote]:
+    """Notes with rules, of values whose names are built while they are read."""
+    return [note for note in structure.notes.values() if "{" in note.name and _constrained(note)]
+
+
+def _matching(name: str) -> Callable[[Any], dict[str, Any]]:
+    """Values with the names that a computed one may become."""
+    pattern = pattern_of(name)
+    return lambda values: {key: value for key, value in values.items() if pattern.fullmatch(key)}
+
+
+def _computed_test(note: ValueNote) -> Callable[[Any], bool]:
+    fits, matching = _items_test(note), _matching(note.name)
+    return lambda values: fits(matching(values).values())
+
+
+def _computed_rule(out: SourceWriter, note: ValueNote, values: str, prefix: str) -> None:
+    name, value = out.fresh("name"), out.fresh("x")
+    path = f"f{f'{prefix}{{{name}}}'!r}"
+    with out.block(f"for {name}, {value} in {out.bind(_matching(note.name))}({values}).items():"):
+        if note.range is not None:
+            low, high = note.range
+            out.emit(f"if {value}.__class__ not in NUMBERS: out = add(out, {path}, WRONG_TYPE)")
+            out.emit(f"elif not {low!r} <= {value} <= {high!r}: out = add(out, {path}, OUT_OF_RANGE)")
+        elif note.words is not None:
+            known = f"{value}.__class__ in SCALARS and {value} in {out.bind(note.words)}"
+            out.emit(f"if not ({known}): out = add(out, {path}, NOT_IN_ENUM)")
+
+
 def _rules(out: SourceWriter, structure: Structure, values: str, prefix: str, depth: int, typed: bool) -> None:
     for note in structure.notes.values():
-        _rule(out, note, values, prefix, typed)
+        if "{" not in note.name:
+            _rule(out, note, values, prefix, typed)
+    for note in _computed(structure):
+        _computed_rule(out, note, values, prefix)
     for name, inner in structure.inner.items():
         if not _has_rules(inner) or depth > 8:
             continue
-        if name in structure.lists:
+        if "{" in name:
+            key, group = out.fresh("name"), out.fresh("group")
+            with out.block(f"for {key}, {group} in {out.bind(_matching(name))}({values}).items():"):
+                _rules(out, inner, group, f"{prefix}{{{key}}}.", depth + 1, typed)
+        elif name in structure.lists:
             index, item = out.fresh("i"), out.fresh("item")
             with out.block(f"for {index}, {item} in enumerate({values}.get({name!r}) or ()):"):
                 _rules(out, inner, item, f"{prefix}{name}[{{{index}}}].", depth + 1, typed)
@@ -146,6 +203,9 @@ def _rule(out: SourceWriter, note: ValueNote, values: str, prefix: str, typed: b
     if missing is not None:
         out.emit(f"if {value} is None: {add(missing)}")
         word = "elif"
+    if note.items:
+        _item_rules(out, note, value, prefix, word)
+        return
     guard = "" if missing is not None else f"{value} is not None and "
     if note.range is not None:
         low, high = note.range
@@ -159,6 +219,27 @@ def _rule(out: SourceWriter, note: ValueNote, values: str, prefix: str, typed: b
         # A list or an object cannot even be looked up.
         known = f"{value}.__class__ in SCALARS and {value} in {out.bind(note.words)}"
         out.emit(f"{word} {guard}not ({known}): {add('NOT_IN_ENUM')}")
+
+
+def _item_rules(out: SourceWriter, note: ValueNote, value: str, prefix: str, word: str) -> None:
+    """Range and words of the items of a list of plain values."""
+    if note.range is None and note.words is None:
+        return
+    index, item = out.fresh("i"), out.fresh("item")
+    path = f"f{f'{prefix}{note.name}[{{{index}}}]'!r}"
+    with (
+        out.block(f"{word} {value}.__class__ is LIST:"),
+        out.block(f"for {index}, {item} in enumerate({value}):"),
+        out.block(f"if {item} is not None:"),
+    ):
+        if note.range is not None:
+            low, high = note.range
+            out.emit(f"if {item}.__class__ not in NUMBERS: out = add(out, {path}, WRONG_TYPE)")
+            out.emit(f"elif not {low!r} <= {item} <= {high!r}: out = add(out, {path}, OUT_OF_RANGE)")
+        else:
+            known = f"{item}.__class__ in SCALARS and {item} in {out.bind(note.words)}"
+            out.emit(f"if not ({known}): out = add(out, {path}, NOT_IN_ENUM)")
+    out.emit(f"elif {value} is not None: out = add(out, {prefix + note.name!r}, WRONG_TYPE)")
 
 
 def units_of(structure: Structure, prefix: str = "") -> Mapping[str, str]:

@@ -6,22 +6,20 @@ into its function: so that both give the same values by construction, and only t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 from decoders import times
+from decoders.clocks import clock_of
 from decoders.formula import NAMESPACE, Formula
+from decoders.times import Zone
+from decoders.types import SessionContext
 
-CLOCKS: Mapping[str, str] = {
-    "unix": "iso_from_unix({x})",
-    "unix_ms": "iso_from_unix_ms({x})",
-    "since2000": "iso_from_2000({x})",
-    "six": "iso_from_six({x}, {z})",
-    "bcd_six": "iso_from_bcd_six({x}, {z})",
-}
-"""Kind of clock -> its reading. `z`: seconds east of UTC of a local time."""
+_FRESH = SessionContext()
+_MAX_NUMBER = 64  # characters of a scale or offset
+_MAX_EXPONENT = 30
 
 
 def _flag_names(bits: int, names: Mapping[int, str]) -> list[str]:
@@ -37,6 +35,34 @@ def _flag_names(bits: int, names: Mapping[int, str]) -> list[str]:
             found.append(name)
         bits ^= lowest
     return found
+
+
+def _flag_names_down(bits: int, names: Mapping[int, str]) -> list[str]:
+    """The same from the highest bit."""
+    found: list[str] = []
+    while bits:
+        highest = 1 << bits.bit_length() - 1
+        if names[highest] not in found:
+            found.append(names[highest])
+        bits ^= highest
+    return found
+
+
+def _flags_of(value: Any, inverted: int, known: int, names: Mapping[int, str]) -> list[str] | None:
+    """Names of the set bits of what a formula gave, which may be anything."""
+    return _flag_names((value ^ inverted) & known, names) if value.__class__ is int else None
+
+
+def _scaled(value: Any, numerator: int, add: int, denominator: int) -> Any:
+    """`Linear` of what a formula gave, which may be anything: only numbers have a value."""
+    if value.__class__ not in (int, float, bool):
+        return None
+    try:
+        number = value * numerator + add
+        scaled = number if denominator == 1 else number / denominator
+        return scaled if scaled - scaled == 0 else None
+    except OverflowError:
+        return None
 
 
 def _rounded(value: Any, decimals: int) -> Any:
@@ -62,6 +88,10 @@ BASE: Mapping[str, Any] = {
     "iso_from_six": times.iso_from_six,
     "iso_from_bcd_six": times.iso_from_bcd_six,
     "flag_names": _flag_names,
+    "flag_names_down": _flag_names_down,
+    "flags_of": _flags_of,
+    "scaled": _scaled,
+    "NUMBER_TYPES": (int, float),
     "named": _named,
     "negative": negative,
     "round": round,
@@ -79,9 +109,19 @@ class Linear:
     denominator: int
 
 
-def linear(scale: float | str, offset: float | str) -> Linear | None:
-    """None when nothing changes. Raises ValueError for text that is no number or fraction."""
-    factor, shift = Fraction(str(scale).replace(" ", "")), Fraction(str(offset).replace(" ", ""))
+def exact(number: float | str) -> Fraction:
+    """A number or fraction as it is written. Raises ValueError for other text, and for numbers of monstrous size."""
+    text = str(number).replace(" ", "")
+    if len(text) > _MAX_NUMBER or not -_MAX_EXPONENT <= int(text.lower().partition("e")[2] or 0) <= _MAX_EXPONENT:
+        raise ValueError(f"`{text[:_MAX_NUMBER]}` is no number of a size that a scale has")
+    return Fraction(text)
+
+
+def linear(scale: float | str, offset: float | str, raw_offset: float | str = 0) -> Linear | None:
+    """(raw + raw_offset) * scale + offset; None when nothing changes. Raises ValueError for text that is no number or
+    fraction."""
+    factor = exact(scale)
+    shift = exact(raw_offset) * factor + exact(offset)
     if factor == 1 and shift == 0:
         return None
     if factor == 0:
@@ -90,18 +130,24 @@ def linear(scale: float | str, offset: float | str) -> Linear | None:
     return Linear(factor.numerator * shift.denominator, shift.numerator * factor.denominator, denominator)
 
 
+Sentinel: TypeAlias = int | float | str | bytes | tuple[float, float]
+"""A raw value, or the raw numbers from one to another, that stand for something else than a value."""
+
+
 @dataclass(slots=True, frozen=True)
 class Convert:
-    """How a raw value becomes a value. Steps in order: absent, clock | flags | bool, linear, formula, decimals, enum.
+    """How a raw value becomes a value. Steps in order: absent, flags | bool, linear, formula, clock, decimals, enum.
 
-    absent: raw values without a value. finite: NaN and infinity have no value. boolean: the value is `raw != 0`
-    (inverted: `raw == 0`). enum: raw -> name, with `other` for the rest when `has_other`. zone_s: fixed zone of a local
-    clock; None: the session's, else the spec's.
+    absent: raw values without a value. words: in place of all steps: the word of the sentinel that the raw value is,
+    else no value. missing: the raw value itself may be None. loose: what is converted may be anything (the result of
+    a formula). finite: NaN and infinity have no value. boolean: the value is `raw != 0`
+    (inverted: `raw == 0`). enum: raw -> name, with `other` for the rest when `has_other`. clock: a word of
+    `decoders.clocks`. zone_s: the row's own zone; None: of a local clock the session's, else the spec's.
     """
 
-    absent: tuple[int | str, ...] = ()
+    absent: tuple[Sentinel, ...] = ()
     clock: str = ""
-    zone_s: int | None = None
+    zone_s: Zone | None = None
     flags: Mapping[int, str] | None = None
     boolean: bool = False
     invert: bool = False
@@ -112,7 +158,13 @@ class Convert:
     other: Any = None
     has_other: bool = False
     signed_width: int = 0
+    magnitude: bool = False
     finite: bool = False
+    inverted: int = 0
+    downwards: bool = False
+    words: tuple[tuple[Sentinel, str], ...] = ()
+    missing: bool = False
+    loose: bool = False
 
     @property
     def plain(self) -> bool:
@@ -123,70 +175,116 @@ class Convert:
     def nullable(self) -> bool:
         """True when a raw value may have no value."""
         unnamed = self.enum is not None and (None in self.enum.values() or (self.has_other and self.other is None))
-        return bool(self.absent or self.clock or self.formula or self.finite or unnamed)
+        uncertain = self.loose and (self.linear is not None or self.flags is not None)
+        open_ = self.missing or self.words or uncertain
+        return bool(self.absent or self.clock or self.formula or self.finite or unnamed or open_)
 
     @property
     def keeps_numbers(self) -> bool:
         """True when a raw number can become nothing but a number."""
-        return not (self.clock or self.flags or self.boolean or self.formula or self.enum is not None)
+        other = self.boolean or self.formula or self.enum is not None or self.words
+        return not (self.clock or self.flags is not None or other)
 
     @property
     def uses_zone(self) -> bool:
-        return self.clock in ("six", "bcd_six") and self.zone_s is None
+        return bool(self.clock) and self.zone_s is None and clock_of(self.clock).local
 
     def source(self, x: str, bind: Callable[[Any], str]) -> str:
         """The conversion of variable `x` as an expression; `bind` gives an object a name in the code's namespace.
-        The session's zone is `z` there."""
+        The session is `s` there and its zone, or else the spec's, `z`."""
+        if self.words:
+            return _words_source(x, self, bind)
         text = x
         if self.signed_width:
-            text = f"({text} - {1 << self.signed_width} if {text} & {1 << (self.signed_width - 1)} else {text})"
-        if self.clock:
-            zone = "z" if self.zone_s is None else str(self.zone_s)
-            text = CLOCKS[self.clock].format(x=text, z=zone)
-        elif self.flags is not None:
-            known = f"{text} & {sum(1 << bit for bit in self.flags)}"
+            half = 1 << (self.signed_width - 1)
+            negative = f"{half} - {text}" if self.magnitude else f"{text} - {2 * half}"
+            text = f"({negative} if {text} & {half} else {text})"
+        if self.flags is not None:
+            mask = sum(1 << bit for bit in self.flags)
             names = bind({1 << bit: name for bit, name in self.flags.items()})
-            text = f"(flag_names({known}, {names}) if {known} else [])"
+            known = f"({text} ^ {self.inverted}) & {mask}" if self.inverted else f"{text} & {mask}"
+            call = "flag_names_down" if self.downwards else "flag_names"
+            text = f"({call}({known}, {names}) if {known} else [])"
+            if self.loose:
+                text = f"flags_of({x}, {self.inverted}, {mask}, {names})"
         elif self.boolean:
             text = f"({text} == 0)" if self.invert else f"({text} != 0)"
         if self.linear is not None:
-            text = _linear_source(text, self.linear)
+            text = _linear_source(text, self.linear, loose=self.loose)
         if self.formula is not None:
             text = f"{bind(self.formula.function)}({text})"
+        if self.clock:
+            text = self._clock_source(text, bind)
         if self.decimals is not None:
-            number = (self.linear is not None or self.finite) and self.formula is None
+            number = (self.linear is not None or self.finite) and self.formula is None and not self.loose
             text = f"{'round' if number else 'rounded'}({text}, {self.decimals})"
         if self.enum is not None:
             names = bind(dict(self.enum))
-            if self.formula is None:
+            if self.formula is None and not self.loose:
                 text = f"{names}.get({text}, {bind(self.other) if self.has_other else text})"
             else:
                 text = f"named({names}, {text}, {bind(self.other)}, {self.has_other})"
+        tests = [f"{x} is None"] if self.missing else []
         if self.absent:
-            values = ", ".join(repr(value) for value in self.absent)
-            test = f"{x} == {values}" if len(self.absent) == 1 else f"{x} in ({values})"
-            text = f"(None if {test} else {text})"
+            tests.append(_one_of(x, self.absent, loose=self.loose))
+        if tests:
+            text = f"(None if {' or '.join(tests)} else {text})"
         if self.finite:
             text = f"({text} if {x} - {x} == 0 else None)"
         return text
 
-    def function(self) -> Callable[[Any, int], Any]:
-        """`(raw, zone_s) -> value`, evaluated from the same source."""
+    def _clock_source(self, text: str, bind: Callable[[Any], str]) -> str:
+        clock = clock_of(self.clock)
+        if self.zone_s is None:
+            zone = "z" if clock.local else "0"
+        else:
+            zone = str(self.zone_s) if isinstance(self.zone_s, int) else bind(self.zone_s)
+        return clock.source(text, zone, "s", bind)
+
+    def function(self) -> Callable[..., Any]:
+        """`(raw, zone, session) -> value`, evaluated from the same source. Only clocks look at zone and session; a
+        session may be left out."""
         if self.plain:
-            return lambda raw, _zone_s: raw
-        namespace: dict[str, Any] = {"__builtins__": {}, **BASE}
+            return lambda raw, _zone, _session=None: raw
+        namespace: dict[str, Any] = {"__builtins__": {}, **BASE, "FRESH": _FRESH}
 
         def bind(thing: Any) -> str:
             name = f"k{len(namespace)}"
             namespace[name] = thing
             return name
 
-        code = compile(f"lambda x, z: {self.source('x', bind)}", "<convert>", "eval")
-        made: Callable[[Any, int], Any] = eval(code, namespace)  # noqa: S307 - built from closed parts above
+        code = compile(f"lambda x, z, s=FRESH: {self.source('x', bind)}", "<convert>", "eval")
+        made: Callable[..., Any] = eval(code, namespace)  # noqa: S307 - built from closed parts above
         return made
 
 
-def _linear_source(x: str, step: Linear) -> str:
+def _one_of(x: str, sentinels: Sequence[Sentinel], *, loose: bool = False) -> str:
+    """True for a raw value that is one of the sentinels."""
+    single = [repr(value) for value in sentinels if not isinstance(value, tuple)]
+    tests = [f"{x} == {single[0]}" if len(single) == 1 else f"{x} in ({', '.join(single)})"] if single else []
+    number = f"{x}.__class__ in NUMBER_TYPES and " if loose else ""
+    tests += [f"{number}{value[0]!r} <= {x} <= {value[1]!r}" for value in sentinels if isinstance(value, tuple)]
+    return " or ".join(tests)
+
+
+def _words_source(x: str, convert: Convert, bind: Callable[[Any], str]) -> str:
+    single = {value: word for value, word in convert.words if not isinstance(value, tuple)}
+    spans = [(value, word) for value, word in convert.words if isinstance(value, tuple)]
+    look_up = "named({names}, {x}, None, True)" if convert.loose else "{names}.get({x})"
+    known = look_up.format(names=bind(single), x=x) if single else "None"
+    tests = [f"None if {x} is None"] if convert.missing and spans else []
+    number = f"{x}.__class__ in NUMBER_TYPES and " if convert.loose else ""
+    tests += [f"{word!r} if {number}{low!r} <= {x} <= {high!r}" for (low, high), word in spans]
+    if not tests:
+        return known
+    if single:
+        tests.insert(0, f"{known} if {known} is not None")
+    return f"({' else '.join([*tests, 'None'])})"
+
+
+def _linear_source(x: str, step: Linear, *, loose: bool = False) -> str:
+    if loose:
+        return f"scaled({x}, {step.numerator}, {step.add}, {step.denominator})"
     text = x if step.numerator == 1 else f"{x} * {step.numerator}"
     if step.add:
         text = f"({text} {'-' if step.add < 0 else '+'} {abs(step.add)})"

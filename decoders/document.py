@@ -8,50 +8,230 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from decoders import times
+from decoders.document_values import DocumentFields, take, time_text
 from decoders.errors import DecodeCode, DecodeError
-from decoders.spec.notes import Structure
+from decoders.times import Zone
+from decoders.types import SessionContext
 
-_PLACES = (("metrics",), ("fields",), ("data", "metrics"), ())
+__all__ = [
+    "COMMON_NAMES",
+    "JsonCodec",
+    "JsonMessage",
+    "Path",
+    "at",
+    "common_values",
+    "parse_path",
+    "path_text",
+    "read_document",
+    "read_object",
+    "time_text",
+]
+
+Path = tuple[str | int | None, ...]
+"""Steps into a document: a key, a place in a list, or None: each item of a list."""
+
+_PLACES: tuple[Path, ...] = (("metrics",), ("fields",), ("data", "metrics"), ())
 _DEVICE = ("device_id", "device_uuid")
+COMMON_NAMES = frozenset({*_DEVICE, "hub_id", "childDeviceId", "device_timestamp", "hub_timestamp", "ts"})
+"""Identity and times under the names that all documents of the gateway use."""
 _MAX_DEPTH = 32
+_MAX_STEPS = 16
 _NESTING = re.compile(rb"[\[\]{}]")
+_STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[([0-9]{0,4})\]")
+
+
+def parse_path(text: str) -> Path:
+    """`data.temp`, `a[0].b`, `nodes[].x`; `.` is the document itself. Raises ValueError."""
+    if text in (".", ""):
+        return ()
+    steps: list[str | int | None] = []
+    end = 0
+    for match in _STEP.finditer(text):
+        if match.start() != end:
+            break
+        end = match.end()
+        steps.append(match[1] if match[1] is not None else int(match[2]) if match[2] else None)
+    if end != len(text) or len(steps) > _MAX_STEPS:
+        raise ValueError(f"`{text}` is no path")
+    return tuple(steps)
+
+
+def at(document: Any, path: Path) -> Any:
+    """What stands there, or None. Behind each item of a list: the list of what is there."""
+    for index, step in enumerate(path):
+        if step is None:
+            if not isinstance(document, list):
+                return None
+            found: list[Any] = []
+            for item in document:
+                inner = at(item, path[index + 1 :])
+                found += inner if isinstance(inner, list) else [] if inner is None else [inner]
+            return found
+        if isinstance(step, int):
+            document = document[step] if isinstance(document, list) and step < len(document) else None
+        else:
+            document = document.get(step) if isinstance(document, dict) else None
+    return document
+
+
+@dataclass(slots=True, frozen=True)
+class JsonMessage:
+    """How one message reads as JSON. when: what its documents have at these paths; () when they name it.
+
+    records: its list whose items become records, "" for none; records_at: where this list stands, None: by name.
+    """
+
+    name: str
+    fields: DocumentFields
+    when: tuple[tuple[Path, Any], ...] = ()
+    values: Mapping[str, Path] = field(default_factory=dict)
+    records: str = ""
+    records_at: Path | None = None
+    items: Mapping[str, Path] = field(default_factory=dict)
+
+    def fits(self, document: Any) -> bool:
+        return all(_equal(at(document, path), value) for path, value in self.when)
 
 
 class JsonCodec:
-    """Decodes the JSON form of a product's messages. `messages`: name -> (mapping or True, structure of the body)."""
+    """Decodes the JSON form of a product's messages."""
 
-    def __init__(self, messages: Mapping[str, tuple[Mapping[str, str] | bool | None, Structure]]) -> None:
-        self.messages = {
-            name: (mapping if isinstance(mapping, dict) else {}, structure)
-            for name, (mapping, structure) in messages.items()
-        }
+    format = "json"
 
-    def decode(self, data: bytes) -> tuple[str, dict[str, Any]]:
-        """One JSON object -> message name and values. Raises DecodeError."""
-        document = read_object(data)
-        name = document.get("message")
-        if name is None and len(self.messages) == 1:
-            name = next(iter(self.messages))
-        if not isinstance(name, str) or name not in self.messages:
-            words = ", ".join(self.messages)
-            raise DecodeError(
-                DecodeCode.UNKNOWN_MESSAGE, f"`message` is {name!r}; it must be one of: {words}", field="message"
-            )
-        mapping, structure = self.messages[name]
-        values: dict[str, Any] = {}
-        for field in structure.notes:
-            value = _at(document, mapping[field].split(".")) if field in mapping else _find(document, field)
-            if value is not None:
-                values[field] = value
-        return name, {**values, **_common(document)}
+    def __init__(self, messages: Sequence[JsonMessage]) -> None:
+        self.messages = {message.name: message for message in messages}
+        self._told = [message for message in messages if message.when]
+        self._named = [message for message in messages if not message.when]
+        # Where some value is read from `message`, that key is no name.
+        paths = [path for message in messages for path in message.values.values()]
+        self._naming = not any(path[:1] == ("message",) for path in paths)
+        self._lists = any(
+            message.records_at is not None and message.records_at in ((), (None,)) for message in messages
+        )
+
+    def decode(self, data: bytes, context: SessionContext, zone: Zone) -> tuple[str, dict[str, Any]]:
+        """One JSON document -> message name and values. Raises DecodeError."""
+        document = read_document(data)
+        if not isinstance(document, dict) and not (self._lists and isinstance(document, list)):
+            raise DecodeError(DecodeCode.BAD_DOCUMENT, "expected one JSON object")
+        message = self._choose(document)
+        values = _read(message.fields, document, message, document, zone, _session_values(context))
+        common = common_values(document, zone) if isinstance(document, dict) else {}
+        return message.name, {**values, **common}
+
+    def read_row(self, row: dict[str, Any], context: SessionContext, zone: Zone) -> dict[str, Any]:
+        """The values of one row, an object without nesting, of the only message."""
+        (message,) = self._named
+        values = _read(message.fields, row, message, row, zone, _session_values(context))
+        return {**values, **common_values(row, zone)}
+
+    def _choose(self, document: Any) -> JsonMessage:
+        for message in self._told:
+            if message.fits(document):
+                return message
+        name = document.get("message") if isinstance(document, dict) and self._naming else None
+        if name is None and len(self._named) == 1:
+            return self._named[0]
+        if isinstance(name, str) and name in self.messages and not self.messages[name].when:
+            return self.messages[name]
+        if self._named:
+            words = ", ".join(message.name for message in self._named)
+            detail = f"`message` is {_shown(name)}; it must be one of: {words}"
+            raise DecodeError(DecodeCode.UNKNOWN_MESSAGE, detail, field="message")
+        tests = {path: at(document, path) for message in self._told for path, _ in message.when}
+        seen = ", ".join(f"{path_text(path)} is {_shown(value)}" for path, value in tests.items())
+        raise DecodeError(DecodeCode.UNKNOWN_MESSAGE, f"no message of the spec where {seen}")
 
 
-def read_object(data: bytes) -> dict[str, Any]:
-    """Bytes -> one JSON object: UTF-8, no NaN, no duplicate keys, nesting bounded. Raises DecodeError(bad_document)."""
+def _read(
+    fields: DocumentFields,
+    source: Any,
+    message: JsonMessage,
+    root: Any,
+    zone: Zone,
+    *around: Mapping[str, Any],
+    paths: Mapping[str, Path] | None = None,
+) -> dict[str, Any]:
+    """The values of one structure. source: the object that holds them by name. root: what paths begin at."""
+    values: dict[str, Any] = {}
+    paths = message.values if paths is None else paths
+
+    def find(name: str) -> Any:
+        return at(root, paths[name]) if name in paths else _find(source, name)
+
+    for name, kind in fields.kinds.items():
+        raw = find(name)
+        value = None if raw is None else take(kind, raw, zone)
+        if value is not None:
+            values[name] = value
+    for name, inner in fields.groups.items():
+        raw = find(name)
+        inside = {path_name: path for path_name, path in paths.items() if path_name not in fields.kinds}
+        group = _read(inner, raw, message, root, zone, values, *around, paths=inside)
+        if group or isinstance(raw, dict):
+            values[name] = group
+    for name, inner in fields.lists.items():
+        here = name == message.records and message.records_at is not None and source is root
+        raw = at(root, message.records_at or ()) if here else find(name)
+        if not isinstance(raw, list):
+            continue
+        if len(raw) > inner.max_items:
+            detail = f"{len(raw)} items, at most {inner.max_items} allowed"
+            raise DecodeError(DecodeCode.TOO_MANY_ITEMS, detail, field=name)
+        own = message.items if name == message.records else {}
+        values[name] = _items(inner, raw, message, zone, (values, *around), own)
+    _compute(fields, values, zone, around)
+    return {name: value for name, value in values.items() if name not in fields.hidden}
+
+
+def _items(
+    fields: DocumentFields,
+    items: list[Any],
+    message: JsonMessage,
+    zone: Zone,
+    around: tuple[Mapping[str, Any], ...],
+    paths: Mapping[str, Path],
+) -> list[dict[str, Any]]:
+    found = []
+    for item in items:
+        values = _read(fields, item, message, item, zone, *around, paths=paths)
+        if fields.keep is not None and not fields.keep.evaluate(_lookup((values, *around))):
+            continue
+        found.append({**values, **common_values(item, zone)} if isinstance(item, dict) and paths else values)
+    return found
+
+
+def _compute(fields: DocumentFields, values: dict[str, Any], zone: Zone, around: tuple[Mapping[str, Any], ...]) -> None:
+    """Formulas of values that the document does not say itself."""
+    for node in fields.derived:
+        lookup = _lookup((values, *around))
+        if values.get(node.name) is not None or (node.test is not None and not node.test.evaluate(lookup)):
+            continue
+        result = node.formula.evaluate(lookup)
+        value = None if result is None else node.convert.function()(result, zone)
+        if value is not None:
+            values[node.name] = value
+
+
+def _lookup(around: Sequence[Mapping[str, Any]]) -> Any:
+    def lookup(name: str) -> Any:
+        return next((values[name] for values in around if values.get(name) is not None), None)
+
+    return lookup
+
+
+def _session_values(context: SessionContext) -> dict[str, Any]:
+    """Names that formulas may read besides the message's own."""
+    received = context.received_ms / 1000 if context.received_ms else None
+    return {**context.values, "device_id": context.device_id or None, "received": received}
+
+
+def read_document(data: bytes) -> Any:
+    """Bytes -> what JSON says: UTF-8, no NaN, no duplicate keys, nesting bounded. Raises DecodeError."""
     depth = deepest = 0
     for match in _NESTING.finditer(data):
         depth += 1 if match[0] in b"[{" else -1
@@ -59,11 +239,16 @@ def read_object(data: bytes) -> dict[str, Any]:
     if deepest > _MAX_DEPTH:
         raise DecodeError(DecodeCode.TOO_DEEP, f"JSON nests deeper than {_MAX_DEPTH}")
     try:
-        document = json.loads(data, parse_constant=_refuse, object_pairs_hook=_unique)
+        return json.loads(data, parse_constant=_refuse, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         raise DecodeError(DecodeCode.BAD_DOCUMENT, f"not JSON: {error.msg}", offset=error.pos) from None
     except (UnicodeDecodeError, ValueError) as error:
         raise DecodeError(DecodeCode.BAD_DOCUMENT, f"not JSON: {error}") from None
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """The same where it must be one object. Raises DecodeError(bad_document)."""
+    document = read_document(data)
     if not isinstance(document, dict):
         raise DecodeError(DecodeCode.BAD_DOCUMENT, "expected one JSON object")
     return document
@@ -82,24 +267,34 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _at(document: Any, path: list[str]) -> Any:
-    for step in path:
-        if not isinstance(document, dict):
-            return None
-        document = document.get(step)
-    return document
-
-
-def _find(document: dict[str, Any], name: str) -> Any:
+def _find(document: Any, name: str) -> Any:
     for place in _PLACES:
-        inner = _at(document, list(place)) if place else document
+        inner = at(document, place)
         if isinstance(inner, dict) and name in inner:
             return inner[name]
     return None
 
 
-def _common(document: dict[str, Any]) -> dict[str, Any]:
-    """Identity and times under the names that all JSON of the gateway uses."""
+def _equal(found: Any, wanted: Any) -> bool:
+    """True and 1 differ; 1 and 1.0 do not, nor do 5 and the text `5`."""
+    if isinstance(found, bool) or isinstance(wanted, bool):
+        return found is wanted
+    return bool(found == wanted) or (isinstance(found, str) and isinstance(wanted, int) and found == str(wanted))
+
+
+def path_text(path: Path) -> str:
+    """The path as it is written."""
+    text = "".join("[]" if step is None else f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".") or "."
+
+
+def _shown(value: Any) -> str:
+    text = "missing" if value is None else repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def common_values(document: Mapping[str, Any], zone: Zone = 0) -> dict[str, Any]:
+    """Identity and times under the names that all documents of the gateway use."""
     values: dict[str, Any] = {}
     device = next((document[key] for key in _DEVICE if isinstance(document.get(key), str)), None)
     child, hub = document.get("childDeviceId"), document.get("hub_id")
@@ -113,22 +308,7 @@ def _common(document: dict[str, Any]) -> dict[str, Any]:
     candidates = (document.get("device_timestamp"), header.get("timestamp") if isinstance(header, dict) else None)
     moment = next((value for value in (*candidates, document.get("ts")) if value is not None), None)
     for name, value in (("device_timestamp", moment), ("hub_timestamp", document.get("hub_timestamp"))):
-        text = time_text(value)
+        text = time_text(value, zone)
         if text is not None:
             values[name] = text
     return values
-
-
-def time_text(value: Any) -> str | None:
-    """Epoch seconds or milliseconds, or ISO text -> RFC 3339 UTC; None for anything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        unix_ms = value if abs(value) >= 1e11 else value * 1000
-        return times.iso_from_unix_ms(int(unix_ms)) if abs(unix_ms) < 1e16 else None
-    if isinstance(value, str):
-        try:
-            return times.iso_from_unix_ms(times.unix_ms_from_iso(value))
-        except ValueError:
-            return None
-    return None

@@ -13,28 +13,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 
 class DecodeCode(StrEnum):
     """Why bytes could not be read."""
 
-    NOT_A_FRAME = "not_a_frame"  # does not start as any frame kind of the product starts
-    TRUNCATED = "truncated"  # fewer bytes than the layout needs
-    TRAILING_BYTES = "trailing_bytes"  # bytes left over after the layout
-    FRAME_TOO_LONG = "frame_too_long"  # declared or buffered length beyond `max_bytes`
-    BAD_CHECK = "bad_check"  # check value differs
-    BAD_CONST = "bad_const"  # a constant field (start, stop, marker) differs
-    BAD_LENGTH = "bad_length"  # a length field contradicts the bytes
-    BAD_ESCAPE = "bad_escape"  # a byte after the escape byte that the table does not know
-    BAD_VALUE = "bad_value"  # bytes that are no value of the field's type (BCD digit, text encoding)
-    BAD_DOCUMENT = "bad_document"  # JSON or CSV that cannot be read
-    UNKNOWN_MESSAGE = "unknown_message"  # no message of the spec answers to this header
-    UNKNOWN_TAG = "unknown_tag"  # a tag that the spec does not know, with `on_unknown: refuse`
-    NO_BRANCH = "no_branch"  # a switch without a branch for this value and without a default
-    TOO_MANY_ITEMS = "too_many_items"  # a count beyond the array's `max`
-    TOO_DEEP = "too_deep"  # nesting beyond the limit
-    WRONG_ANSWER = "wrong_answer"  # a registered type returned something that is no value
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str = "") -> Self:
+        made = str.__new__(cls, word)
+        made._value_ = word
+        made.meaning = meaning
+        return made
+
+    NOT_A_FRAME = "not_a_frame", "does not start as any frame kind of the product starts"
+    TRUNCATED = "truncated", "fewer bytes than the layout needs"
+    TRAILING_BYTES = "trailing_bytes", "bytes left over after the layout"
+    FRAME_TOO_LONG = "frame_too_long", "declared or buffered length beyond `max_bytes`"
+    BAD_CHECK = "bad_check", "check value differs"
+    BAD_CONST = "bad_const", "a constant field (start, stop, marker) differs"
+    BAD_LENGTH = "bad_length", "a length field contradicts the bytes"
+    BAD_ESCAPE = "bad_escape", "a byte after the escape byte that the table does not know"
+    BAD_VALUE = "bad_value", "bytes that are no value of the field's type (BCD digit, text encoding)"
+    BAD_DOCUMENT = "bad_document", "JSON or CSV that cannot be read"
+    UNKNOWN_MESSAGE = "unknown_message", "no message of the spec answers to this header"
+    UNKNOWN_TAG = "unknown_tag", "a tag that the spec does not know, with `on_unknown: refuse`"
+    NO_BRANCH = "no_branch", "a switch without a branch for this value and without a default"
+    TOO_MANY_ITEMS = "too_many_items", "a count beyond the array's `max`"
+    TOO_DEEP = "too_deep", "nesting beyond the limit"
+    WRONG_ANSWER = "wrong_answer", "a registered type returned something that is no value"
 
 
 class DecodeError(Exception):
@@ -44,6 +52,7 @@ class DecodeError(Exception):
     field: path of the field (`records[2].speed`), or "".
     message: name of the message where it was known already, else "".
     values: what was read before the failure; at least the header and trailer where the frame itself was sound.
+    node: the node of the layout where reading failed, for those who show its row; None where no row was read.
     """
 
     def __init__(
@@ -63,6 +72,7 @@ class DecodeError(Exception):
         self.field = field
         self.message = message
         self.values: dict[str, Any] = values if values is not None else {}
+        self.node: Any = None
 
 
 class EncodeError(Exception):

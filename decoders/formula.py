@@ -9,15 +9,21 @@ missing input) gives None, never an exception. Its cost is capped by its size an
 from __future__ import annotations
 
 import ast
+import difflib
 import math
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from decoders.formula_functions import FUNCTIONS, MAX_BITS, NAMESPACE, TOLERANT
+from decoders.window_calls import BODY_CALLS, CALLS, body_call_name, call_name
+
+__all__ = ["FUNCTIONS", "NAMESPACE", "TOLERANT", "Formula", "FormulaError", "compile_formula", "list_formula"]
+
+_QUOTED = re.compile("'[^']*'|\"[^\"]*\"")
 MAX_TEXT = 500
 MAX_NODES = 120
-_MAX_BITS = 256  # of any integer that a power or a shift may make
-_MAX_DIGITS = 20
 
 _BINARY: Mapping[type[ast.operator], str] = {
     ast.Add: "+",
@@ -58,138 +64,6 @@ class FormulaError(ValueError):
     """The text is no formula. The message says what was found and what is allowed."""
 
 
-def _power(base: float, exponent: float) -> float:
-    if isinstance(base, str) or isinstance(exponent, str):
-        raise TypeError("text has no power")
-    if isinstance(base, int) and isinstance(exponent, int) and base.bit_length() * abs(exponent) > _MAX_BITS:
-        raise OverflowError("power too large")
-    result: Any = base**exponent
-    if isinstance(result, complex):
-        raise ValueError("power of a negative number")
-    return float(result) if isinstance(result, float) else int(result)
-
-
-def _shift(value: int, by: int) -> int:
-    if not 0 <= by <= _MAX_BITS or value.bit_length() + by > _MAX_BITS:
-        raise OverflowError("shift too large")
-    return value << by
-
-
-def _times(left: float, right: float) -> float:
-    if isinstance(left, str | list | tuple) or isinstance(right, str | list | tuple):
-        raise TypeError("only numbers can be multiplied")
-    return left * right
-
-
-def _modulo(left: float, right: float) -> float:
-    if isinstance(left, str):
-        raise TypeError("text has no remainder")
-    return left % right
-
-
-def _join(separator: str, *values: Any) -> str | None:
-    """Texts that have a value, joined; lists are joined too; None when nothing is left."""
-    words: list[str] = []
-    for value in values:
-        if value is None:
-            continue
-        if isinstance(value, list | tuple):
-            words.extend(map(str, value))
-        elif value != "":
-            words.append(str(value))
-    return separator.join(words) if words else None
-
-
-def _first(*values: Any) -> Any:
-    """The first of the values that is there."""
-    return next((value for value in values if value is not None), None)
-
-
-def _count(value: Any) -> int:
-    return len(value) if isinstance(value, list | tuple | str | dict) else 0
-
-
-def _round(value: float, digits: int = 0) -> float:
-    if abs(digits) > _MAX_DIGITS:
-        raise OverflowError("too many digits")
-    return round(value, digits) if digits else round(value)
-
-
-def _clamp(value: float, low: float, high: float) -> float:
-    return min(max(value, low), high)
-
-
-def _strip_left(text: str, characters: str) -> str:
-    return text.lstrip(characters) or text[-1:]
-
-
-def _to_int(value: Any, base: int = 10) -> int:
-    if isinstance(value, str):
-        if len(value) > 40:
-            raise ValueError("too many digits")
-        return int(value, base)
-    return int(value)
-
-
-def _to_text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _part(text: str, start: int, stop: int) -> str:
-    return text[start:stop]
-
-
-def _unhex(text: str) -> str:
-    """Hex text of ASCII characters -> these characters."""
-    return bytes.fromhex(text).decode("ascii", "replace")
-
-
-def _luhn(digits: str) -> str:
-    """The check digit of ISO/IEC 7812-1 annex B for a text of digits."""
-    total = 0
-    for index, digit in enumerate(reversed(digits)):
-        doubled = int(digit) * (2 if index % 2 == 0 else 1)
-        total += doubled - 9 if doubled > 9 else doubled
-    return str(-total % 10)
-
-
-FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "min": min,
-    "max": max,
-    "abs": abs,
-    "clamp": _clamp,
-    "round": _round,
-    "floor": math.floor,
-    "ceil": math.ceil,
-    "sqrt": math.sqrt,
-    "log": math.log,
-    "exp": math.exp,
-    "pow": _power,
-    "int": _to_int,
-    "text": _to_text,
-    "part": _part,
-    "strip_left": _strip_left,
-    "luhn": _luhn,
-    "unhex": _unhex,
-    "join": _join,
-    "first": _first,
-    "count": _count,
-}
-"""Functions that every formula may call."""
-
-TOLERANT = frozenset({"join", "first", "count"})
-"""Functions that accept missing inputs: a formula that starts with one of them is never "failed"."""
-
-NAMESPACE: Mapping[str, Any] = {
-    "_power": _power,
-    "_shift": _shift,
-    "_times": _times,
-    "_modulo": _modulo,
-    **{f"fn_{name}": function for name, function in FUNCTIONS.items()},
-}
-"""What a formula's source may refer to besides its own names."""
-
-
 @dataclass(slots=True, frozen=True)
 class Formula:
     """A compiled formula.
@@ -214,6 +88,18 @@ class Formula:
         return self.function(*[lookup(name) for name in self.names])
 
 
+def constant_of(node: ast.expr) -> int | str | None:
+    """A text or whole number that stands in a formula; None for anything else."""
+    match node:
+        case ast.Constant(value=bool()):
+            return None
+        case ast.Constant(value=int() | str() as value):
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(value))):
+            return -value
+    return None
+
+
 class _Translator:
     """Turns an allowed `ast` into source, remembering the names."""
 
@@ -234,7 +120,7 @@ class _Translator:
             case ast.Constant(value=bool() | int() | float() | str() | None as value):
                 if isinstance(value, float) and not math.isfinite(value):
                     raise self.fail(node, "numbers must be finite")
-                if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+                if isinstance(value, int) and value.bit_length() > MAX_BITS:
                     raise self.fail(node, "number too large")
                 if not isinstance(value, bool | int):
                     self.plain = False
@@ -302,20 +188,48 @@ class _Translator:
         return "(" + " ".join(parts) + ")"
 
     def _call(self, node: ast.expr, name: str, arguments: list[ast.expr]) -> str:
+        if (name in CALLS or name in BODY_CALLS) and name not in self.extra_functions:
+            self.plain = False
+            self.names.setdefault(self._call_name(node, name, arguments))
+            return "{" + self._call_name(node, name, arguments) + "}"
         if name not in FUNCTIONS and name not in self.extra_functions:
-            allowed = ", ".join(sorted({*FUNCTIONS, *self.extra_functions}))
-            raise self.fail(node, f"unknown function `{name}`; there are {allowed}")
+            allowed = ", ".join(sorted({*FUNCTIONS, *self.extra_functions, *CALLS}))
+            near = difflib.get_close_matches(name, [*FUNCTIONS, *self.extra_functions], 1, 0.7)
+            hint = f"did you mean `{near[0]}`? " if near else ""
+            raise self.fail(node, f"unknown function `{name}`; {hint}there are {allowed}")
         self.plain = False
         if any(isinstance(argument, ast.Starred) for argument in arguments):
             raise self.fail(node, "`*` is not allowed here")
         return f"fn_{name}({', '.join(self.translate(argument) for argument in arguments)})"
+
+    def _call_name(self, node: ast.expr, name: str, arguments: list[ast.expr]) -> str:
+        """The name that stands for a call of `starts`, `has`, `tokens`, `u8` ..."""
+        argument = constant_of(arguments[0]) if len(arguments) == 1 else None
+        try:
+            if isinstance(argument, int) and name in BODY_CALLS:
+                return body_call_name(name, argument)
+            if isinstance(argument, str) and name in CALLS:
+                return call_name(name, argument)
+        except ValueError as error:
+            raise self.fail(node, str(error)) from None
+        if name in BODY_CALLS:
+            raise self.fail(node, f"`{name}` takes a place in the body, such as {name}(6) or {name}(-1)")
+        raise self.fail(node, f"`{name}` takes one text, such as {name}(',')")
+
+
+def _one_line(text: str) -> str:
+    """The text with line ends within quotes as `\\n`, and others as blanks: YAML has turned both into line ends."""
+    if "\n" not in text and "\r" not in text:
+        return text
+    quoted = _QUOTED.sub(lambda found: found[0].replace("\n", "\\n").replace("\r", "\\r"), text)
+    return quoted.replace("\n", " ").replace("\r", " ")
 
 
 def compile_formula(
     text: str | int | float | bool, extra_functions: Mapping[str, Callable[..., Any]] | None = None
 ) -> Formula:
     """Compiles a formula. Raises FormulaError with the column and what is allowed."""
-    text = str(text).strip()
+    text = _one_line(str(text).strip())
     if len(text) > MAX_TEXT:
         raise FormulaError(f"a formula has at most {MAX_TEXT} characters")
     try:
@@ -356,3 +270,17 @@ def _build(source: str, names: tuple[str, ...], extra: Mapping[str, Callable[...
         return list(result) if isinstance(result, tuple) else result
 
     return compute
+
+
+def list_formula(parts: Sequence[Formula]) -> Formula:
+    """One formula that gives the list of what each part gives, None for a part that cannot be computed."""
+    names = tuple(dict.fromkeys(name for part in parts for name in part.names))
+    places = [[names.index(name) for name in part.names] for part in parts]
+    calls = [part.function for part in parts]
+
+    def compute(*values: Any) -> list[Any]:
+        return [call(*[values[at] for at in place]) for call, place in zip(calls, places, strict=True)]
+
+    text = f"[{', '.join(part.text for part in parts)}]"
+    source = "(" + "".join(f"{part.source}, " for part in parts) + ")"
+    return Formula(text, names, source, plain=False, tolerant=False, function=compute)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from decoders.convert import Convert
-from decoders.encode import to_raw
 from decoders.formula import Formula
 from decoders.framing.escape import stuff
-from decoders.framing.plan import Escape
+from decoders.framing.plan import Transcoding
 from decoders.fused.refusal import Unsupported
+from decoders.inverse import to_raw
 from decoders.layout import (
     BytesWire,
     Condition,
@@ -32,7 +32,10 @@ from decoders.layout import (
 from decoders.raw import write_form
 from decoders.reference.codec import FrameLayout
 from decoders.source_writer import SourceWriter
+from decoders.times import Zone
 
+ZONE_OF_SESSION = "@zone"
+"""Name under which the values of a request hold the session's zone, where it has one: no name of a value."""
 Build = Callable[[Mapping[str, Any]], bytes]
 
 
@@ -46,21 +49,23 @@ class Source:
 
 
 class _EncoderWriter:
-    def __init__(self, frame: FrameLayout, message: MessageLayout, sources: Mapping[str, Source]) -> None:
+    def __init__(self, frame: FrameLayout, message: MessageLayout, sources: Mapping[str, Source], zone: Zone) -> None:
         self.frame = frame
+        self.zone = zone
         self.message = message
         self.sources = sources
         self.namespace: dict[str, Any] = {
             "__builtins__": {"int": int, "bytes": bytes, "len": len, "ValueError": ValueError},
             "write_form": write_form,
             "to_raw": to_raw,
+            "there": _there,
             "stuff": stuff,
         }
         self.out = SourceWriter(self.namespace)
         self.raw: dict[str, str] = {}
         self.body_size = fixed_size(message.body)
 
-    def write(self, escape: Escape | None) -> str:
+    def write(self, escape: Transcoding | None) -> str:
         self.out.emit("data = b''")
         self._nodes((*self.message.header, *self.message.body))
         self._trailer()
@@ -71,6 +76,8 @@ class _EncoderWriter:
         run: list[tuple[str, str]] = []
         order = ""
         for node in nodes:
+            if isinstance(node, Value) and (node.negate is not None or node.place is not None):
+                raise Unsupported(f"`{node.name}`, whose value depends on others")
             if isinstance(node, Value) and isinstance(node.wire, IntWire) and node.wire.size in (1, 2, 4, 8):
                 wanted = ">" if node.wire.big else "<"
                 if order and wanted != order:
@@ -106,7 +113,7 @@ class _EncoderWriter:
                 self.out.emit(f"data += {bytes(size)!r}")
             case Group(name="", size=None, nodes=nodes):
                 self._nodes(nodes)
-            case Derived():
+            case Derived(name=name) if name not in self.sources:
                 pass
             case _:
                 raise Unsupported(f"{type(node).__name__} in a reply")
@@ -124,9 +131,11 @@ class _EncoderWriter:
             return repr(source.constant)
         if convert.plain:
             return text
+        text = f"there({text})"
         if convert == Convert(boolean=True):
             return f"(1 if {text} else 0)"
-        return f"to_raw({name!r}, {self.out.bind(convert)}, {text}, 0)"
+        zone = f"v.get({ZONE_OF_SESSION!r}, {self.out.bind(self.zone)})" if convert.uses_zone else "0"
+        return f"to_raw({name!r}, {self.out.bind(convert)}, {text}, {zone})"
 
     def _formula(self, formula: Formula, sources: Mapping[str, str]) -> str:
         """A formula that cannot fail on integers stands in the code as it is: on anything else it raises, and the
@@ -143,8 +152,12 @@ class _EncoderWriter:
         if node.equals in self.raw:
             return self.raw[node.equals]
         if node.bits:
-            parts = []
+            base = self.sources.get(node.name)
+            whole = base.constant if base is not None and isinstance(base.constant, int) else 0
+            parts = [str(whole & ~sum(((1 << bit.width) - 1) << bit.at for bit in node.bits))]
             for bit in node.bits:
+                if bit.parts or bit.bcd or bit.place is not None:
+                    raise Unsupported("bits that are not an integer")
                 text = str(self._counted(bit.counts)) if bit.counts else f"int({self._value(bit.name, bit.convert)})"
                 self.raw[bit.name] = self._keep(bit.name, text)
                 parts.append(f"({self.raw[bit.name]} & {(1 << bit.width) - 1}) << {bit.at}")
@@ -170,7 +183,11 @@ class _EncoderWriter:
 
     def _bytes(self, node: Value) -> None:
         assert isinstance(node.wire, BytesWire)
+        if node.counts is not None:
+            raise Unsupported("a length in digits")
         if node.const is not None:
+            if node.wire.form != "hex":
+                raise Unsupported("a constant that is no hex text")
             self.out.emit(f"data += {bytes.fromhex(str(node.const))!r}")
             return
         size: str
@@ -180,7 +197,7 @@ class _EncoderWriter:
             size = self._formula(node.wire.size, self.raw)
         else:
             raise Unsupported("bytes of a size that is not known")
-        value = self._keep(node.name, self._value(node.name, node.convert))
+        value = self._keep(node.name, f"there({self._value(node.name, node.convert)})")
         self.raw[node.name] = value
         if node.wire.form == "bcd":
             self.out.emit(f"if len({value}) > {size} * 2: raise ValueError")
@@ -191,8 +208,8 @@ class _EncoderWriter:
     def _trailer(self) -> None:
         """Trailer fields in order; a check value covers what stands before it."""
         places = {place.name: place for place in self.frame.checks if place.from_end}
-        if len(places) != len(self.frame.checks):
-            raise Unsupported("a check value in the header")
+        if len(places) != len(self.frame.checks_of(self.message.message)):
+            raise Unsupported("a check value in front of the trailer")
         plain: list[Any] = []
         for node in self.message.trailer:
             place = places.get(node.name) if isinstance(node, Value) else None
@@ -201,21 +218,37 @@ class _EncoderWriter:
                 continue
             self._nodes(tuple(plain))
             plain = []
-            if place.tail != place.offset:
+            if place.span.tail != place.offset or place.span.start < 0:
                 raise Unsupported("a check value that covers what stands behind it")
+            if not isinstance(place.wire, IntWire) or place.algorithm.bits > 8 * place.wire.size:
+                raise Unsupported("a check value in digits")
             order = "big" if place.wire.big else "little"
             self.out.emit(
-                f"data += {self.out.bind(place.algorithm.function)}(data[{place.start}:])"
+                f"data += {self.out.bind(place.algorithm.function)}(data[{place.span.start}:])"
                 f".to_bytes({place.wire.size}, {order!r})"
             )
         self._nodes(tuple(plain))
 
 
+def _there(value: Any) -> Any:
+    """Raises ValueError where there is no value."""
+    if value is None:
+        raise ValueError("no value")
+    return value
+
+
 def fused_encoder(
-    frame: FrameLayout, message: MessageLayout, sources: Mapping[str, Source], escape: Escape | None
+    frame: FrameLayout,
+    message: MessageLayout,
+    sources: Mapping[str, Source],
+    escape: Transcoding | None,
+    zone: Zone = 0,
 ) -> Build:
-    """`values -> wire bytes`. Raises Unsupported now; what it makes raises KeyError, EncodeError or struct.error."""
-    writer = _EncoderWriter(frame, message, sources)
+    """`values -> wire bytes`. zone: of local clocks, where the values hold none under ZONE_OF_SESSION. Raises
+    Unsupported now; what it makes raises KeyError, EncodeError or struct.error."""
+    if message.text:
+        raise Unsupported("values that are parted by marks")
+    writer = _EncoderWriter(frame, message, sources, zone)
     source = writer.write(escape)
     exec(compile(source, f"<encode {message.message}>", "exec"), writer.namespace)  # noqa: S102 - generated above
     build: Build = writer.namespace["build"]

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from decoders.convert import Convert
 from decoders.formula import Formula
+from decoders.naming import Naming
 
 
 @dataclass(slots=True, frozen=True)
@@ -27,7 +28,7 @@ class IntWire:
 
 @dataclass(slots=True, frozen=True)
 class FloatWire:
-    """IEEE 754, 4 or 8 bytes."""
+    """IEEE 754, 2, 4 or 8 bytes."""
 
     size: int
     big: bool = True
@@ -46,30 +47,77 @@ class Prefix:
     itself: bool = False
 
 
-Size: TypeAlias = int | Formula | Rest | Prefix
+@dataclass(slots=True, frozen=True)
+class Until:
+    """The bytes before `mark`, which is read too. Where it is missing: truncated if `needed`, else all that is left.
+    Not needed, in a window that is read to its end: nothing is left where no mark stands right before (`a,b,` has
+    three tokens, `a,b` two); a window of its own has one token even when it is empty."""
+
+    mark: bytes
+    needed: bool = True
+
+
+@dataclass(slots=True, frozen=True)
+class CharRun:
+    """The longest run of these bytes, at most MAX_RUN; may be empty."""
+
+    chars: bytes
+
+
+MAX_RUN = 256
+Size: TypeAlias = int | Formula | Rest | Prefix | Until | CharRun
 
 
 @dataclass(slots=True, frozen=True)
 class BytesWire:
-    """Bytes of some size, read as `form`: hex, text, bcd, mac, raw (six bytes of a clock) or an integer (uint, int,
-    uintle, intle)."""
+    """Bytes of some size, read as `form`: hex, text, bcd, mac, raw (six bytes of a clock) or a number (uint, int,
+    uintle, intle, bcdnumber, bcdnumberle), or a number written as text (the forms of `decoders.text_forms`).
+
+    strip: characters that are removed at both ends beside NUL and blanks. blank: nothing (after trimming) is no value:
+    the raw value is None. words: texts that stand in the place of a number; the raw value is then this text."""
 
     size: Size
     form: str = "hex"
     encoding: str = "ascii"
     trim: bool = True
     digits: int = 0
+    strip: str = ""
+    blank: bool = False
+    words: tuple[str, ...] = ()
 
 
-Wire: TypeAlias = IntWire | FloatWire | BytesWire
+@dataclass(slots=True, frozen=True)
+class RecordWire:
+    """What the self-describing record around it holds; reads no bytes. part: its `value`, or its `raw` number or text.
+    absent: raw numbers, texts or spans that are no value."""
+
+    part: str = "value"
+    absent: tuple[int | float | str | bytes | tuple[float, float], ...] = ()
+    size: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class PythonWire:
+    """Bytes that the registered function `name` makes a value of (`decoders.custom`)."""
+
+    size: Size
+    name: str
+
+
+Wire: TypeAlias = IntWire | FloatWire | BytesWire | RecordWire | PythonWire
 
 
 @dataclass(slots=True, frozen=True)
 class Span:
-    """Bytes of a frame but for the first `start` and the last `tail`."""
+    """Bytes of a frame but for the first `start` and the last `tail`. A negative `start` counts from the end; a
+    negative `tail` says how many bytes from the frame's start on the span ends."""
 
     start: int
     tail: int
+
+    def of(self, size: int) -> slice:
+        """The span in a frame of this size."""
+        return slice(self.start, size - self.tail if self.tail >= 0 else -self.tail)
 
 
 @dataclass(slots=True, frozen=True)
@@ -82,15 +130,34 @@ class Counts:
 
 @dataclass(slots=True, frozen=True)
 class Check:
-    """The integer is the check value of `span`."""
+    """The value is the check value of `span`; `over` is what the spec says of it. written: as digits, `hex`, `HEX` or
+    `decimal`, instead of an integer. flag: a wrong one does not refuse the frame."""
 
     algorithm: str
     span: Span
+    over: str = ""
+    written: str = ""
+    flag: bool = False
+
+
+STATUS = "_status"
+"""Behind the name of a value: the name of the word of its sentinel."""
+
+
+@dataclass(slots=True, frozen=True)
+class Place:
+    """Where a value goes beside its plain name. naming: the name is built from raw values. repeat: several of this name
+    become a `list`, or are called `name_1`, `name_2` ... (`number`)."""
+
+    naming: Naming | None = None
+    repeat: str = ""
 
 
 @dataclass(slots=True, frozen=True)
 class Bit:
-    """Part of an integer: `width` bits from bit `at` upwards (bit 0 is the lowest)."""
+    """Part of an integer: `width` bits from bit `at` upwards (bit 0 is the lowest), or put together from `parts`,
+    each (lowest bit, width), the most significant first. bcd: the bits are decimal digits. status: gives the value
+    `<name>_status`, the word of a sentinel."""
 
     name: str
     at: int
@@ -98,11 +165,16 @@ class Bit:
     convert: Convert
     hidden: bool = False
     counts: Counts | None = None
+    parts: tuple[tuple[int, int], ...] = ()
+    bcd: bool = False
+    status: Convert | None = None
+    place: Place | None = None
 
 
 @dataclass(slots=True, frozen=True)
 class Value:
-    """Reads one raw value. `hidden`: not among the values. `negate`: the value changes its sign when true."""
+    """Reads one raw value. `hidden`: not among the values. `negate`: the value changes its sign when true. status:
+    gives the value `<name>_status`, the word of a sentinel. place: None for a value that goes under its name."""
 
     name: str
     wire: Wire
@@ -115,6 +187,23 @@ class Value:
     check: Check | None = None
     equals: str = ""
     default: int | str | None = None
+    status: Convert | None = None
+    place: Place | None = None
+
+    @property
+    def parts(self) -> tuple[Value | Bit, ...]:
+        """The value itself and its bits."""
+        return (self, *self.bits)
+
+
+@dataclass(slots=True, frozen=True)
+class Given:
+    """A value that stands in the spec. raw: layout formulas read it too."""
+
+    name: str
+    value: int | float | str | bool
+    raw: bool = False
+    place: Place | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -134,11 +223,22 @@ class Skip:
 
 
 @dataclass(slots=True, frozen=True)
+class OptionalMark:
+    """These bytes are read when they stand here."""
+
+    data: bytes
+
+
+@dataclass(slots=True, frozen=True)
 class Condition:
-    """The nodes are there only when the formula over raw values is true."""
+    """The nodes are there only when the formula over raw values is true. optional: the formula asks for bytes that are
+    left; in a message that is built the nodes are there when all of their values are. otherwise: what is there
+    instead."""
 
     test: Formula
     nodes: Nodes
+    optional: bool = False
+    otherwise: tuple[Given, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -152,18 +252,25 @@ class Branch:
 
 @dataclass(slots=True, frozen=True)
 class Group:
-    """Nodes in a window of their own. `name` "": their values belong to the structure around."""
+    """Nodes in a window of their own. `name` "": their values belong to the structure around. encoded: `hex` or
+    `base64` text in the window (without a size: all that is left); the nodes read the bytes that it stands for."""
 
     name: str
     nodes: Nodes
     size: Size | None = None
     skip_rest: bool = False
+    encoded: str = ""
+    place: Place | None = None
 
 
 @dataclass(slots=True, frozen=True)
 class Repeat:
-    """Equal structures. Exactly one of count, prefix count, size, or none of them: to the window's end, where
-    `left` bytes may remain. `keep`: items for which it is false are dropped."""
+    """Equal structures. At most one of count, prefix count, size; without a count to the window's end, where `left`
+    bytes may remain. going: over raw values of the structure and of the item before; items end when it is false.
+    `keep`: items for which it is false are dropped. plain: each item is the value of its only node, which has the
+    list's name. item_until: each item is a window that ends before these bytes, or where the list ends. into: the
+    n-th item adds its values to the n-th item of this earlier list. numbered: no list; the values of the n-th item are
+    called `name_n` in the structure around."""
 
     name: str
     nodes: Nodes
@@ -174,20 +281,34 @@ class Repeat:
     item_prefix: IntWire | None = None
     keep: Formula | None = None
     max_items: int = 1000
+    going: Formula | None = None
+    plain: bool = False
+    into: str = ""
+    numbered: bool = False
+    hidden: bool = False
+    item_until: bytes = b""
+
+
+Keys: TypeAlias = tuple[tuple[int, int], ...]
+"""Keys of a tag: from lowest to highest, both among them."""
 
 
 @dataclass(slots=True, frozen=True)
 class Tags:
     """Key, perhaps length, value, again and again.
 
-    length: an integer on the wire, a fixed size for every value, or None (each tag's nodes say their own size).
+    header: nodes before each item, whose raw values formulas of this list and of the tags' nodes may read. key,
+    length: an integer on the wire, or a formula over the header; a length may also be a fixed size for every value, or
+    None (each tag's nodes say their own size). escapes: keys, the lowest first, behind which more of the key follows.
+    The tags' nodes may read the key as `key`, unless a node here has that name.
     length_first: the length stands before the key and counts key and value.
+    going: over raw values and what comes next; items end when it is false. left: bytes that may remain.
     unknown: skip | stop | refuse | into:<name>. raw: name of a list that keeps every item as {id, value}.
     """
 
-    key: IntWire
-    length: IntWire | int | None
-    tags: tuple[tuple[int, Nodes], ...]
+    key: IntWire | Formula
+    length: IntWire | int | Formula | None
+    tags: tuple[tuple[Keys, Nodes], ...]
     unknown: str = "skip"
     unknown_wire: Wire | None = None
     raw: str = ""
@@ -197,9 +318,35 @@ class Tags:
     count_wire: IntWire | None = None
     size: Size | None = None
     max_items: int = 500
+    escapes: tuple[tuple[int, IntWire], ...] = ()
+    header: Nodes = ()
+    going: Formula | None = None
+    left: Formula | None = None
 
 
-Node: TypeAlias = Value | Derived | Skip | Condition | Branch | Group | Repeat | Tags
+@dataclass(slots=True, frozen=True)
+class TextTags(Tags):
+    """A tag list of text: key, `assign`, value, `split`, again and again; blanks around a key and empty items mean
+    nothing. words: the keys of each of `tags`, which are numbered from 0; the values' windows end before `split`. An
+    item without `assign` is a key with an empty value. unknown_wire reads the text of an unknown value; `raw` keeps
+    texts."""
+
+    assign: bytes = b"="
+    split: bytes = b","
+    words: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Records(Tags):
+    """Records that describe themselves, to the end of the window or as far as `format` (of `decoders.metering.formats`)
+    says. words: the records that each of `tags`, which are numbered from 0, is for. unknown: as for tags; `into:` alone
+    gives every record its readable name in the structure around, unless a row gives a value of that name."""
+
+    format: str = "mbus"
+    words: tuple[tuple[str, ...], ...] = ()
+
+
+Node: TypeAlias = Value | Given | Derived | Skip | OptionalMark | Condition | Branch | Group | Repeat | Tags
 Nodes: TypeAlias = tuple[Node, ...]
 
 
@@ -208,7 +355,7 @@ class MessageLayout:
     """One message in one kind of frame: header, body and trailer in wire order.
 
     `trailer_size` bytes at the end are the trailer; the body is what is between. skip_rest: bytes of the body that
-    its nodes leave over are ignored instead of refused.
+    its nodes leave over are ignored instead of refused. text: the frame is text, cut by marks that may be missing.
     """
 
     message: str
@@ -218,6 +365,17 @@ class MessageLayout:
     trailer_size: int
     skip_rest: bool = False
     names: frozenset[str] = field(default_factory=frozenset)
+    text: bool = False
+
+
+def calls_python(nodes: Sequence[Node]) -> bool:
+    """True when registered functions read some of the bytes: they see all raw values before them."""
+    return any(
+        isinstance(node.wire, PythonWire)
+        if isinstance(node, Value)
+        else isinstance(node, Group) and node.encoded.startswith("python:")
+        for node in walk(nodes)
+    )
 
 
 def fixed_size(nodes: Sequence[Node]) -> int | None:
@@ -225,13 +383,13 @@ def fixed_size(nodes: Sequence[Node]) -> int | None:
     total = 0
     for node in nodes:
         match node:
-            case Derived():
+            case Derived() | Given():
                 continue
             case Value(wire=IntWire(size=size) | FloatWire(size=size)) | Skip(size=int(size)):
                 total += size
             case Value(wire=BytesWire(size=int(size))) | Group(size=int(size)):
                 total += size
-            case Group(nodes=inner, size=None):
+            case Group(nodes=inner, size=None, encoded=""):
                 part = fixed_size(inner)
                 if part is None:
                     return None
@@ -255,7 +413,11 @@ def least_size(nodes: Sequence[Node]) -> int:
                 | Group(size=Prefix(wire=IntWire(size=size)))
             ):
                 total += size
-            case Group(nodes=inner, size=None):
+            case Value(wire=BytesWire(size=Until(mark=mark, needed=True))) | Skip(size=Until(mark=mark, needed=True)):
+                total += len(mark)
+            case Group(size=Until(mark=mark, needed=True)):
+                total += len(mark)
+            case Group(nodes=inner, size=None, encoded=""):
                 total += least_size(inner)
             case Branch(cases=cases, default=default):
                 sizes = [least_size(rows) for _, rows in cases]
@@ -270,12 +432,26 @@ def walk(nodes: Sequence[Node]) -> Iterator[Node]:
     for node in nodes:
         yield node
         match node:
-            case Condition(nodes=inner) | Group(nodes=inner) | Repeat(nodes=inner):
+            case Condition(nodes=inner, otherwise=otherwise):
+                yield from walk(inner)
+                yield from otherwise
+            case Group(nodes=inner) | Repeat(nodes=inner):
                 yield from walk(inner)
             case Branch(cases=cases, default=default):
                 for _, rows in cases:
                     yield from walk(rows)
                 yield from walk(default or ())
-            case Tags(tags=tags):
+            case Tags(header=header, tags=tags):
+                yield from walk(header)
                 for _, rows in tags:
                     yield from walk(rows)
+
+
+def raw_names(nodes: Sequence[Node]) -> set[str]:
+    """Names of all raw values that the nodes read."""
+    names: set[str] = set()
+    for node in walk(nodes):
+        if isinstance(node, Value):
+            names.add(node.name)
+            names.update(bit.name for bit in node.bits)
+    return names

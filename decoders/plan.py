@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from decoders.contract import Check
+from decoders.metering.formats import unit_by_name
+from decoders.naming import pattern_of
 from decoders.spec.notes import Structure
 from decoders.types import Identity, RecordPart, Violation
 
@@ -18,6 +21,8 @@ class StructurePlan:
 
     drop: tuple[str, ...] = ()  # values that are no metrics
     groups: tuple[str, ...] = ()  # nested objects, flattened with dots
+    drop_patterns: tuple[re.Pattern[str], ...] = ()  # the same of values whose names are built while reading
+    group_patterns: tuple[re.Pattern[str], ...] = ()
     identities: tuple[tuple[str, str], ...] = ()  # (role, value name)
     device_time: str = ""
     hub_time: str = ""
@@ -30,7 +35,16 @@ class StructurePlan:
             group = metrics.pop(name, None)
             if group:
                 _flatten(metrics, name, group)
+        if self.drop_patterns or self.group_patterns:
+            self._computed(metrics)
         return metrics
+
+    def _computed(self, metrics: Values) -> None:
+        for name in list(metrics):
+            if any(pattern.fullmatch(name) for pattern in self.drop_patterns):
+                del metrics[name]
+            elif metrics[name].__class__ is dict and any(item.fullmatch(name) for item in self.group_patterns):
+                _flatten(metrics, name, metrics.pop(name))
 
 
 def _flatten(into: Values, prefix: str, group: Values) -> None:
@@ -47,7 +61,8 @@ class MessagePlan:
 
     record: `telemetry`, `event`, ... or `none` (settles at once, makes no record).
     login: the message names the device (an `identity:` field); the session keeps what it says.
-    policy: `flag` or `reject`: what a broken contract does. units: metric name -> unit.
+    policy: `flag` or `reject`: what a broken contract does. units: metric name -> unit; unit_patterns:
+    the same for names that are built while a message is read.
     records: name of the list whose items become one record each, or "".
     """
 
@@ -59,11 +74,21 @@ class MessagePlan:
     measurement: str = ""
     data_type: str = ""
     units: dict[str, str] = field(default_factory=dict)
+    unit_patterns: tuple[tuple[re.Pattern[str], str], ...] = ()
+    formats: tuple[str, ...] = ()  # of meter records that come under their own names
     records: str = ""
     check: Check | None = None
     whole: StructurePlan = field(default_factory=StructurePlan)
     item: StructurePlan = field(default_factory=StructurePlan)
     session: tuple[tuple[str, str], ...] = ()  # (what: zone | keep, value name)
+    notes: Structure = field(default_factory=Structure)  # what the spec says of each value, frame fields too
+
+    def unit_of(self, name: str) -> str:
+        """The unit of a metric, "" for none."""
+        unit = self.units.get(name, "")
+        if not unit:
+            unit = next((unit for pattern, unit in self.unit_patterns if pattern.fullmatch(name)), "")
+        return unit or unit_by_name(name, self.formats)
 
     def identity(self, values: Values) -> Identity | None:
         """Who the frame says it is from, or None when it says nothing."""
@@ -148,7 +173,15 @@ def structure_plan(structure: Structure, *, frame_names: frozenset[str] = frozen
         if not (default if note.metric is None else note.metric):
             drop.append(name)
     groups = [name for name in structure.inner if name not in structure.lists and name not in structure.quiet]
-    return StructurePlan(tuple(drop), tuple(groups), tuple(identities), device_time, hub_time)
+    objects = (re.compile(re.escape(name)) for name in sorted(structure.objects))
+    patterns = (*_patterns(groups), *objects)
+    return StructurePlan(
+        tuple(drop), tuple(groups), _patterns(drop), patterns, tuple(identities), device_time, hub_time
+    )
+
+
+def _patterns(names: list[str]) -> tuple[re.Pattern[str], ...]:
+    return tuple(pattern_of(name) for name in names if "{" in name)
 
 
 def with_document_names(plan: StructurePlan) -> StructurePlan:
@@ -157,12 +190,20 @@ def with_document_names(plan: StructurePlan) -> StructurePlan:
     identities = plan.identities + tuple(item for item in names.items() if item not in plan.identities)
     drop = (*plan.drop, *names.values(), "device_timestamp", "hub_timestamp")
     return StructurePlan(
-        drop, plan.groups, identities, plan.device_time or "device_timestamp", plan.hub_time or "hub_timestamp"
+        drop,
+        plan.groups,
+        plan.drop_patterns,
+        plan.group_patterns,
+        identities,
+        plan.device_time or "device_timestamp",
+        plan.hub_time or "hub_timestamp",
     )
 
 
 def has_metrics(structure: Structure, plan: StructurePlan) -> bool:
     """True when some value of the message could become a metric."""
+    if structure.open:
+        return True
     if any(name not in plan.drop for name in structure.notes):
         return True
     return any(

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from decoders.check_places import CheckPlace
+from decoders.csv_lines import HEADER, CsvCodec
 from decoders.document import JsonCodec
+from decoders.document_frame import DocumentFrame
 from decoders.encode import Encoder
 from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.escape import unescape
-from decoders.framing.plan import Escape, Frame, FrameKind, Framing
+from decoders.framing.framer import cut
+from decoders.framing.plan import Frame, FrameKind, Framing, Transcoding
 from decoders.fused.codec import FusedCodec, FusedDecode
+from decoders.fused.refusal import Refused, Unsupported
+from decoders.fused_encoder import ZONE_OF_SESSION
 from decoders.plan import Decoded, MessagePlan
 from decoders.reference.codec import FrameLayout, ReferenceCodec
 from decoders.reference.raw_tree import Trace
 from decoders.replies import ReplyPlan, render_all
 from decoders.spec.model import SpecFile
-from decoders.types import Identity, RecordPart, SessionContext
+from decoders.spec.origins import Origins
+from decoders.times import Zone, zone_seconds
+from decoders.types import Identity, RecordPart, SessionContext, Violation, ViolationCode
 
 _UNSOUND = frozenset(
     {
@@ -29,22 +37,61 @@ _UNSOUND = frozenset(
     }
 )
 
+_HEADER_PLAN = MessagePlan(HEADER, "none", login=False)
+
 
 @dataclass(slots=True)
 class KindCodec:
-    """How one kind of frame is decoded. `why_not_fused` says why `fused` is None; `use_fused` is set once proven."""
+    """How one kind of frame is decoded. `use_fused` is set once proven.
+
+    generate: makes the fused codec, which is done when it is first asked for; it raises Unsupported.
+    """
 
     kind: FrameKind
     layout: FrameLayout
     reference: ReferenceCodec | None
-    fused: FusedCodec | None
-    why_not_fused: str
-    json: JsonCodec | None
-    escape: Escape | None = field(init=False)
+    generate: Callable[[], FusedCodec] | None
+    why_not: str
+    document: DocumentFrame | None
+    escape: Transcoding | None = field(init=False)
+    flagged: Mapping[str, Sequence[CheckPlace]] = field(init=False)  # message -> check values that refuse no frame
     fast: FusedDecode | None = field(init=False, default=None)  # what frames are tried with first
+    _fused: FusedCodec | None = field(init=False, default=None)
+    _left_out: Mapping[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.escape = self.kind.escape
+        checks = {name: [place for place in self.layout.checks_of(name) if place.flag] for name in self.layout.messages}
+        self.flagged = {name: places for name, places in checks.items() if places}
+
+    @property
+    def fused(self) -> FusedCodec | None:
+        """The generated codec; None where there is none, and `why_not_fused` then says why."""
+        generate, self.generate = self.generate, None
+        if generate is not None:
+            try:
+                self._fused = generate()
+            except Unsupported as error:
+                self.why_not = str(error)
+            else:
+                self._fused.leave_out(self._left_out)
+        return self._fused
+
+    @property
+    def why_not_fused(self) -> str:
+        return self.why_not if self.fused is None else ""
+
+    def trust(self, others: Mapping[str, str]) -> None:
+        """A remembered proof holds for the fused codec; the reference codec reads `others` (message -> why). The codec
+        is generated for the first frame, so that a start does not wait for products that nobody uses."""
+        self._left_out = others
+        self.fast = self._first
+
+    def _first(self, data: bytes, context: SessionContext, zone: Zone) -> tuple[str, dict[str, Any]]:
+        self.use_fused = True
+        if self.fast is None:
+            raise Refused
+        return self.fast(data, context, zone)
 
     @property
     def use_fused(self) -> bool:
@@ -71,9 +118,12 @@ class CompiledProduct:
     kinds: tuple[KindCodec, ...]
     messages: Mapping[str, MessagePlan]
     reply_plans: Mapping[str, list[ReplyPlan]]
-    zone_s: int
+    zone_s: Zone
     encoders: Mapping[tuple[int, str], Encoder]
     variants: dict[str, CompiledProduct] = field(default_factory=dict)
+    origins: Origins = field(default_factory=Origins)  # which row each node of the layouts is from
+    json: JsonCodec | None = None  # of bodies without a frame
+    csv: CsvCodec | None = None
 
     def decode(self, frame: Frame, context: SessionContext) -> Decoded:
         """One frame -> Decoded. Raises DecodeError with offset, field path and what was read before."""
@@ -89,14 +139,56 @@ class CompiledProduct:
                 name, values = kind.fast(data, context, zone_s)
             except Exception:  # whatever the fast path refuses or stumbles over, the reference codec has the word
                 name, values = self._reference(kind, data, context, zone_s)
-        plan = self.messages[name]
+        plan = self.messages[name] if kind.document is None else self.messages.get(name, _HEADER_PLAN)
+        violations = None if plan.check is None else plan.check(values)
+        if name in kind.flagged:
+            violations = _wrong_checks(kind.flagged[name], data, violations)
+        return Decoded(plan, values, violations)
+
+    def read(self, wire: bytes, context: SessionContext, *, text: bool = False) -> Decoded:
+        """One whole frame as it stood on the wire; for products without framing the payload. text: it is known to be
+        text, so that a payload is JSON or CSV where the product speaks these. Raises DecodeError."""
+        if context.variant and context.variant in self.variants:
+            return self.variants[context.variant].read(wire, context, text=text)
+        codec = self.body_codec(wire, text=text)
+        if codec is not None:
+            return self._document(codec, wire, context)
+        return self.decode(cut(self.framing, wire), context)
+
+    def body_codec(self, wire: bytes, *, text: bool = False) -> JsonCodec | CsvCodec | None:
+        """What reads a payload that is a document; None for frames, and for payloads of bytes."""
+        framed = self.spec.frame is not None or bool(self.spec.frames)
+        if framed or not (text or not self.kinds[0].layout.selectors):
+            return None
+        if self.json is not None and (self.csv is None or wire.lstrip()[:1] in (b"{", b"[")):
+            return self.json
+        return self.csv
+
+    def decode_json(self, data: bytes, context: SessionContext) -> Decoded:
+        """One JSON document without a frame: the body of a message or request. Raises DecodeError."""
+        if context.variant and context.variant in self.variants:
+            return self.variants[context.variant].decode_json(data, context)
+        return self._document(self.json, data, context)
+
+    def decode_csv(self, data: bytes, context: SessionContext) -> Decoded:
+        """One line of CSV without a frame. A line that names columns gives a message without a record; the context
+        keeps them for the lines behind it. Raises DecodeError."""
+        if context.variant and context.variant in self.variants:
+            return self.variants[context.variant].decode_csv(data, context)
+        return self._document(self.csv, data, context)
+
+    def _document(self, codec: JsonCodec | CsvCodec | None, data: bytes, context: SessionContext) -> Decoded:
+        if codec is None:
+            raise DecodeError(DecodeCode.UNKNOWN_MESSAGE, f"no message of `{self.id}` comes in this form")
+        name, values = codec.decode(data, context, self.zone_s if context.zone_s is None else context.zone_s)
+        plan = self.messages.get(name, _HEADER_PLAN)
         return Decoded(plan, values, None if plan.check is None else plan.check(values))
 
     def _reference(
-        self, kind: KindCodec, data: bytes, context: SessionContext, zone_s: int, trace: list[Trace] | None = None
+        self, kind: KindCodec, data: bytes, context: SessionContext, zone_s: Zone, trace: list[Trace] | None = None
     ) -> tuple[str, dict[str, Any]]:
-        if kind.json is not None:
-            return kind.json.decode(data)
+        if kind.document is not None:
+            return kind.document.decode(data, context, zone_s)
         assert kind.reference is not None
         return kind.reference.decode(data, context, zone_s, trace)
 
@@ -122,7 +214,7 @@ class CompiledProduct:
             if value is None:
                 continue
             if what == "zone":
-                context.zone_s = int(value)
+                context.zone_s = _zone_of(value, context.zone_s)
             else:
                 context.values[name] = value
 
@@ -141,6 +233,27 @@ class CompiledProduct:
             return []
         for plan in plans:
             if plan.of_session:
-                values = {**values, "now": now_ms, "device_id": context.device_id, "received": context.received_ms}
+                session = {"now": now_ms, "device_id": context.device_id, "received": context.received_ms}
+                values = {**context.values, **values, **session}
+                if context.zone_s is not None:
+                    values[ZONE_OF_SESSION] = context.zone_s
                 break
         return render_all(plans, values)
+
+
+def _wrong_checks(
+    places: Sequence[CheckPlace], data: bytes, violations: list[Violation] | None
+) -> list[Violation] | None:
+    """The violations with those of check values that are wrong."""
+    wrong = [Violation(place.name, ViolationCode.BAD_CHECK) for place in places if place.difference(data)]
+    return [*(violations or ()), *wrong] if wrong else violations
+
+
+def _zone_of(value: Any, before: Zone | None) -> Zone | None:
+    """What a login says of its zone: seconds east of UTC, or a text such as `+08:00`. What is neither changes
+    nothing."""
+    try:
+        zone_s = zone_seconds(value) if isinstance(value, str) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        return before
+    return zone_s if abs(zone_s) <= 86_400 else before

@@ -3,12 +3,15 @@
 Both decode every golden frame, every proper prefix of it, one byte more, and some hundred changed bodies whose
 lengths and check values are mended again, so that the change reaches the fields. They must give the same values, or
 both refuse. (What is wrong with a refused frame is always said by the reference codec.) Replies are compared too.
+
+What is proven is proven message by message: one that the codecs read differently, or that no golden frame (or change
+of one) is, is left to the reference codec, and the others of its kind of frame are not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from decoders.encode import seal
@@ -23,16 +26,29 @@ from decoders.types import SessionContext
 
 CHANGES_PER_FRAME = 40
 MAX_CHANGES = 600
+MIN_CHANGES = 100
+"""Changed frames of one kind of frame; and of each message, however many there are of the others."""
+ARRIVAL_MS = 1_750_000_000_000
+"""When every second input arrived, where the golden frame does not say it: clocks may ask."""
+NO_FRAME = "no golden frame of this message"
+NO_FRAME_OF_KIND = "no golden frame of this kind"
 
 
 @dataclass(slots=True)
 class Proof:
-    """What was tried for one kind of frame. `disagreement` "" means: the fused codec may be used."""
+    """What was tried for one kind of frame. `disagreement` "" means: the fused codec may be used.
+
+    proven: messages that both codecs read alike. others: message -> why the reference codec reads it;
+    differing: those of them that the codecs read differently.
+    """
 
     kind: str
     frames: int = 0
     inputs: int = 0
     disagreement: str = ""
+    proven: set[str] = field(default_factory=set)
+    others: dict[str, str] = field(default_factory=dict)
+    differing: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -42,12 +58,41 @@ class ProductProof:
 
     @property
     def holds(self) -> bool:
-        return not any(proof.disagreement for proof in self.kinds)
+        return not any(proof.disagreement or proof.differing for proof in self.kinds)
 
 
-def prove(product: CompiledProduct, cases: Iterable[GoldenCase]) -> ProductProof:
-    """Compares the codecs and sets `use_fused` on every kind where they agree on at least one golden frame."""
+def prove(product: CompiledProduct, cases: Iterable[GoldenCase], more: Iterable[GoldenCase] = ()) -> ProductProof:
+    """Compares the codecs and sets `use_fused` on every kind where they agree on at least one message.
+
+    more: frames of the product's other variants, for messages that none of `cases` is.
+    """
     report = ProductProof(product.id)
+    by_kind, more_by_kind = _frames(product, cases), _frames(product, more)
+    for kind in product.kinds:
+        if kind.fused is None or kind.reference is None:
+            continue
+        proof = Proof(kind.kind.name)
+        report.kinds.append(proof)
+        frames = by_kind.get(kind.kind.index, [])
+        _prove_kind(product, kind, frames, proof)
+        for data, context in more_by_kind.get(kind.kind.index, ()):
+            name = _name_of(product, kind, data, context)
+            if name and name not in proof.proven and name not in kind.fused.others and not proof.disagreement:
+                _prove_kind(product, kind, [(data, context)], proof)
+        unseen = [name for name in kind.fused.messages if name not in proof.proven]
+        kind.fused.leave_out(dict.fromkeys(unseen, NO_FRAME))
+        proof.others = dict(kind.fused.others)
+        if not proof.frames:
+            proof.disagreement = NO_FRAME_OF_KIND
+        elif not proof.disagreement and not proof.proven:
+            proof.disagreement = next(iter((proof.differing or proof.others).values()))
+        kind.use_fused = not proof.disagreement
+    _drop_unproven_replies(product)
+    return report
+
+
+def _frames(product: CompiledProduct, cases: Iterable[GoldenCase]) -> dict[int, list[tuple[bytes, SessionContext]]]:
+    """Frames without byte stuffing, by the index of their kind."""
     by_kind: dict[int, list[tuple[bytes, SessionContext]]] = {}
     for case in cases:
         try:
@@ -56,18 +101,16 @@ def prove(product: CompiledProduct, cases: Iterable[GoldenCase]) -> ProductProof
         except DecodeError:
             continue
         by_kind.setdefault(frame.kind.index, []).append((data, case.context()))
-    for kind in product.kinds:
-        if kind.fused is None or kind.reference is None:
-            continue
-        proof = Proof(kind.kind.name)
-        report.kinds.append(proof)
-        frames = by_kind.get(kind.kind.index, [])
-        _prove_kind(product, kind, frames, proof)
-        if not frames:
-            proof.disagreement = "no golden frame of this kind"
-        kind.use_fused = not proof.disagreement
-    _drop_unproven_replies(product)
-    return report
+    return by_kind
+
+
+def _name_of(product: CompiledProduct, kind: KindCodec, data: bytes, context: SessionContext) -> str:
+    """The message that the reference codec reads; "" for a frame that it refuses."""
+    assert kind.reference is not None
+    try:
+        return kind.reference.decode(data, context, product.zone_s if context.zone_s is None else context.zone_s)[0]
+    except DecodeError:
+        return ""
 
 
 def _drop_unproven_replies(product: CompiledProduct) -> None:
@@ -78,62 +121,90 @@ def _drop_unproven_replies(product: CompiledProduct) -> None:
                 plan.render.fused = None
 
 
-def trust(product: CompiledProduct, agreed: Iterable[str]) -> None:
-    """Uses the fused codec of the kinds whose proof is remembered."""
-    names = set(agreed)
+def trust(product: CompiledProduct, agreed: Mapping[str, Mapping[str, str]]) -> None:
+    """Uses the fused codec of the kinds whose proof is remembered. agreed: kind -> messages that the reference codec
+    reads all the same, and why."""
     for kind in product.kinds:
-        kind.use_fused = kind.fused is not None and kind.kind.name in names
+        others = agreed.get(kind.kind.name)
+        if others is None:
+            kind.use_fused = False
+        else:
+            kind.trust(others)
 
 
 def _prove_kind(
     product: CompiledProduct, kind: KindCodec, frames: list[tuple[bytes, SessionContext]], proof: Proof
 ) -> None:
     changes = 0
+    by_message: dict[str, int] = {}
     for index, (data, context) in enumerate(frames):
         proof.frames += 1
+        name = _name_of(product, kind, data, context)
         inputs = [data, *(data[:size] for size in range(len(data))), data + b"\0"]
-        inputs += [bytes(changed) for changed in _resealed(kind, inputs[1:])]
-        if changes < MAX_CHANGES:
-            made = list(_changed(kind, data, index))
+        inputs += [bytes(changed) for changed in _resealed(kind, inputs[1:], name)]
+        if changes < MAX_CHANGES or by_message.get(name, 0) < MIN_CHANGES:
+            made = list(_changed(kind, data, index, name))
             changes += len(made)
+            by_message[name] = by_message.get(name, 0) + len(made)
             inputs += made
-        for candidate in inputs:
+        dated = context if context.received_ms else replace(context, received_ms=ARRIVAL_MS)
+        for number, candidate in enumerate(inputs):
             proof.inputs += 1
-            proof.disagreement = _compare(product, kind, candidate, context)
-            if proof.disagreement:
-                return
+            while found := _compare(product, kind, candidate, dated if number % 2 else context, proof):
+                message, difference = found
+                if not _blame(kind, message, difference, proof):
+                    proof.disagreement = difference
+                    return
 
 
-def _compare(product: CompiledProduct, kind: KindCodec, data: bytes, context: SessionContext) -> str:
+def _blame(kind: KindCodec, message: str, difference: str, proof: Proof) -> bool:
+    """Leaves the message to the reference codec; False when that cannot mend the difference."""
+    assert kind.fused is not None
+    if message not in kind.fused.messages or message in kind.fused.others:
+        return False
+    proof.proven.discard(message)
+    proof.differing[message] = difference
+    kind.fused.leave_out({message: difference})
+    return True
+
+
+def _compare(
+    product: CompiledProduct, kind: KindCodec, data: bytes, context: SessionContext, proof: Proof
+) -> tuple[str, str] | None:
+    """The message that is read differently, and how; None when all is well."""
     assert kind.fused is not None
     assert kind.reference is not None
     zone_s = product.zone_s if context.zone_s is None else context.zone_s
     truth: tuple[str, dict[str, Any]] | None
     try:
         truth = kind.reference.decode(data, context, zone_s)
-        why = ""
+        why, name = "", truth[0]
+        _compare_replies(product, name, truth[1])
     except DecodeError as error:
-        truth, why = None, str(error)
+        truth, why, name = None, str(error), error.message
     try:
         fused: tuple[str, dict[str, Any]] | None = kind.fused.decode(data, context, zone_s)
     except (Refused, DecodeError):
         fused = None
-    except Exception as error:  # a bug of the generator: the kind stays with construct
-        return f"{data.hex()}: fused raised {error!r}"
-    if truth is None or fused is None:
-        if truth is not None:
-            return f"{data.hex()}: construct reads {truth[0]}, fused refuses"
-        return f"{data.hex()}: construct says {why}, fused reads {fused[0]}" if fused is not None else ""
-    if truth[0] != fused[0] or not _equal(truth[1], fused[1]):
-        return f"{data.hex()}: construct {truth}, fused {fused}"
-    return _compare_replies(product, truth[0], truth[1])
+    except Exception as error:  # a bug of the generator: the message stays with construct
+        return name, f"{data.hex()}: fused raised {error!r}"
+    if fused is None:
+        if truth is None or name in kind.fused.others:
+            return None
+        return name, f"{data.hex()}: construct reads {name}, fused refuses"
+    if truth is None:
+        return fused[0], f"{data.hex()}: construct says {why}, fused reads {fused[0]}"
+    if name != fused[0] or not _equal(truth[1], fused[1]):
+        return fused[0], f"{data.hex()}: construct {truth}, fused {fused}"
+    proof.proven.add(name)
+    return None
 
 
 def _equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one.keys() == other.keys() and same(one, other, 0.0)
 
 
-def _compare_replies(product: CompiledProduct, message: str, values: dict[str, Any]) -> str:
+def _compare_replies(product: CompiledProduct, message: str, values: dict[str, Any]) -> None:
     """A reply that the generated encoder and construct build differently goes back to construct."""
     known = {**values, "now": 1_750_000_000_000, "device_id": "123456789012", "received": 1_750_000_000_000}
     for plan in product.reply_plans.get(message, ()):
@@ -149,23 +220,23 @@ def _compare_replies(product: CompiledProduct, message: str, values: dict[str, A
         render.compared = True
         if render(known) != truth:
             render.fused = None
-    return ""
 
 
-def _resealed(kind: KindCodec, inputs: Iterable[bytes]) -> Iterator[bytearray]:
-    """The same bytes with lengths and check values mended, where the frame is long enough to have them."""
+def _resealed(kind: KindCodec, inputs: Iterable[bytes], message: str) -> Iterator[bytearray]:
+    """The same bytes with lengths and check values mended, those of the message's own rows too, where the frame is
+    long enough to have them."""
     for data in inputs:
         if len(data) < kind.layout.least:
             continue
         mended = bytearray(data)
         try:
-            seal(kind.layout, mended)
+            seal(kind.layout, mended, message=message)
         except (EncodeError, OverflowError):
             continue
         yield mended
 
 
-def _changed(kind: KindCodec, data: bytes, seed: int) -> Iterator[bytes]:
+def _changed(kind: KindCodec, data: bytes, seed: int, message: str) -> Iterator[bytes]:
     """Changed frames from a small fixed generator: single bytes, bit flips, extremes, cut and doubled pieces."""
     state = (seed * 2654435761 + 97) & 0xFFFFFFFF
     for step in range(CHANGES_PER_FRAME):
@@ -184,4 +255,4 @@ def _changed(kind: KindCodec, data: bytes, seed: int) -> Iterator[bytes]:
             case _:
                 changed[at:at] = data[at : at + 1 + (state >> 24 & 7)]
         yield bytes(changed)
-        yield from (bytes(mended) for mended in _resealed(kind, [bytes(changed)]))
+        yield from (bytes(mended) for mended in _resealed(kind, [bytes(changed)], message))

@@ -12,7 +12,7 @@ from decoders import times
 from decoders.encode import Encoder
 from decoders.errors import EncodeError
 from decoders.formula import Formula
-from decoders.fused_encoder import Build, Source
+from decoders.fused_encoder import ZONE_OF_SESSION, Build, Source
 
 SESSION_NAMES = frozenset({"now", "device_id", "received"})
 """Names that replies may read besides values: Unix ms of now and of arrival, and the session's device id."""
@@ -64,6 +64,11 @@ class MessageReply:
         names = {source.echo for source in self.sources.values() if source.echo}
         return names.union(*(source.formula.names for source in self.sources.values() if source.formula is not None))
 
+    @property
+    def uses_zone(self) -> bool:
+        """True when it writes a local time."""
+        return any(convert.uses_zone for convert in self.encoder.fields.values())
+
     def __call__(self, values: Mapping[str, Any]) -> bytes:
         if self.fused is not None:
             try:
@@ -83,7 +88,9 @@ class MessageReply:
                     given[name] = values[source.echo]
             else:
                 raw[name] = source.constant
-        return self.encoder.encode(given, raw=raw)
+            if name in given and given[name] is None:
+                raise EncodeError(name, "has no value for this reply")
+        return self.encoder.encode(given, values.get(ZONE_OF_SESSION), raw=raw)
 
 
 def text_reply(template: str, encoding: str = "utf-8") -> Render:

@@ -7,7 +7,7 @@ from typing import Any
 
 from decoders.catalog import LoadedProduct
 from decoders.golden import run_case
-from decoders.proven import KindReport, ProductProven, codec_report, prove_product
+from decoders.proven import KindReport, ProductProven, codec_report, message_report, prove_product
 
 __all__ = ["Failure", "Trial", "try_product"]
 
@@ -40,7 +40,8 @@ class Trial:
         return not self.failures and not any(self.proven.disagreements)
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON."""
+        """As JSON. messages, fused: how many messages come in frames of bytes, and how many of them run fused."""
+        messages = message_report(self.kinds)
         return {
             "product": self.product,
             "version": self.version,
@@ -48,12 +49,10 @@ class Trial:
             "cases": self.cases,
             "passed": self.passed,
             "inputs": sum(form.inputs for form in self.proven.forms.values()),
-            "kinds": [
-                {"kind": line.kind, "codec": line.codec}
-                | ({"variant": line.variant} if line.variant else {})
-                | ({"why": line.why} if line.why else {})
-                for line in self.kinds
-            ],
+            "messages": len(messages),
+            "fused": sum(not why for why in messages.values()),
+            "not_fused": {name: why for name, why in messages.items() if why},
+            "kinds": [line.to_plain() for line in self.kinds],
             "failures": [
                 {
                     "case": failure.case,

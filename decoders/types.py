@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
+
+from decoders.times import Zone
 
 Value: TypeAlias = Any
 """What a field can hold: int, float, str, bool, None, or lists and dicts of these."""
@@ -13,14 +15,23 @@ Value: TypeAlias = Any
 class ViolationCode(StrEnum):
     """How a value breaks the data contract, or why it is missing."""
 
-    REQUIRED = "required"
-    OUT_OF_RANGE = "out_of_range"
-    NOT_IN_ENUM = "not_in_enum"
-    WRONG_TYPE = "wrong_type"
-    BAD_TIME = "bad_time"  # the device's date does not exist
-    FORMULA_FAILED = "formula_failed"  # division by zero, overflow, missing input: no value
-    CLOCK_OFF = "clock_off"  # device time more than a day from arrival
-    IDENTITY_DIFFERS = "identity_differs"  # the payload names another device than the session
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str = "") -> Self:
+        made = str.__new__(cls, word)
+        made._value_ = word
+        made.meaning = meaning
+        return made
+
+    REQUIRED = "required", "a required value is missing"
+    OUT_OF_RANGE = "out_of_range", "the value is outside of its range"
+    NOT_IN_ENUM = "not_in_enum", "the raw value has no name in the enum"
+    WRONG_TYPE = "wrong_type", "a document gives another type than the spec says"
+    BAD_TIME = "bad_time", "the device's date does not exist"
+    FORMULA_FAILED = "formula_failed", "division by zero, overflow, missing input: no value"
+    BAD_CHECK = "bad_check", "a wrong check value in a frame that the spec takes all the same"
+    CLOCK_OFF = "clock_off", "device time more than a day from arrival"
+    IDENTITY_DIFFERS = "identity_differs", "the payload names another device than the session"
 
 
 @dataclass(slots=True)
@@ -35,15 +46,16 @@ class SessionContext:
 
     device_id: from login. zone_s: seconds east of UTC of the device's clock (None: the spec's zone).
     port: LoRaWAN fPort or similar. received_ms: Unix ms of arrival (0: unknown).
-    values: what login fields marked `session: true` said.
+    values: what login fields marked `session: keep` said. columns: of CSV lines, where the first line named them.
     """
 
     device_id: str = ""
     variant: str = ""
     port: int = 0
-    zone_s: int | None = None
+    zone_s: Zone | None = None
     received_ms: int = 0
     values: dict[str, Value] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

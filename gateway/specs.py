@@ -23,9 +23,11 @@ import decoders
 from decoders.catalog import Catalog, LoadedProduct, build_product
 from decoders.errors import SpecError, SpecProblem
 from decoders.proven import ProductProven, apply_proof, codec_report, proof_key, prove_product
-from decoders.spec.source import MAX_BYTES
+from decoders.spec.extends import Shelf, SpecText
+from decoders.spec.source import MAX_BYTES, load
+from gateway.custom_types import load_custom_types
 
-__all__ = ["ProofMemory", "Replaced", "cache_dir", "load_catalog", "packaged_specs", "prove_once"]
+__all__ = ["ProofMemory", "Replaced", "cache_dir", "load_catalog", "load_spec", "packaged_specs", "prove_once"]
 
 SPEC_FILE = "spec.yaml"
 GOLDEN_FOLDER = "golden"
@@ -63,19 +65,21 @@ def load_catalog(
     skipped without being checked. notice: told of every product that another one replaces. No codec is proven here.
     Raises SpecError with the problems of all files.
     """
+    load_custom_types()
     wanted = None if only is None else frozenset(only)
     problems: list[SpecProblem] = []
     found: dict[str, LoadedProduct] = {}
-    for folder in (packaged_specs(), *folders):
+    texts = [_texts(folder, problems) for folder in (packaged_specs(), *folders)]
+    shelf = Shelf([[SpecText(_id(text), shown(file), text) for file, text in here.items()] for here in texts])
+    for folder_texts in texts:
         products: list[LoadedProduct] = []
-        for spec_file in _spec_files(folder, problems):
+        for spec_file, text in folder_texts.items():
             try:
-                text = _read(spec_file)
                 if wanted is None or _declared_id(text) in (None, *wanted):
                     golden = {shown(path): _read(path) for path in _golden_files(spec_file)}
-                    products.append(build_product(spec_file.parent.name, text, shown(spec_file), golden, codec))
-            except SpecError as error:
-                problems += error.problems
+                    products.append(build_product(spec_file.parent.name, text, shown(spec_file), golden, codec, shelf))
+            except SpecError as error:  # of a spec that several extend, each says the same
+                problems += [problem for problem in error.problems if problem not in problems]
         try:
             here = Catalog.of(products)
         except SpecError as error:
@@ -88,6 +92,19 @@ def load_catalog(
     if problems:
         raise SpecError(problems)
     return Catalog.of(found.values(), generation)
+
+
+def load_spec(path: Path, folders: Sequence[Path] = ()) -> LoadedProduct:
+    """The spec of a product's folder, or a spec file of any name, without its golden frames.
+
+    It may extend the shipped specs, those of `folders` and those beside its folder. Raises SpecError.
+    """
+    spec_file = path / SPEC_FILE if path.is_dir() else path
+    beside = [spec_file.parent.parent] if spec_file.name == SPEC_FILE else []
+    unread: list[SpecProblem] = []  # of other specs: said when this one extends them
+    texts = [_texts(folder, unread) for folder in (packaged_specs(), *folders, *beside)]
+    shelf = Shelf([[SpecText(_id(text), shown(file), text) for file, text in here.items()] for here in texts])
+    return build_product(spec_file.absolute().parent.name, _read(spec_file), shown(spec_file), {}, shelf=shelf)
 
 
 def shown(path: Path) -> str:
@@ -106,6 +123,29 @@ def _spec_files(folder: Path, problems: list[SpecProblem]) -> list[Path]:
         reason = error.strerror or type(error).__name__
         problems.append(SpecProblem(str(folder), 0, 0, "", f"cannot read the folder of specs: {reason}"))
         return []
+
+
+def _texts(folder: Path, problems: list[SpecProblem]) -> dict[Path, str]:
+    """The spec files of a folder that can be read."""
+    texts = {}
+    for spec_file in _spec_files(folder, problems):
+        try:
+            texts[spec_file] = _read(spec_file)
+        except SpecError as error:
+            problems += error.problems
+    return texts
+
+
+def _id(text: str) -> str:
+    """The id of the product as a whole reading of the file says it where the quick look cannot tell; "" for none."""
+    known = _declared_id(text)
+    if known is not None:
+        return known
+    try:
+        data = load(text, "").data
+    except SpecError:
+        return ""
+    return str(data.get("product", "")) if isinstance(data, dict) else ""
 
 
 def _golden_files(spec_file: Path) -> list[Path]:
@@ -208,11 +248,13 @@ def prove_once(catalog: Catalog, memory: ProofMemory, codec: str = "auto") -> li
         else:
             apply_proof(loaded, proven)
         if codec == "fused":
-            slow = [line for line in codec_report(loaded, proven) if line.codec == "construct"]
-            problems += [
-                SpecProblem(loaded.source, 0, 0, "", f"{line.kind} frames cannot use `codec: fused`: {line.why}")
-                for line in slow
-            ]
+            for line in codec_report(loaded, proven):
+                slow = {f"{line.kind} frames": line.why} if line.codec == "construct" else {}
+                slow |= {f"`{message}` in {line.kind} frames": why for message, why in line.others.items()}
+                problems += [
+                    SpecProblem(loaded.source, 0, 0, "", f"{what} cannot use `codec: fused`: {why}")
+                    for what, why in slow.items()
+                ]
     if problems:
         raise SpecError(problems)
     return fresh

@@ -69,6 +69,11 @@ def searcher(kinds_begins: Iterable[Sequence[frozenset[int] | None]]) -> Callabl
     return find
 
 
+def sequence(values: Sequence[frozenset[int] | None]) -> bytes:
+    """A regular expression (DOTALL) of bytes in order."""
+    return b"".join(map(_one, values))
+
+
 def _pattern(begins: Sequence[frozenset[int] | None]) -> bytes:
     """`a(?:b(?:c|\\Z)|\\Z)`: the bytes in order, or as many of them as the buffer has."""
     pattern = b""

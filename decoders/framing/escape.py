@@ -1,19 +1,24 @@
-"""Byte stuffing: content that must not hold the frame's marks. After the framer, before the layout; and back."""
+"""Content that is written otherwise between the frame's marks: byte stuffing, hex text. After the framer, before the
+layout; and back."""
 
 from __future__ import annotations
 
 from decoders.errors import DecodeCode, DecodeError, EncodeError
-from decoders.framing.plan import Escape
+from decoders.framing.plan import HexText, Transcoding
 
+_HEX = frozenset(b"0123456789abcdefABCDEF \t\r\n\v\f")
 _SINGLE = tuple(bytes((value,)) for value in range(256))
 
 
-def unescape(escape: Escape, wire: bytes) -> bytes:
-    """The frame with each pair replaced by the byte it stands for; `wire` itself if it has none.
+def unescape(escape: Transcoding, wire: bytes) -> bytes:
+    """The frame with each pair replaced by the byte it stands for; `wire` itself if it has none. Of hex text the bytes,
+    between the marks as they are.
 
     Raises DecodeError BAD_ESCAPE, with the mark's offset in `wire`, where the byte after a mark is missing or not in
-    the table.
+    the table; BAD_VALUE for what is no hex text.
     """
+    if isinstance(escape, HexText):
+        return _from_hex(escape, wire)
     mark, table = escape.mark, escape.table
     end = len(wire) - escape.raw_suffix
     at = wire.find(mark, escape.raw_prefix, end)
@@ -36,22 +41,36 @@ def unescape(escape: Escape, wire: bytes) -> bytes:
     return bytes(content)
 
 
-def stuff(escape: Escape, data: bytes) -> bytes:
-    """The inverse: every byte that the table stands for, marks included, becomes its pair.
+def _from_hex(escape: HexText, wire: bytes) -> bytes:
+    end = max(len(wire) - escape.raw_suffix, escape.raw_prefix)
+    try:
+        content = bytes.fromhex(wire[escape.raw_prefix : end].decode("ascii"))
+    except ValueError as error:
+        at = next((place for place in range(escape.raw_prefix, end) if wire[place] not in _HEX), None)
+        raise DecodeError(DecodeCode.BAD_VALUE, f"the frame is no hex text: {error}", offset=at) from None
+    return wire[: escape.raw_prefix] + content + wire[end:]
+
+
+def stuff(escape: Transcoding, data: bytes) -> bytes:
+    """The inverse: every byte that the table stands for, marks included, becomes its pair. Hex text has upper case.
 
     Raises EncodeError if the content holds the mark and the table has no pair for it.
     """
+    if isinstance(escape, HexText):
+        end = max(len(data) - escape.raw_suffix, escape.raw_prefix)
+        return data[: escape.raw_prefix] + data[escape.raw_prefix : end].hex().upper().encode() + data[end:]
     prefix = min(escape.raw_prefix, len(data))
     end = max(len(data) - escape.raw_suffix, prefix)
     content = data[prefix:end]
-    for value in (escape.mark, *escape.table.values()):
+    for value in escape.stuffed or (escape.mark, *escape.table.values()):
         if value in content:
             break
     else:
         return data
     pairs: dict[int, bytes] = {}
     for follow, value in escape.table.items():
-        pairs.setdefault(value, bytes((escape.mark, follow)))
+        if not escape.stuffed or value in escape.stuffed:
+            pairs.setdefault(value, bytes((escape.mark, follow)))
     if escape.mark not in pairs and escape.mark in content:
         raise EncodeError("", f"byte {escape.mark:02x} cannot be sent: the escape table has no pair for it")
     stuffed = b"".join([pairs.get(byte) or _SINGLE[byte] for byte in content])

@@ -107,6 +107,7 @@ class Framer:
             self._seen.update(kept)
 
 
+_BLANKS = b"\0 \t\r\n"
 _REASONS = {
     NOT_THIS: DecodeCode.NOT_A_FRAME,
     TOO_LONG: DecodeCode.FRAME_TOO_LONG,
@@ -117,7 +118,8 @@ _REASONS = {
 
 
 def cut(framing: Framing, data: bytes | bytearray | memoryview) -> Frame:
-    """The one frame that `data` is, as it stood on the wire; decided as a Framer decides.
+    """The one frame that `data` is, as it stood on the wire; decided as a Framer decides. Blanks and line ends behind
+    a text frame are left out.
 
     Raises DecodeError: TRUNCATED (says how many bytes it needs and has), TRAILING_BYTES (offset of the first extra
     one), FRAME_TOO_LONG, BAD_LENGTH (declares less than the frame must have), BAD_CONST (offset where the stop bytes
@@ -132,6 +134,8 @@ def cut(framing: Framing, data: bytes | bytearray | memoryview) -> Frame:
         size = measure(wire, 0, len(wire), {})
         if size == len(wire):
             return Frame(kind, wire)
+        if size > 0 and kind.text and not wire[size:].strip(_BLANKS):
+            return Frame(kind, wire[:size])
         if size > 0:
             detail = f"the frame ends after {size} bytes, {len(wire) - size} more follow"
             raise DecodeError(DecodeCode.TRAILING_BYTES, detail, offset=size)

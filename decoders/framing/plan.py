@@ -28,9 +28,14 @@ class LengthField:
 
 @dataclass(slots=True, frozen=True)
 class StopBytes:
-    """The frame ends with (and includes) the first of `stops` at or after `min_bytes - len(stop)`."""
+    """The frame ends with (and includes) the first of `stops` at or after `min_bytes - len(stop)`.
+
+    tail: where one stop is not enough, the values that each of the last bytes may have (None: any), the stop's among
+    them: the frame ends where all of these stand, such as `!` and four digits before the end of the line.
+    """
 
     stops: tuple[bytes, ...]
+    tail: tuple[frozenset[int] | None, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -59,12 +64,26 @@ SizeRule: TypeAlias = LengthField | StopBytes | FixedSize | ComputedSize | Whole
 @dataclass(slots=True, frozen=True)
 class Escape:
     """Byte stuffing: `mark` and the byte after it stand for one byte, by `table`. `raw_prefix` and `raw_suffix`
-    bytes at the frame's ends (start and stop marks) are not stuffed."""
+    bytes at the frame's ends (start and stop marks) are not stuffed. stuffed: the bytes that are sent as pairs;
+    without them all that `table` stands for."""
 
     mark: int
     table: Mapping[int, int]
     raw_prefix: int = 0
     raw_suffix: int = 0
+    stuffed: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True, frozen=True)
+class HexText:
+    """Between `raw_prefix` and `raw_suffix` bytes (start and stop marks) the frame is hex text of its bytes."""
+
+    raw_prefix: int = 0
+    raw_suffix: int = 0
+
+
+Transcoding: TypeAlias = Escape | HexText
+"""How a frame on the wire differs from the bytes that its rows read."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -81,7 +100,8 @@ class FrameKind:
     size: SizeRule
     min_bytes: int
     max_bytes: int
-    escape: Escape | None = None
+    escape: Transcoding | None = None
+    text: bool = False  # blanks and line ends behind a frame that comes alone mean nothing
 
 
 @dataclass(slots=True)

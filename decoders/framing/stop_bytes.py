@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+from decoders.framing.begins import sequence
 from decoders.framing.measure import TOO_LONG, TOO_SHORT, Buffer, Measure, Seen
-from decoders.framing.plan import FrameKind, StopBytes
+from decoders.framing.plan import Escape, FrameKind, StopBytes
 
 
 def measure_stop_bytes(kind: FrameKind, rule: StopBytes, slot: int) -> Measure:
@@ -12,6 +15,8 @@ def measure_stop_bytes(kind: FrameKind, rule: StopBytes, slot: int) -> Measure:
 
     With several stops the one that is complete first ends the frame.
     """
+    if rule.tail:
+        return _measure_tail(kind, rule, slot)
     least, most, several = kind.min_bytes, kind.max_bytes, len(rule.stops) > 1
     stops = tuple((slot + index, stop, len(stop), _first_place(kind, stop)) for index, stop in enumerate(rule.stops))
 
@@ -41,6 +46,27 @@ def measure_stop_bytes(kind: FrameKind, rule: StopBytes, slot: int) -> Measure:
     return measure
 
 
+def _measure_tail(kind: FrameKind, rule: StopBytes, slot: int) -> Measure:
+    """The same where more than the stop shows the end."""
+    least, most, width = kind.min_bytes, kind.max_bytes, len(rule.tail)
+    search = re.compile(sequence(rule.tail), re.DOTALL).search
+    first = max(least - width, len(kind.begins) - width, 0)
+
+    def measure(buffer: Buffer, start: int, end: int, seen: Seen) -> int:
+        limit = min(start + most, end)
+        at = max(start + first, seen.get(slot, 0))
+        found = search(buffer, at, limit)
+        if found is not None:
+            size = found.end() - start
+            return size if size >= least else TOO_SHORT
+        if limit - width >= at:
+            seen[slot] = limit - width + 1
+        have = end - start
+        return -(have + 1) if have < most else TOO_LONG
+
+    return measure
+
+
 def _first_place(kind: FrameKind, stop: bytes) -> int:
     """Where in the frame the stop may first stand: where it ends the shortest frame, or earlier if it is a mark that
     cannot be content. Such a mark too early in the frame shows that this is none: between 7E and 7E lies nothing, and
@@ -48,6 +74,6 @@ def _first_place(kind: FrameKind, stop: bytes) -> int:
     starts_frames = list(kind.begins[: len(stop)]) == [frozenset({value}) for value in stop]
     if starts_frames:
         return len(stop)
-    if kind.escape is not None and len(stop) == 1 and stop[0] in kind.escape.table.values():
+    if isinstance(kind.escape, Escape) and len(stop) == 1 and stop[0] in kind.escape.table.values():
         return max(kind.escape.raw_prefix, 1)
     return max(kind.min_bytes - len(stop), len(kind.begins))

@@ -23,6 +23,8 @@ def _negated(writer: Writer, late: Value, scope: Structure) -> None:
     assert late.negate is not None
     test = over_values(writer, late.negate, scope).source
     number = writer.names.contested.get(id(late))
+    if number is not None and late.name not in scope.givers:
+        return  # nobody asks for what the row reads
     given = f"{scope.givers[late.name]} == {number} and " if number is not None else ""
     known = _own(writer, late.name, scope)
     if known.kind in ("int", "float"):
@@ -54,9 +56,12 @@ def _derived(writer: Writer, node: Derived, scope: Structure) -> None:
         kind, most, finite = kind_after(node.convert, value)
         source = node.convert.source(part, out.bind) + guard
         value = Known(source, value.sure and not node.convert.nullable, kind, most, finite)
+    reached = scope.reached.get(id(node))
+    if reached is not None:
+        value = Known(f"(({value.source}) if {reached} else None)", False, value.kind, value.most, value.finite)
     if node.test is not None:
         test = over_values(writer, node.test, scope).source
-        value = Known(f"({value.source} if {test} else None)", False, value.kind, value.most, value.finite)
+        value = Known(f"(({value.source}) if {test} else None)", False, value.kind, value.most, value.finite)
     if node.name not in scope.values:
         variable = out.fresh("v_" + node.name)
         out.emit(f"{variable} = {value.source}")
@@ -86,16 +91,29 @@ def assemble(writer: Writer, scope: Structure) -> str:
         for name, known in shown.items():
             if known.sure:
                 writer.out.emit(f"{variable}[{name!r}] = {known.source}")
+        for numbered in _computed(scope):
+            writer.out.emit(f"{variable} |= {numbered}")
     else:
-        literal = ", ".join(f"{name!r}: {known.source}" for name, known in shown.items() if known.sure)
-        if all(known.sure for known in shown.values()):
+        entries = [f"{name!r}: {known.source}" for name, known in shown.items() if known.sure]
+        literal = ", ".join([*entries, *(f"**{numbered}" for numbered in _computed(scope))])
+        if all(known.sure for known in shown.values()) and not scope.records:
             return f"{{{literal}}}"
         variable = writer.out.fresh("values")
         writer.out.emit(f"{variable} = {{{literal}}}")
     for name, known in shown.items():
         if not known.sure:
             writer.out.emit(f"if {known.source} is not None: {variable}[{name!r}] = {known.source}")
+    if scope.records:
+        merged = writer.out.fresh("values")
+        writer.out.emit(f"{merged} = {{{', '.join(f'**{part}' for part in (*scope.records, variable))}}}")
+        return merged
     return variable
+
+
+def _computed(scope: Structure) -> list[str]:
+    """Dicts of the values whose names are known only when the code runs."""
+    named = [scope.named if scope.named_sure else f"named_values({scope.named})"] if scope.named else []
+    return [*(numbered for _, numbered in scope.numbered), *named]
 
 
 def _begin(writer: Writer, scope: Structure, begun: Begun) -> set[str]:

@@ -9,9 +9,20 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from decoders.formula import Formula
+from decoders.formula import Formula, constant_of
+from decoders.formula_functions import GIVE_TEXT
 from decoders.fused.scope import Known, Structure
 from decoders.fused.writer import Writer
+from decoders.window_calls import (
+    BODY_CALLS,
+    CALLS,
+    body_call_name,
+    body_called,
+    body_source,
+    call_name,
+    call_source,
+    called,
+)
 
 FAILED = (ArithmeticError, AttributeError, TypeError, ValueError, IndexError, RecursionError)
 """What a formula's function takes for "cannot be computed"."""
@@ -31,7 +42,6 @@ _ORDER: Mapping[type[ast.cmpop], str] = {
     ast.Gt: ">",
     ast.GtE: ">=",
 }
-_GIVES_TEXT = frozenset({"text", "luhn", "strip_left", "part", "unhex"})
 _LARGE = 1 << 64  # constants stay below it, and
 _MAX_DEPTH = 12  # operations nest up to this, so that no integer grows beyond what a float holds
 
@@ -69,6 +79,10 @@ class _Inline:
                 parts = [self.visit(body, depth + 1), self.visit(orelse, depth + 1)]
                 source = f"({parts[0].source} if {self.visit(test, depth + 1).source} else {parts[1].source})"
                 return _either(source, parts)
+            case ast.Call(func=ast.Name(id=name), args=[argument]) if name in CALLS:
+                return self.operands[call_name(name, str(constant_of(argument)))]
+            case ast.Call(func=ast.Name(id=name), args=[argument]) if name in BODY_CALLS:
+                return self.operands[body_call_name(name, int(constant_of(argument) or 0))]
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 return self._call(name, [self.visit(argument, depth + 1) for argument in arguments])
         raise _Opaque
@@ -146,7 +160,7 @@ class _Inline:
         if name == "count":
             return Known(source, kind="int")
         self.fails = True
-        return Known(source, True, "text") if name in _GIVES_TEXT else Known(source, False, finite=False)
+        return Known(source, True, "text") if name in GIVE_TEXT else Known(source, False, finite=False)
 
 
 def _joined(call: str, arguments: list[Known]) -> Known:
@@ -245,6 +259,12 @@ def over_raw(writer: Writer, formula: Formula, scope: Structure) -> Known:
             second = writer.at(1)
             source = f"(b[{position}] << 8 | b[{second}] if {second} < {end} else None)"
             operands[name] = Known(source, False, "int", 0xFFFF)
+        elif body_called(name) is not None:
+            operands[name] = _of_body(writer, name)
+        elif called(name) is not None:
+            kind = "int" if name.startswith("_tokens") else "bool"
+            most = 1 << 32 if kind == "int" else 1
+            operands[name] = Known(call_source(name, "b", position, end), kind=kind, most=most)
         elif name == "length":
             operands[name] = Known("body_length", kind="int", most=1 << 32)
         elif name == "port":
@@ -252,6 +272,15 @@ def over_raw(writer: Writer, formula: Formula, scope: Structure) -> Known:
         else:
             operands[name] = scope.find_raw(name) or Known("None", False, "none")
     return inlined(writer, formula, operands)
+
+
+def _of_body(writer: Writer, name: str) -> Known:
+    """An integer at a place of the body."""
+    found = body_called(name)
+    if not writer.body or found is None:  # the header is read before there is a body
+        return Known("None", False, "none")
+    source, sure = body_source(name, "b", writer.body, "body_length", writer.body_size)
+    return Known(source, sure, "int", (1 << 8 * found[0]) - 1)
 
 
 def over_values(writer: Writer, formula: Formula, scope: Structure) -> Known:

@@ -10,36 +10,84 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from decoders.fused.lists import repeat
+from decoders.fused.python_values import python_value
+from decoders.fused.records import record_value, records
 from decoders.fused.runs import write_run
 from decoders.fused.scope import Structure, is_late
-from decoders.fused.sizes import sized_value, span
+from decoders.fused.sizes import sized_value, span, token_mark, token_run
 from decoders.fused.structures import branch, condition, group
 from decoders.fused.tags import tags
+from decoders.fused.text_items import text_tags
+from decoders.fused.text_values import optional_mark
 from decoders.fused.writer import Writer
-from decoders.layout import Branch, Condition, Derived, Group, Node, Repeat, Skip, Tags, Value, fixed_size
+from decoders.layout import (
+    Branch,
+    Condition,
+    Derived,
+    Group,
+    Node,
+    OptionalMark,
+    PythonWire,
+    Records,
+    RecordWire,
+    Repeat,
+    Skip,
+    Tags,
+    TextTags,
+    Value,
+    fixed_size,
+)
 
 
 def write_nodes(writer: Writer, nodes: Sequence[Node], scope: Structure) -> None:
     """Writes the code that reads the nodes from the writer's position on, into the structure's variables."""
     run: list[Value | Skip] = []
+    tokens: list[Value | Skip] = []
     for node in _flat(nodes):
         if is_late(node):
             scope.late.append(node)
+            if isinstance(node, Derived) and writer.conditional:
+                scope.reached[id(node)] = writer.mark("row")
+        if isinstance(node, Derived):
+            continue
         if isinstance(node, Value | Skip) and fixed_size((node,)) is not None:
+            _write_tokens(writer, tokens, scope)
             run.append(node)
-        elif not isinstance(node, Derived):
-            write_run(writer, run, scope)
-            run = []
+            continue
+        write_run(writer, run, scope)
+        run = []
+        mark = token_mark(node)
+        if not mark or (tokens and mark != token_mark(tokens[0])):
+            _write_tokens(writer, tokens, scope)
+        if isinstance(node, Value | Skip) and mark:
+            tokens.append(node)
+        else:
             _write_node(writer, node, scope)
+    _write_tokens(writer, tokens, scope)
     write_run(writer, run, scope)
+
+
+def _write_tokens(writer: Writer, tokens: list[Value | Skip], scope: Structure) -> None:
+    """Values of a text between equal marks, which are then done with."""
+    if len(tokens) > 1:
+        token_run(writer, tokens, scope)
+    elif tokens:
+        _write_node(writer, tokens[0], scope)
+    tokens.clear()
 
 
 def _write_node(writer: Writer, node: Node, scope: Structure) -> None:
     match node:
+        case Value(wire=PythonWire()):
+            python_value(writer, node, scope)
+        case Value(wire=RecordWire()):
+            record_value(writer, node, scope)
         case Value():
             sized_value(writer, node, scope)
         case Skip(size=size):
             span(writer, size, scope)
+        case OptionalMark():
+            optional_mark(writer, node)
         case Condition():
             condition(writer, node, scope)
         case Branch():
@@ -48,6 +96,10 @@ def _write_node(writer: Writer, node: Node, scope: Structure) -> None:
             group(writer, node, scope)
         case Repeat():
             repeat(writer, node, scope)
+        case Records():
+            records(writer, node, scope)
+        case TextTags():
+            text_tags(writer, node, scope)
         case Tags():
             tags(writer, node, scope)
 
@@ -55,7 +107,7 @@ def _write_node(writer: Writer, node: Node, scope: Structure) -> None:
 def _flat(nodes: Sequence[Node]) -> Iterator[Node]:
     """Nodes with unnamed, unbounded groups opened, so that their values join the run around them."""
     for node in nodes:
-        if isinstance(node, Group) and not node.name and node.size is None:
+        if isinstance(node, Group) and not node.name and node.size is None and not node.encoded:
             yield from _flat(node.nodes)
         else:
             yield node

@@ -2,24 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from decoders.formula import Formula
 from decoders.fused.formulas import over_raw
 from decoders.fused.scope import Known, Structure
+from decoders.fused.text_values import char_run, until
 from decoders.fused.values import take
 from decoders.fused.wires import byte_form, read_integer
-from decoders.fused.writer import Writer
-from decoders.layout import BytesWire, IntWire, Prefix, Rest, Size, Value
+from decoders.fused.writer import Place, Writer
+from decoders.layout import BytesWire, CharRun, IntWire, Node, Prefix, Rest, Size, Skip, Until, Value
+from decoders.raw import MAY_FAIL
 
 
 def sized_value(writer: Writer, node: Value, scope: Structure) -> None:
     """A value of bytes whose number is not fixed."""
     assert isinstance(node.wire, BytesWire)
     start, stop = span(writer, node.wire.size, scope)
-    variable, source, form = writer.out.fresh(node.name), f"b[{start}:{stop}]", byte_form(node.wire)
+    _take_bytes(writer, node, f"b[{start}:{stop}]", scope)
+
+
+def _take_bytes(writer: Writer, node: Value, source: str, scope: Structure) -> None:
+    """What follows once it is known where the bytes of a value are."""
+    assert isinstance(node.wire, BytesWire)
+    if node.const is None and node.wire.form not in MAY_FAIL and not node.bits and writer.names.unread(node):
+        return
+    variable, form = writer.out.fresh(node.name), byte_form(node.wire)
     if form.count("{x}") == 1 and node.const is None:
         source, form = form.format(x=source), ""
     writer.out.emit(f"{variable} = {source}")
     take(writer, node, variable, form, scope)
+
+
+def token_mark(node: Node) -> bytes:
+    """The mark that may stand behind a value of a text; b"" for all other nodes."""
+    match node:
+        case Value(wire=BytesWire(size=Until(mark=mark, needed=False))) | Skip(size=Until(mark=mark, needed=False)):
+            return mark
+    return b""
+
+
+def token_run(writer: Writer, run: Sequence[Value | Skip], scope: Structure) -> None:
+    """Two or more values that follow each other between equal marks: cut in one go."""
+    out, mark, count = writer.out, token_mark(run[0]), len(run)
+    parts, after, end = out.fresh("parts"), out.fresh("o"), writer.place.end
+    out.emit(f"{parts} = b[{writer.position}:{end}].split({mark!r}, {count})")
+    out.emit(f"if len({parts}) > {count}: {after} = {end} - len({parts}[{count}])")
+    out.emit(f"elif len({parts}) == {count}: {after} = {end} + {len(mark)}")
+    out.emit("else: raise Refused")
+    writer.move_to(after)
+    for index, node in enumerate(run):
+        if isinstance(node, Value):
+            _take_bytes(writer, node, f"{parts}[{index}]", scope)
 
 
 def span(writer: Writer, size: Size, scope: Structure) -> tuple[str, str]:
@@ -29,6 +63,10 @@ def span(writer: Writer, size: Size, scope: Structure) -> tuple[str, str]:
         start = writer.position
         writer.advance(size)
         return start, writer.position
+    if isinstance(size, Until):
+        return until(writer, size)
+    if isinstance(size, CharRun):
+        return char_run(writer, size)
     if isinstance(size, Rest):
         start = writer.position
         writer.move_to(writer.place.end)
@@ -42,18 +80,20 @@ def span(writer: Writer, size: Size, scope: Structure) -> tuple[str, str]:
         length = whole(writer, size, scope).source
     start, stop = writer.position, writer.out.fresh("o")
     writer.out.emit(f"{stop} = {start} + {length}")
-    writer.refuse_if(f"{stop} > {writer.place.end}")
+    nothing = f" and {length}" if writer.text else ""  # nothing may be read behind the end
+    writer.refuse_if(f"{stop} > {writer.place.end}{nothing}")
     writer.move_to(stop)
     return start, stop
 
 
-def enter_span(writer: Writer, size: Size, scope: Structure) -> tuple[str, str]:
-    """Goes into a window of that size; gives the window's start and end as variables."""
+def enter_span(writer: Writer, size: Size, scope: Structure) -> Place:
+    """Goes into a window of that size; gives the place behind it, in the window around."""
     start, stop = span(writer, size, scope)
+    behind = writer.place
     begin, end = writer.out.fresh("o"), writer.out.fresh("e")
     writer.out.emit(f"{begin}, {end} = {start}, {stop}")
-    writer.enter(begin, end)
-    return begin, end
+    writer.place = Place(begin, 0, end, 0, begin)
+    return behind
 
 
 def whole(writer: Writer, formula: Formula, scope: Structure) -> Known:

@@ -7,12 +7,14 @@ from typing import Any
 
 from decoders.fused.assemble import assemble
 from decoders.fused.formulas import bytes_left, over_raw
+from decoders.fused.placing import placed
 from decoders.fused.refusal import Unsupported
 from decoders.fused.scope import Known, Structure
 from decoders.fused.sizes import enter_span
-from decoders.fused.values import give
+from decoders.fused.text_values import decoded_window
+from decoders.fused.values import give, keep_raw
 from decoders.fused.writer import Writer
-from decoders.layout import Branch, Condition, Group, Nodes
+from decoders.layout import Branch, Condition, Given, Group, Nodes, Rest
 from decoders.reference.raw_tree import MAX_DEPTH
 
 
@@ -26,8 +28,25 @@ def condition(writer: Writer, node: Condition, scope: Structure) -> None:
             writer.know(bytes_left(node.test))
             writer.write(node.nodes, scope)
             writer.out.emit(f"{after} = {writer.position}")
+        if node.otherwise:
+            writer.place = place
+            with writer.out.block("else:"):
+                for given in node.otherwise:
+                    _given(writer, given, scope)
     writer.place = place
     writer.move_to(after)
+
+
+def _given(writer: Writer, node: Given, scope: Structure) -> None:
+    """A value that stands in the spec."""
+    kind = {bool: "bool", int: "int", float: "float", str: "text"}[type(node.value)]
+    value = Known(repr(node.value), kind=kind)
+    if node.raw:
+        keep_raw(writer, node.name, value, scope)
+    if node.place is None:
+        give(writer, scope, node.name, value)
+    else:
+        placed(writer, scope, node, value)
 
 
 def branch(writer: Writer, node: Branch, scope: Structure) -> None:
@@ -63,21 +82,23 @@ def _in_spans(on: str, spans: Sequence[tuple[Any, Any]], known: Known) -> str:
 
 def group(writer: Writer, node: Group, scope: Structure) -> None:
     inner = inside(scope) if node.name else scope
-    end = writer.place.end
-    if node.size is None:
+    if node.size is None and not node.encoded:
         _group_nodes(writer, node, scope, inner)
         return
-    enter_span(writer, node.size, scope)
-    stop = writer.place.end
-    _group_nodes(writer, node, scope, inner)
-    writer.enter(stop, end)
+    behind = enter_span(writer, node.size or Rest(), scope)
+    if node.encoded:
+        with decoded_window(writer, node.encoded, scope):
+            _group_nodes(writer, node, scope, inner)
+    else:
+        _group_nodes(writer, node, scope, inner)
+    writer.place = behind
 
 
 def _group_nodes(writer: Writer, node: Group, scope: Structure, inner: Structure) -> None:
     def rows() -> None:
         writer.write(node.nodes, inner)
-        if node.size is not None and not node.skip_rest:
-            writer.refuse_if(f"{writer.position} != {writer.place.end}")
+        if (node.size is not None or node.encoded) and not node.skip_rest:
+            writer.refuse_if(writer.unread())
 
     if not node.name:
         rows()
@@ -85,7 +106,10 @@ def _group_nodes(writer: Writer, node: Group, scope: Structure, inner: Structure
     with writer.unconditional():
         rows()
         variable = assemble(writer, inner)
-    give(writer, scope, node.name, Known(variable))
+    if node.place is None:
+        give(writer, scope, node.name, Known(variable))
+    else:
+        placed(writer, scope, node, Known(variable))
 
 
 def inside(scope: Structure) -> Structure:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from decoders.formula import Formula
+from decoders.fused.formulas import over_raw
 from decoders.fused.lists import each
 from decoders.fused.pairs import pair_pattern, pair_value, take_pair
 from decoders.fused.refusal import Unsupported
-from decoders.fused.scope import Structure, raw_names
-from decoders.fused.sizes import count_of, enter_span, span
+from decoders.fused.scope import Known, Structure
+from decoders.fused.sizes import count_of, enter_span, span, whole
 from decoders.fused.values import share_raw, variable_of
 from decoders.fused.wires import byte_form, read_integer
 from decoders.fused.writer import Place, Writer
-from decoders.layout import BytesWire, Derived, IntWire, Nodes, Tags, Value, least_size
+from decoders.layout import BytesWire, Derived, IntWire, Keys, Tags, Value, least_size, raw_names
 
 _TREE_LEAF = 3  # tags up to this many are tested one after the other; more by halves
 
@@ -29,6 +32,11 @@ class _Loop:
     end: str
     value: str = ""
 
+    @property
+    def tells_key(self) -> bool:
+        """True where the tags' rows may read the key as `key`."""
+        return "key" not in raw_names((self.node,))
+
 
 def tags(writer: Writer, node: Tags, scope: Structure) -> None:
     count = count_of(writer, node.count, node.count_wire, node.max_items, scope)
@@ -43,26 +51,132 @@ def tags(writer: Writer, node: Tags, scope: Structure) -> None:
             if not writer.conditional:
                 out.emit(f"{known.source} = None")
     with writer.branching((node,), scope):
-        for name in raw_names(node):  # a branch may read what another kept the time before
+        for name in sorted(raw_names((node,))):  # a branch may read what another kept the time before
             if name in writer.names.raw:
                 share_raw(writer, name, scope)
-        if count and isinstance(node.length, int) and node.unknown != "stop":
+        if count and isinstance(node.length, int) and node.unknown != "stop" and _simple(node) and not node.going:
             place = _equal_sizes(writer, node, scope, count, node.length)
         else:
+            left = whole(writer, node.left, scope).source if node.left is not None else ""
             place = out.fresh("o")
             out.emit(f"{place} = {writer.position}")
             loop = _Loop(node, scope, place, writer.place.end)
-            with each(writer, count, node.max_items, f"{place} >= {loop.end}"):
+            done = f"{loop.end} - {place} <= {left}" if left else f"{place} >= {loop.end}"
+            with each(writer, count, node.max_items, done, _going(writer, loop)):
                 writer.enter(place, loop.end)
-                _item(writer, loop, sure=not count)
+                if _simple(node):
+                    _item(writer, loop, sure=not count)
+                else:
+                    _item_with_header(writer, loop)
     if node.size is not None:
+        writer.refuse_if(f"{place} != {after.end}")
         writer.enter(after.end, end)
     else:
         writer.enter(place, end)
 
 
+def _simple(node: Tags) -> bool:
+    """True where each item begins with a key, or a length and a key, of known sizes."""
+    return isinstance(node.key, IntWire) and not (node.escapes or node.header or isinstance(node.length, Formula))
+
+
+def _going(writer: Writer, loop: _Loop) -> Callable[[], str] | None:
+    if loop.node.going is None:
+        return None
+    formula = loop.node.going
+
+    def test() -> str:
+        writer.enter(loop.place, loop.end)
+        return f"({over_raw(writer, formula, loop.scope).source})"
+
+    return test
+
+
+def _item_with_header(writer: Writer, loop: _Loop) -> None:
+    """One item at `place` whose key or length is not just an integer in front."""
+    node, out, scope = loop.node, writer.out, loop.scope
+    head = Structure(scope, depth=scope.depth)
+    with writer.unconditional():
+        writer.write(node.header, head)
+    begin, stop = out.fresh("o"), out.fresh("e")
+    if isinstance(node.length, IntWire) and node.length_first:
+        size = read_integer(writer, node.length, "size")
+        out.emit(f"{stop} = {writer.position} + {size}")
+        writer.refuse_if(f"{stop} > {loop.end}")
+        writer.place = Place(writer.place.base, writer.place.shift, stop)
+        key = _read_key(writer, node, head)
+        out.emit(f"{begin} = {writer.position}")
+    else:
+        key = _read_key(writer, node, head)
+        if node.length is None:
+            _with_header(writer, loop, head, key)
+            return
+        if isinstance(node.length, IntWire):
+            size = read_integer(writer, node.length, "size")
+        elif isinstance(node.length, int):
+            size = str(node.length)
+        else:
+            size = out.fresh("size")
+            known = over_raw(writer, node.length, head)
+            out.emit(f"{size} = {known.source}")
+            if not known.sure or known.kind != "int":
+                writer.refuse_if(f"{size}.__class__ is not int")
+        if node.length_counts_key:
+            counted = out.fresh("size")
+            out.emit(f"{counted} = {size} - ({writer.position} - {loop.place})")
+            size = counted
+        writer.refuse_if(f"{size} < 0")
+        out.emit(f"{begin} = {writer.position}")
+        out.emit(f"{stop} = {begin} + {size}")
+        writer.refuse_if(f"{stop} > {loop.end}")
+    out.emit(f"{loop.place} = {stop}")
+    writer.enter(begin, loop.place)
+    _with_header(writer, loop, head, key)
+
+
+def _read_key(writer: Writer, node: Tags, head: Structure) -> str:
+    out = writer.out
+    if isinstance(node.key, Formula):
+        known, key = over_raw(writer, node.key, head), out.fresh("key")
+        out.emit(f"{key} = {known.source}")
+        if not known.sure or known.kind not in ("int", "bool"):
+            writer.refuse_if(f"{key}.__class__ not in INTEGERS")
+        if known.kind != "int":
+            out.emit(f"{key} = int({key})")
+        return key
+    key = read_integer(writer, node.key, "key")
+    for mark, more in node.escapes:
+        after, place = out.fresh("o"), writer.place
+        out.emit(f"{after} = {writer.position}")
+        with out.block(f"if {key} == {mark}:"):
+            out.emit(f"{key} = {key} << {8 * more.size} | {read_integer(writer, more, 'more')}")
+            out.emit(f"{after} = {writer.position}")
+        writer.place = place
+        writer.move_to(after)
+    return key
+
+
+def _with_header(writer: Writer, loop: _Loop, head: Structure, key: str) -> None:
+    """The value of an item, whose rows may read the header's raw values."""
+    read = writer.names.raw & head.raw.keys()
+    for name in read & raw_names([row for _, nodes in loop.node.tags for row in nodes]):
+        raise Unsupported(f"`{name}` is in the header of a tag list and in its tags")
+    before = {name: loop.scope.raw.get(name) for name in read}
+    loop.scope.raw |= {name: head.raw[name] for name in read}
+    if loop.node.length is None:
+        _dispatch(writer, loop, key)
+    else:
+        _value(writer, loop, key)
+    for name, known in before.items():
+        if known is None:
+            del loop.scope.raw[name]
+        else:
+            loop.scope.raw[name] = known
+
+
 def _equal_sizes(writer: Writer, node: Tags, scope: Structure, count: str, length: int) -> str:
     """A number of items of one size: one length check for all of them."""
+    assert isinstance(node.key, IntWire)
     out, start, end, size = writer.out, writer.position, writer.place.end, node.key.size + length
     stop = out.fresh("o")
     out.emit(f"{stop} = {start} + {count} * {size}")
@@ -94,6 +208,8 @@ def _equal_sizes(writer: Writer, node: Tags, scope: Structure, count: str, lengt
 def _item(writer: Writer, loop: _Loop, *, sure: bool) -> None:
     """One item at `place`. sure: one byte of it is known to be there."""
     node, out = loop.node, writer.out
+    assert isinstance(node.key, IntWire)
+    assert not isinstance(node.length, Formula)
     if node.length is None:
         writer.require(node.key.size)
         _dispatch(writer, loop, read_integer(writer, node.key, "key"))
@@ -149,25 +265,32 @@ def _value(writer: Writer, loop: _Loop, key: str) -> None:
 def _dispatch(writer: Writer, loop: _Loop, key: str) -> None:
     """Finds the tag by halves, so that a long list of tags costs a few comparisons."""
     node, out, here, scope = loop.node, writer.out, writer.place, loop.scope
+    outer_key = scope.raw.get("key")
+    if loop.tells_key:
+        scope.raw["key"] = Known(key, kind="int")
     before = scope.late
     late: dict[int, list[Value | Derived]] = {}
 
-    def leaf(part: list[tuple[int, Nodes]]) -> None:
+    def tag(word: str, number: int) -> None:
+        keys, nodes = node.tags[number]
+        least = least_size(nodes)
+        writer.place = here
+        enough = "" if node.length is None or here.checked >= least else f" and {writer.left} >= {least}"
+        with out.block(f"{word} {_in_keys(key, keys, bool(enough))}{enough}:"):
+            if node.length is not None:
+                writer.know(least)
+            scope.late = late[number] = []
+            if loop.value:
+                take_pair(writer, nodes, loop.value, scope)
+            else:
+                writer.write(nodes, scope)
+            if node.length is None:
+                out.emit(f"{loop.place} = {writer.position}")
+
+    def leaf(part: list[tuple[int, int]]) -> None:
         word = "if"
-        for number, nodes in part:
-            least = least_size(nodes)
-            writer.place = here
-            enough = "" if node.length is None or here.checked >= least else f" and {writer.left} >= {least}"
-            with out.block(f"{word} {key} == {number}{enough}:"):
-                if node.length is not None:
-                    writer.know(least)
-                scope.late = late[number] = []
-                if loop.value:
-                    take_pair(writer, nodes, loop.value, scope)
-                else:
-                    writer.write(nodes, scope)
-                if node.length is None:
-                    out.emit(f"{loop.place} = {writer.position}")
+        for _, number in part:
+            tag(word, number)
             word = "elif"
         writer.place = here
         if not part:
@@ -176,7 +299,7 @@ def _dispatch(writer: Writer, loop: _Loop, key: str) -> None:
             with out.block("else:"):
                 _unknown(writer, loop, key)
 
-    def tree(part: list[tuple[int, Nodes]]) -> None:
+    def tree(part: list[tuple[int, int]]) -> None:
         if len(part) <= _TREE_LEAF:
             leaf(part)
             return
@@ -186,10 +309,29 @@ def _dispatch(writer: Writer, loop: _Loop, key: str) -> None:
         with out.block("else:"):
             tree(part[middle:])
 
-    tree(sorted(node.tags, key=lambda tag: tag[0]))
+    many = [number for number, (keys, _) in enumerate(node.tags) if len(keys) > 1]
+    for index, number in enumerate(many):
+        tag("elif" if index else "if", number)
+    single = sorted((keys[0][0], number) for number, (keys, _) in enumerate(node.tags) if len(keys) == 1)
+    if many:
+        with out.block("else:"):
+            tree(single)
+    else:
+        tree(single)
     scope.late = before
-    for number, _ in node.tags:  # formulas are worked out in the order of the rows
+    if loop.tells_key:
+        scope.raw.pop("key")
+        if outer_key is not None:
+            scope.raw["key"] = outer_key
+    for number in range(len(node.tags)):  # formulas are worked out in the order of the rows
         scope.late += late[number]
+
+
+def _in_keys(key: str, keys: Keys, joined: bool) -> str:
+    """A test for the keys of a tag. joined: more is put behind it with `and`."""
+    tests = [f"{key} == {low}" if low == high else f"{low} <= {key} <= {high}" for low, high in keys]
+    text = " or ".join(tests)
+    return f"({text})" if joined and len(tests) > 1 else text
 
 
 def _unknown(writer: Writer, loop: _Loop, key: str) -> None:
@@ -203,7 +345,8 @@ def _unknown(writer: Writer, loop: _Loop, key: str) -> None:
         target = variable_of(writer, loop.scope, node.unknown[5:], hidden=False)
         target.sure = False
         out.emit(f"if {target.source} is None: {target.source} = {{}}")
-        name = f"DIGITS[{key}]" if node.key.size == 1 and node.key.sign == "unsigned" else f"str({key})"
+        small = isinstance(node.key, IntWire) and node.key.size == 1 and node.key.sign == "unsigned"
+        name = f"DIGITS[{key}]" if small and not node.escapes else f"str({key})"
         value = _raw_value(writer, node, loop.scope) if not loop.value else pair_value(node.unknown_wire, loop.value)
         out.emit(f"{target.source}[{name}] = {value}")
 

@@ -11,14 +11,17 @@ from typing import Any
 from decoders.checksum import checksum
 from decoders.convert import Convert
 from decoders.fused.formulas import inlined
+from decoders.fused.placing import placed
 from decoders.fused.scope import Known, Structure
 from decoders.fused.writer import Writer
-from decoders.layout import Bit, BytesWire, Check, FloatWire, IntWire, Value, Wire
-from decoders.raw import INTEGER_FORMS
+from decoders.layout import STATUS, Bit, BytesWire, Check, FloatWire, IntWire, PythonWire, RecordWire, Value, Wire
+from decoders.raw import BCD_NUMBERS, INTEGER_FORMS, MIXED, bits_source
+from decoders.text_forms import READERS, WHOLE_FORMS
 
 _KINDS = {int: "int", bool: "bool", float: "float", str: "text"}
 _NUMBERS = frozenset({"int", "bool", "float"})
 _SMALL = 1 << 64
+_LARGE_SIZE = 8  # bytes
 MARK = "mark"
 """Form of a constant byte that is only looked at."""
 
@@ -40,56 +43,120 @@ def take(writer: Writer, node: Value, variable: str, form: str, scope: Structure
     if node.const is not None and not hex_const:
         writer.refuse_if(f"{variable} != {node.const!r}")
     if node.check is not None:
-        _check(writer, node.check, variable)
+        _check(writer, node.check, node.wire, variable)
     raw = raw_known(node.wire, variable)
     keep_raw(writer, node.name, raw, scope)
+    parts = [(bit, bit_known(writer, bit, variable, sure=raw.sure)) for bit in node.bits]
+    for bit, known in parts:
+        keep_raw(writer, bit.name, known, scope)
     if not node.hidden or writer.names.wanted(node.name):
-        give(writer, scope, node.name, converted(writer, node.convert, raw, node.hidden))
+        put(writer, scope, node, converted(writer, node.convert, raw, node.hidden))
+    _status(writer, scope, node, raw)
     _remember_giver(writer, node, scope)
-    for bit in node.bits:
-        _take_bit(writer, bit, variable, scope)
+    for bit, known in parts:
+        _take_bit(writer, bit, known, variable, scope)
 
 
-def _check(writer: Writer, check: Check, variable: str) -> None:
+def _check(writer: Writer, check: Check, wire: Wire, variable: str) -> None:
+    if check.flag:
+        return  # `CompiledProduct.decode` says so
     start, tail = check.span.start, check.span.tail
-    span = f"b[{start}:n - {tail}]" if tail else f"b[{start}:]"
-    writer.refuse_if(f"{variable} != {writer.out.bind(checksum(check.algorithm).function)}({span})")
+    end = f"n - {tail}" if tail > 0 else str(-tail) if tail else ""
+    algorithm = checksum(check.algorithm)
+    value = f"{writer.out.bind(algorithm.function)}(b[{start}:{end}])"
+    if isinstance(wire, BytesWire):
+        writer.refuse_if(f"{variable}.upper() != written_check({value}, {check.written!r}, {wire.size})")
+        return
+    if isinstance(wire, IntWire) and algorithm.bits > 8 * wire.size:
+        value += f" & {(1 << 8 * wire.size) - 1}"
+    writer.refuse_if(f"{variable} != {value}")
 
 
 def _inlined(writer: Writer, node: Value, form: str) -> bool:
     """True where the raw value is used once, so that it needs no variable, and making it cannot fail."""
     if node.const is not None or node.bits or not node.convert.plain or node.counts or node.equals:
         return False
-    return form.count("{x}") == 1 and "integer_of" not in form and node.name not in writer.names.raw
+    if node.status is not None:
+        return False
+    may_fail = "integer_of" in form or "read_" in form
+    return form.count("{x}") == 1 and not may_fail and node.name not in writer.names.raw
 
 
 def raw_known(wire: Wire, variable: str) -> Known:
     """What is known of a raw value by its wire."""
     match wire:
+        case RecordWire() | PythonWire():
+            return Known(variable, sure=False, finite=False)
+        case IntWire(size=size) if size > _LARGE_SIZE:
+            return Known(variable)  # formulas keep clear of integers that no float holds
         case IntWire(size=size, sign=sign):
             return Known(variable, kind="int", most=(1 << 8 * size) - 1 if sign == "unsigned" else None)
         case FloatWire():
             return Known(variable, kind="float", finite=False)
+        case BytesWire(form=form) if form in BCD_NUMBERS | MIXED:
+            return Known(variable, False)
         case BytesWire(form=form) if form in INTEGER_FORMS:
             return Known(variable, kind="int", most=_SMALL - 1 if form.startswith("uint") else None)
         case BytesWire(form="raw"):
             return Known(variable)
+        case BytesWire(form=form, words=words) if form in READERS:
+            kind = "any" if words or form == "number" else "int" if form in WHOLE_FORMS else "float"
+            return Known(variable, False, kind)
+        case BytesWire(form="text", blank=True):
+            return Known(variable, False, "text")
         case BytesWire(form="hex"):
             return Known(variable, kind="hex")
     return Known(variable, kind="text")
 
 
-def _take_bit(writer: Writer, bit: Bit, variable: str, scope: Structure) -> None:
-    mask = (1 << bit.width) - 1
-    source = f"({variable} >> {bit.at} & {mask})" if bit.at else f"({variable} & {mask})"
-    raw = Known(source, kind="int", most=mask)
-    keep_raw(writer, bit.name, raw, scope)
+def bit_known(writer: Writer, bit: Bit, variable: str, *, sure: bool = True) -> Known:
+    """The raw value of part of an integer. sure: the variable is always one."""
+    source, out = bits_source(variable, bit), writer.out
+    if bit.bcd:
+        source = f"bcd_bits({source}, {bit.width // 4})"
+    if not sure:
+        part = out.fresh(bit.name)
+        out.emit(f"{part} = {source} if {variable}.__class__ is int else None")
+        return Known(part, False)
+    if bit.bcd or bit.parts:
+        part = out.fresh(bit.name)
+        out.emit(f"{part} = {source}")
+        source = part
+    if bit.bcd or bit.width > 8 * _LARGE_SIZE:
+        return Known(source, not bit.bcd)
+    return Known(source, kind="int", most=(1 << bit.width) - 1)
+
+
+def put(writer: Writer, scope: Structure, part: Value | Bit, value: Known) -> None:
+    """Keeps a value of a row. A hidden one with a computed name is nowhere."""
+    if part.place is None:
+        give(writer, scope, part.name, value)
+    elif not part.hidden or part.place.repeat == "list":
+        placed(writer, scope, part, value)
+
+
+def _status(writer: Writer, scope: Structure, part: Value | Bit, raw: Known) -> None:
+    """The word of the sentinel that a raw value may be."""
+    if part.status is None or (part.hidden and (part.place or not writer.names.wanted(part.name + STATUS))):
+        return
+    word = converted(writer, part.status, raw, part.hidden)
+    if part.place is None:
+        give(writer, scope, part.name + STATUS, word)
+    else:
+        placed(writer, scope, part, word, STATUS)
+
+
+def _take_bit(writer: Writer, bit: Bit, raw: Known, variable: str, scope: Structure) -> None:
+    _status(writer, scope, bit, raw)
     if bit.hidden and not writer.names.wanted(bit.name):
         return
-    if bit.convert.boolean and not bit.convert.absent:
-        raw = Known(f"({variable} & {mask << bit.at})", kind="int", most=mask << bit.at)
+    if bit.convert.boolean and not bit.convert.absent and not bit.parts and raw.sure:
+        mask = ((1 << bit.width) - 1) << bit.at
+        raw = Known(f"({variable} & {mask})", kind="int", most=mask)
     value = converted(writer, bit.convert, raw, bit.hidden)
-    if bit.hidden and value.kind == "bool" and not writer.conditional and bit.name not in writer.names.shown:
+    if bit.place is not None:
+        put(writer, scope, bit, value)
+    elif bit.hidden and value.kind == "bool" and not writer.conditional and bit.name not in writer.names.shown:
         scope.values[bit.name] = value  # needs no variable
     else:
         give(writer, scope, bit.name, value)
@@ -109,6 +176,8 @@ def converted(writer: Writer, convert: Convert, raw: Known, hidden: bool) -> Kno
     if convert.formula is not None and replace(convert, formula=None).plain:
         known = inlined(writer, convert.formula, dict.fromkeys(convert.formula.names, raw))
         return replace(known, hidden=hidden)
+    if convert.missing and replace(convert, missing=False).plain:
+        return replace(raw, hidden=hidden)
     kind, most, finite = kind_after(convert, raw)
     source = convert.source(raw.source, writer.out.bind)
     return Known(source, not convert.nullable, kind, most, finite, hidden)
@@ -129,10 +198,14 @@ def kind_after(convert: Convert, raw: Known) -> tuple[str, int | None, bool]:
     """Kind, greatest integer and finiteness of a value."""
     if convert.plain:
         return raw.kind, raw.most, raw.finite
+    if convert.clock == "meter" or convert.loose:
+        return "any", None, False
     if convert.clock:
         return "text", None, True
     if convert.flags is not None:
         return "list", None, True
+    if convert.words:
+        return "text", None, True
     if convert.formula is not None or convert.enum is not None or raw.kind not in _NUMBERS:
         return "any", None, False
     if convert.boolean and convert.linear is None:
@@ -144,7 +217,8 @@ def kind_after(convert: Convert, raw: Known) -> tuple[str, int | None, bool]:
     if step is not None and max(abs(step.numerator), abs(step.add)) >= _SMALL:
         return "any", None, False
     changed = step is not None or convert.signed_width
-    return raw.kind, None if changed else raw.most, finite
+    kind = "int" if step is not None and raw.kind == "bool" else raw.kind
+    return kind, None if changed else raw.most, finite
 
 
 def give(writer: Writer, scope: Structure, name: str, value: Known) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from decoders.fused.text_values import text_form
 from decoders.fused.writer import Writer
 from decoders.layout import BytesWire, FloatWire, IntWire, Skip, Value
+from decoders.raw import MIXED
+from decoders.text_forms import READERS
 
 _CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
 SPLIT = frozenset({"HB", "hB", "Hb"})
@@ -20,7 +23,7 @@ def byte_order(node: Value | Skip) -> str:
 def struct_code(wire: IntWire | FloatWire | BytesWire) -> tuple[str, str]:
     """struct code of a value, and what then makes the raw value out of it ("" for nothing; `{x}` is the variable)."""
     if isinstance(wire, FloatWire):
-        return ("f" if wire.size == 4 else "d"), ""
+        return {2: "e", 4: "f", 8: "d"}[wire.size], ""
     if isinstance(wire, BytesWire):
         return f"{wire.size}s", byte_form(wire)
     if wire.size == 3:  # two parts are cheaper than `from_bytes`
@@ -49,6 +52,10 @@ def byte_form(wire: BytesWire) -> str:
     match wire.form:
         case "hex":
             return "{x}.hex()"
+        case "text" if wire.blank or wire.strip:
+            return text_form(wire)
+        case form if form in READERS:
+            return text_form(wire)
         case "text":
             trim = ".strip('\\0 ')" if wire.trim else ""
             return f"{{x}}.decode({wire.encoding!r}, 'replace'){trim}"
@@ -57,7 +64,11 @@ def byte_form(wire: BytesWire) -> str:
             return f"(t{last} if (t := {{x}}.hex()).isdigit() else bcd_text({{x}}, {wire.digits}))"
         case "mac":
             return "{x}.hex(':')"
-        case "uint" | "int" | "uintle" | "intle":
+        case form if form in MIXED:
+            return f"mixed_number({{x}}, {form!r})"
+        case "mbus_manufacturer":
+            return "manufacturer_text({x})"
+        case "uint" | "int" | "uintle" | "intle" | "bcdnumber" | "bcdnumberle":
             return f"integer_of({{x}}, {wire.form!r})"
     return ""
 

@@ -16,18 +16,21 @@ _FEW = 4  # optional values up to this many are kept in variables; more go strai
 
 @dataclass(slots=True, frozen=True)
 class Place:
-    """base + shift is the position; the window ends at `end`; `checked` bytes from here on are known to be in it."""
+    """base + shift is the position; the window ends at `end`; `checked` bytes from here on are known to be in it.
+    begin: where it begins, if it is one of its own (text needs it)."""
 
     base: str
     shift: int
     end: str
     checked: int = 0
+    begin: str = ""
 
 
 class Writer:
     """Position of the code that is being written, and the lines of it. `write` writes the code of any nodes.
 
     slack: bytes of the frame that are known to stand behind the window, so that reading there is no error.
+    text: values may end with the window instead of a mark: the position is then behind the end (see `Window`).
     """
 
     def __init__(self, out: SourceWriter, names: Names, write: WriteNodes) -> None:
@@ -36,7 +39,11 @@ class Writer:
         self.write_nodes = write
         self.place = Place("", 0, "e")
         self.slack = 0
+        self.body = ""  # where the message's body starts, once that is known
+        self.body_size: int | None = None
+        self.text = False
         self.conditional = 0
+        self.record = ""  # variable of the self-describing record around the code
         self._left: tuple[str, str, str] = ("", "", "")
         self._presets: list[tuple[str, str]] = []  # variables of the branch being written, and what they start with
 
@@ -64,25 +71,29 @@ class Writer:
 
     def advance(self, size: int) -> None:
         here = self.place
-        self.place = Place(here.base, here.shift + size, here.end, max(0, here.checked - size))
+        self.place = Place(here.base, here.shift + size, here.end, max(0, here.checked - size), here.begin)
 
-    def move_to(self, variable: str) -> None:
-        self.place = Place(variable, 0, self.place.end)
+    def move_to(self, variable: str, ahead: int = 0) -> None:
+        self.place = Place(variable, ahead, self.place.end, 0, self.place.begin)
 
     def enter(self, start: str, end: str, checked: int = 0) -> None:
         """Reads on in a window of its own."""
-        self.place = Place(start, 0, end, checked)
+        self.place = Place(start, 0, end, checked, self.place.begin if end == self.place.end else "")
 
     def know(self, size: int) -> None:
         """`size` bytes from here on are known to be there."""
         here = self.place
-        self.place = Place(here.base, here.shift, here.end, max(here.checked, size))
+        self.place = Place(here.base, here.shift, here.end, max(here.checked, size), here.begin)
 
     def require(self, size: int) -> None:
         """Refuses when fewer than `size` bytes are left in the window."""
         if size > self.place.checked:
             self.refuse_if(f"{self.at(size)} > {self.place.end}")
             self.know(size)
+
+    def unread(self, stop: str = "") -> str:
+        """A test for bytes that are left up to `stop`, which is the window's end."""
+        return f"{self.position} {'<' if self.text else '!='} {stop or self.place.end}"
 
     def refuse_if(self, test: str) -> None:
         self.out.emit(f"if {test}: raise Refused")
@@ -98,8 +109,10 @@ class Writer:
         """Number of bytes from here to the window's end, as an operand."""
         here = self.place
         if (here.base, here.end) == self._left[:2]:
-            size = self._left[2]
+            size = self._left[2]  # of a binary item
             return f"({size} - {here.shift})" if here.shift else size
+        if self.text:
+            return f"({here.end} - {self.bracket} if {self.position} < {here.end} else 0)"
         return f"({here.end} - {self.bracket})"
 
     # branches
@@ -107,6 +120,13 @@ class Writer:
     def preset(self, variable: str, start: str) -> None:
         """The variable gets this value before the outermost branch."""
         self._presets.append((variable, start))
+
+    def mark(self, hint: str) -> str:
+        """A variable that is true once the code comes by here."""
+        variable = self.out.fresh(hint)
+        self.preset(variable, "False")
+        self.out.emit(f"{variable} = True")
+        return variable
 
     @contextmanager
     def branching(self, nodes: Nodes, scope: Structure) -> Iterator[None]:

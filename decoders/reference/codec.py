@@ -6,18 +6,23 @@ length fields, equal fields, message, body, left-over bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from decoders.checksum import Checksum, checksum
+from decoders.check_places import CheckPlace
 from decoders.errors import DecodeCode, DecodeError
-from decoders.layout import Counts, IntWire, MessageLayout, Nodes, Value, least_size
+from decoders.formula import Formula
+from decoders.layout import Counts, MessageLayout, Nodes, Value, least_size
 from decoders.reference.finish import Finisher
-from decoders.reference.raw_tree import Scope, Trace, Window, within
-from decoders.reference.read import reader
+from decoders.reference.raw_tree import Scope, Trace, Window, evaluate, within
+from decoders.reference.read import ReadRows, reader
+from decoders.times import Zone
 from decoders.types import SessionContext
 
+MAX_FIRST = 64
+"""Bytes of the body that `when: {first: ...}` sees."""
 Spans = tuple[tuple[int | str, int | str], ...]
 
 
@@ -25,42 +30,25 @@ Spans = tuple[tuple[int | str, int | str], ...]
 class Selector:
     """When a frame is this message: every named raw value lies in one of its ranges.
 
-    Names: integers of the header, `port`, `length` (bytes of the body); `first`: hex texts that the body starts with.
+    Names: integers of the header, `port`, `length` (bytes of the body); `first`: hex texts that the body starts with;
+    or the text of one of `formulas`, which are layout formulas that stand at the start of the body.
     """
 
     message: str
     tests: tuple[tuple[str, Spans], ...]
+    formulas: Mapping[str, Formula] = field(default_factory=dict)
 
-    def fits(self, find: Mapping[str, Any], body_hex: str) -> bool:
+    def fits(self, find: Mapping[str, Any], body_hex: str, compute: Callable[[Formula], Any]) -> bool:
         for name, spans in self.tests:
             if name == "first":
                 if not any(body_hex.startswith(str(low)) for low, _ in spans):
                     return False
                 continue
-            value = find.get(name)
+            formula = self.formulas.get(name)
+            value = find.get(name) if formula is None else compute(formula)
             if not any(within(value, low, high) for low, high in spans):
                 return False
         return True
-
-
-@dataclass(slots=True, frozen=True)
-class CheckPlace:
-    """Where a check value stands: in the trailer, `offset` bytes before the frame's end, or in the header."""
-
-    name: str
-    algorithm: Checksum
-    wire: IntWire
-    start: int
-    tail: int
-    offset: int
-    from_end: bool
-
-    def at(self, data: bytes | bytearray) -> int:
-        return len(data) - self.offset if self.from_end else self.offset
-
-    def stored(self, data: bytes | bytearray) -> int:
-        place = self.at(data)
-        return int.from_bytes(data[place : place + self.wire.size], "big" if self.wire.big else "little")
 
 
 @dataclass(slots=True, frozen=True)
@@ -74,32 +62,35 @@ class FrameLayout:
     messages: Mapping[str, MessageLayout]
     selectors: Sequence[Selector]
     checks: Sequence[CheckPlace]
+    kept: frozenset[str] = frozenset()  # values that a login keeps for the messages behind it
+    body_checks: Mapping[str, Sequence[CheckPlace]] = field(default_factory=dict)  # of messages that have some
 
     @property
     def least(self) -> int:
         return least_size(self.header) + self.trailer_size
 
-
-def check_places(header: Nodes, trailer: Nodes, trailer_size: int) -> list[CheckPlace]:
-    """All check values of a frame, with where they stand."""
-    places = []
-    offset = 0
-    for node in header:
-        if isinstance(node, Value) and node.check is not None and isinstance(node.wire, IntWire):
-            places.append(_place(node, node.wire, offset, from_end=False))
-        offset += least_size((node,))
-    left = trailer_size
-    for node in trailer:
-        if isinstance(node, Value) and node.check is not None and isinstance(node.wire, IntWire):
-            places.append(_place(node, node.wire, left, from_end=True))
-        left -= least_size((node,))
-    return places
+    def checks_of(self, message: str) -> list[CheckPlace]:
+        """All check values of a message; "" for those of the frame alone."""
+        return [*self.body_checks.get(message, ()), *self.checks]
 
 
-def _place(node: Value, wire: IntWire, offset: int, *, from_end: bool) -> CheckPlace:
-    assert node.check is not None
-    span = node.check.span
-    return CheckPlace(node.name, checksum(node.check.algorithm), wire, span.start, span.tail, offset, from_end)
+def session_values(context: SessionContext, kept: frozenset[str]) -> dict[str, Any]:
+    """What formulas read of the session: `received` (Unix seconds of arrival), `device_id`, `port`, the kept values."""
+    found: dict[str, Any] = {"port": context.port}
+    found |= {name: context.values[name] for name in kept if context.values.get(name) is not None}
+    if context.received_ms:
+        found["received"] = context.received_ms / 1000
+    if context.device_id:
+        found["device_id"] = context.device_id
+    return found
+
+
+def _verify(checks: Sequence[CheckPlace], data: bytes) -> None:
+    """Raises DecodeError(BAD_CHECK) for the first wrong check value that refuses a frame."""
+    for place in checks:
+        wrong = "" if place.flag else place.difference(data)
+        if wrong:
+            raise DecodeError(DecodeCode.BAD_CHECK, wrong, offset=place.at(data), field=place.name)
 
 
 class ReferenceCodec:
@@ -107,57 +98,98 @@ class ReferenceCodec:
 
     def __init__(self, layout: FrameLayout) -> None:
         self.layout = layout
-        self.header = reader(layout.header)
-        self.trailer = reader(layout.trailer)
-        self.bodies = {name: reader(message.body) for name, message in layout.messages.items()}
-        self.finishers = {
-            name: Finisher((*message.header, *message.body, *message.trailer))
-            for name, message in layout.messages.items()
-        }
-        self.bare = Finisher((*layout.header, *layout.trailer))
+        self._bodies: dict[str, ReadRows] = {}
+        self._finishers: dict[str, Finisher] = {}
+
+    # Each part is built when the first frame asks for it: most messages are read by the fused codec.
+
+    @cached_property
+    def header(self) -> ReadRows:
+        return reader(self.layout.header)
+
+    @cached_property
+    def trailer(self) -> ReadRows:
+        return reader(self.layout.trailer)
+
+    def body(self, name: str) -> ReadRows:
+        """Reads the body of a message."""
+        if name not in self._bodies:
+            self._bodies[name] = reader(self.layout.messages[name].body)
+        return self._bodies[name]
+
+    def finisher(self, name: str) -> Finisher:
+        """Converts what was read of a message, of header and trailer alone for ""."""
+        if name not in self._finishers:
+            known = self.layout.messages.get(name)
+            body = known.body if known is not None else ()
+            self._finishers[name] = Finisher((*self.layout.header, *body, *self.layout.trailer))
+        return self._finishers[name]
 
     def decode(
-        self, data: bytes, context: SessionContext, zone_s: int, trace: list[Trace] | None = None
+        self, data: bytes, context: SessionContext, zone_s: Zone, trace: list[Trace] | None = None
     ) -> tuple[str, dict[str, Any]]:
         """Unescaped frame -> message name and values. Raises DecodeError with offset, field and partial values."""
-        scope = Scope()
+        around = (session_values(context, self.layout.kept),)
+        scope = Scope(outer=Scope(raw=around[0]))
         name = ""
         try:
             body = self._frame(data, scope, trace)
             name = self._select(data, body, scope, context)
-            scope.raw["length"] = body.size
+            _verify(self.layout.body_checks.get(name, ()), data)
+            scope.raw["length"] = around[0]["length"] = body.size
+            scope.raw["_body"] = body.data
             scope.raw["port"] = context.port
-            self.bodies[name](body, scope, trace)
+            self.body(name)(body, scope, trace)
             if body.remaining and not self.layout.messages[name].skip_rest:
                 raise DecodeError(
                     DecodeCode.TRAILING_BYTES, f"{body.remaining} bytes left after the fields", offset=body.place
                 )
         except DecodeError as error:
             error.message = name
-            finisher = self.finishers.get(name, self.bare)
-            error.values = finisher.finish(_known(scope, finisher), zone_s)
+            finisher = self.finisher(name)
+            error.values = finisher.finish(_known(scope, finisher), zone_s, around, context)
             raise
-        return name, self.finishers[name].finish(scope, zone_s)
+        return name, self.finisher(name).finish(scope, zone_s, around, context)
+
+    def open(self, data: bytes, context: SessionContext, zone_s: Zone) -> tuple[bytes, dict[str, Any]]:
+        """The body of a frame whose messages are no layouts, and the values around it. Raises DecodeError."""
+        around = (session_values(context, self.layout.kept),)
+        scope = Scope(outer=Scope(raw=around[0]))
+        body = self._frame(data, scope, None)
+        return body.getvalue()[body.tell() :], self.finisher("").finish(scope, zone_s, around, context)
+
+    def attempt(self, data: bytes, context: SessionContext, trace: list[Trace], *, whole: bool) -> str:
+        """Reads what can be read of a frame that `decode` refuses before its body: name of the message, "" for none.
+        whole: the frame is there to its end, so that its trailer is where it should be."""
+        layout, scope = self.layout, Scope(outer=Scope(raw=session_values(context, self.layout.kept)))
+        name = ""
+        end = max(len(data) - layout.trailer_size, 0) if whole else len(data)
+        front = Window(data[:end], 0, b"")
+        try:
+            self.header(front, scope, trace)
+            if whole:
+                self.trailer(Window(data[end:], end), scope, trace)
+            start = min(front.tell(), end)
+            body = Window(data[start:end], start, data[:start])
+            name = self._select(data, body, scope, context)
+            scope.raw |= {"length": body.size, "port": context.port, "_body": body.data}
+            self.body(name)(body, scope, trace)
+        except DecodeError:
+            pass  # the trace has what was read
+        return name
 
     def _frame(self, data: bytes, scope: Scope, trace: list[Trace] | None) -> Window:
         layout = self.layout
         if len(data) < layout.least:
             raise DecodeError(DecodeCode.TRUNCATED, f"needs at least {layout.least} bytes, has {len(data)}", offset=0)
-        for place in layout.checks:
-            expected, found = place.algorithm.function(data[place.start : len(data) - place.tail]), place.stored(data)
-            if expected != found:
-                width = place.wire.size * 2
-                raise DecodeError(
-                    DecodeCode.BAD_CHECK,
-                    f"{place.algorithm.name} is 0x{expected:0{width}x}, the frame says 0x{found:0{width}x}",
-                    offset=place.at(data),
-                    field=place.name,
-                )
+        _verify(layout.checks, data)
         end = len(data) - layout.trailer_size
-        front = Window(data[:end], 0)
+        front = Window(data[:end], 0, b"")
         self.header(front, scope, trace)
         self.trailer(Window(data[end:], end), scope, trace)
-        body = Window(data[front.tell() : end], front.tell())
+        start = min(front.tell(), end)
+        body = Window(data[start:end], start, data[:start])
+        body.seek(front.tell() - start)
         self._lengths(data, body, scope)
         return body
 
@@ -169,7 +201,8 @@ class ReferenceCodec:
             counted += [(bit.name, bit.counts) for bit in node.bits if bit.counts]
             for name, counts in counted:
                 size = body.size if counts.span is None else len(data) - counts.span.start - counts.span.tail
-                said = scope.raw[name] + counts.adjust
+                raw = scope.raw[name]
+                said = raw + counts.adjust if isinstance(raw, int) else raw
                 if said != size:
                     raise DecodeError(DecodeCode.BAD_LENGTH, f"says {said} bytes, there are {size}", field=name)
         for node in (*self.layout.header, *self.layout.trailer):
@@ -181,12 +214,19 @@ class ReferenceCodec:
                 )
 
     def _select(self, data: bytes, body: Window, scope: Scope, context: SessionContext) -> str:
-        find = {**scope.raw, "port": context.port, "length": body.size}
-        body_hex = body.getvalue()[:16].hex()
+        find = {**scope.raw, "port": context.port, "length": body.size, "_body": body.data}
+        known = Scope(raw=find, outer=scope.outer)
+
+        def compute(formula: Formula) -> Any:
+            return evaluate(formula, known, body)
+
+        body_hex = body.getvalue()[:MAX_FIRST].hex()
         for selector in self.layout.selectors:
-            if selector.fits(find, body_hex):
+            if selector.fits(find, body_hex, compute):
                 return selector.message
         names = dict.fromkeys(name for selector in self.layout.selectors for name, _ in selector.tests)
+        formulas = {name: formula for selector in self.layout.selectors for name, formula in selector.formulas.items()}
+        find |= {name: compute(formula) for name, formula in formulas.items()}
         seen = ", ".join(f"{name} {_shown(find.get(name))}" for name in names if name != "first")
         raise DecodeError(
             DecodeCode.UNKNOWN_MESSAGE, f"no message of the spec for {seen or 'this frame'}", offset=body.base

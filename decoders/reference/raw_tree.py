@@ -9,25 +9,44 @@ from typing import Any
 from decoders.errors import DecodeCode, DecodeError
 from decoders.formula import Formula
 from decoders.layout import Node
+from decoders.window_calls import body_called, body_value, call_value
 
 MAX_DEPTH = 16
 
 
 class Window(io.BytesIO):
-    """Bytes that a structure may read; `base` is where they start in the frame."""
+    """Bytes that a structure may read; `base` is where they start in the frame.
 
-    def __init__(self, data: bytes, base: int) -> None:
+    before: the bytes right before them, where the window goes on with what stands there; None for a window of its own.
+    A text value that ends with the window moves behind its end by the length of the missing mark: so a position at
+    the end means that one more, empty, value is there, and one behind it that none is.
+    value: start and end of the value that was read last, without the mark or length around it.
+    """
+
+    def __init__(self, data: bytes, base: int, before: bytes | None = None) -> None:
         super().__init__(data)
+        self.data = data
         self.base = base
         self.size = len(data)
+        self.before = before
+        self.value: tuple[int, int] | None = None
 
     @property
     def remaining(self) -> int:
-        return self.size - self.tell()
+        return max(0, self.size - self.tell())
 
     @property
     def place(self) -> int:
-        return self.base + self.tell()
+        return self.base + min(self.tell(), self.size)
+
+    def has_value(self, mark: bytes) -> bool:
+        """True when a value that ends with the mark is there, even an empty one."""
+        here = self.tell()
+        if here != self.size:
+            return here < self.size
+        if here == 0 and self.before is None:
+            return True
+        return ((self.before or b"") + self.data).endswith(mark)
 
     def ahead(self, size: int) -> int | None:
         """The big-endian integer of the next bytes, which stay unread; None when they are not there."""
@@ -57,13 +76,24 @@ class Scope:
 
 
 @dataclass(slots=True)
+class Labelled:
+    """A raw value of a node with computed names: each as the spec says it -> as it was built, None for no name."""
+
+    raw: Any
+    names: dict[str, str | None]
+
+
+@dataclass(slots=True)
 class Trace:
-    """One field as it was read, for `--explain`."""
+    """One field as it was read, for `--explain`. data: its bytes, which differ from the frame's where these are text
+    that stands for others. node: of the layout, which says how the raw value is converted."""
 
     path: str
     offset: int
     size: int
     raw: Any
+    data: bytes = b""
+    node: Node | None = None
 
 
 def evaluate(formula: Formula, scope: Scope, stream: Window | None) -> Any:
@@ -76,6 +106,11 @@ def evaluate(formula: Formula, scope: Scope, stream: Window | None) -> Any:
             return stream.ahead(1) if stream is not None else None
         if name == "next_u16":
             return stream.ahead(2) if stream is not None else None
+        if body_called(name) is not None:
+            body = scope.find("_body")
+            return body_value(name, body) if body is not None else None
+        if name.startswith("_"):
+            return call_value(name, stream.data, stream.tell(), stream.size) if stream is not None else None
         return scope.find(name)
 
     return formula.evaluate(lookup)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 
 from decoders.layout import Node
-from decoders.reference import lists  # noqa: F401 - adds its parts
+from decoders.reference import lists, records, text_items  # noqa: F401 - add their parts
+from decoders.reference.draft import Draft
 from decoders.reference.raw_tree import Scope, Trace, Window
 from decoders.reference.rows import Rows
+from decoders.reference.values import Output
 
 ReadRows = Callable[[Window, Scope, list[Trace] | None], None]
+BuildRows = Callable[[Draft], bytes]
 
 
 def reader(nodes: Sequence[Node]) -> ReadRows:
@@ -23,12 +25,13 @@ def reader(nodes: Sequence[Node]) -> ReadRows:
     return read
 
 
-def builder(nodes: Sequence[Node]) -> Callable[[Scope], bytes]:
-    """`scope -> bytes`: builds the nodes from raw values in the scope. Raises EncodeError."""
+def builder(nodes: Sequence[Node]) -> BuildRows:
+    """`draft -> bytes`: builds the nodes once; what the draft worked out meanwhile is for the next time. Raises
+    EncodeError."""
     rows = Rows(tuple(nodes))
 
-    def build(scope: Scope) -> bytes:
-        stream = io.BytesIO()
+    def build(scope: Draft) -> bytes:
+        stream = scope.work.stream = Output()
         rows._build(None, stream, {"scope": scope, "trace": None}, "")
         return stream.getvalue()
 

@@ -7,25 +7,38 @@ offset and field. construct's `.compile()` is not used: it returns wrong values 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import construct as c
 
+from decoders.custom import PREFIX, bytes_by
 from decoders.errors import DecodeCode, DecodeError, EncodeError
 from decoders.layout import (
+    Bit,
     Branch,
+    BytesWire,
+    CharRun,
     Condition,
     Derived,
+    Given,
     Group,
     Node,
     Nodes,
+    OptionalMark,
+    RecordWire,
+    Rest,
     Skip,
+    Until,
     Value,
     least_size,
 )
-from decoders.reference.raw_tree import Scope, Trace, Window, check_depth, evaluate, failure, shown, within
-from decoders.reference.values import primitive, size_of, sub_window
+from decoders.raw import read_bits
+from decoders.reference.building import build_branch, build_condition, build_group, build_skip, build_value
+from decoders.reference.draft import Draft
+from decoders.reference.raw_tree import Labelled, Scope, Trace, Window, check_depth, evaluate, failure, shown, within
+from decoders.reference.values import primitive, python_inputs, sub_window, take
+from decoders.text_forms import decoded
 
 PARTS: dict[type[Any], Callable[[Any], Any]] = {}
 """Kind of node -> the construct that reads it; each module of parts adds its own."""
@@ -37,9 +50,7 @@ class Rows(c.Construct):  # type: ignore[misc]
     def __init__(self, nodes: Nodes) -> None:
         super().__init__()
         self.nodes = nodes
-        self.parts: list[tuple[Node, Any]] = [
-            (node, PARTS[type(node)](node)) for node in nodes if not isinstance(node, Derived)
-        ]
+        self.parts: list[tuple[Node, Any]] = [(node, PARTS[type(node)](node)) for node in nodes]
 
     def _parse(self, stream: Window, context: Any, path: str) -> Scope:
         scope: Scope = context["scope"]
@@ -53,8 +64,12 @@ class Rows(c.Construct):  # type: ignore[misc]
                 stream.seek(start)
                 least, left = least_size((node,)), stream.remaining
                 need = f"needs {least} bytes, {left} left" if least > left else f"needs more than the {left} bytes left"
-                raise failure(DecodeCode.TRUNCATED, need, stream, here) from None
+                cut_off = failure(DecodeCode.TRUNCATED, need, stream, here)
+                cut_off.node = node
+                raise cut_off from None
             except DecodeError as error:
+                if error.node is None:
+                    error.node = node
                 if error.offset is None:
                     error.offset, error.field = stream.base + start, here
                 raise
@@ -73,16 +88,32 @@ class Part(c.Construct):  # type: ignore[misc]
         super().__init__()
         self.node = node
 
-    def keep(self, context: Any, raw: Any) -> None:
+    def keep(self, context: Any, raw: Any, named: Sequence[Any] = ()) -> None:
+        """named: the nodes or bits whose names are to be built here."""
         scope: Scope = context["scope"]
         scope.raw[self.node.name] = raw
+        if named:
+            names = {part.name: part.place.naming.render(lambda text: evaluate(text, scope, None)) for part in named}
+            raw = Labelled(raw, names)
         scope.taken.append((self.node, raw))
+
+
+class DerivedPart(Part):
+    """A formula over values: it is worked out later, and only if its rows were read."""
+
+    def _parse(self, stream: Window, context: Any, path: str) -> None:
+        scope: Scope = context["scope"]
+        scope.taken.append((self.node, None))
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        return obj
 
 
 class ValuePart(Part):
     def __init__(self, node: Value) -> None:
         super().__init__(node)
         self.subcon = primitive(node.wire)
+        self.named = computed_names(node.parts)
 
     def _parse(self, stream: Window, context: Any, path: str) -> Any:
         start = stream.tell()
@@ -91,47 +122,82 @@ class ValuePart(Part):
         if node.const is not None and raw != node.const:
             stream.seek(start)
             raise failure(DecodeCode.BAD_CONST, f"expected {shown(node.const)}, found {shown(raw)}", stream, path)
-        self.keep(context, raw)
         scope: Scope = context["scope"]
+        if isinstance(node.wire, RecordWire) and node.bits and raw.__class__ is not int:
+            return raw  # a record without an integer has no bits
         for bit in node.bits:
-            scope.raw[bit.name] = raw >> bit.at & ((1 << bit.width) - 1)
+            scope.raw[bit.name] = read_bits(raw, bit)
+        self.keep(context, raw, self.named)
         if context["trace"] is not None:
-            context["trace"].append(Trace(path, stream.base + start, stream.tell() - start, raw))
+            end = stream.tell()
+            marked = isinstance(node.wire, BytesWire) and isinstance(node.wire.size, Until | CharRun)
+            if (marked or isinstance(node.wire, RecordWire)) and stream.value:
+                start, end = stream.value  # the mark is no part of the value
+            context["trace"].append(Trace(path, stream.base + start, end - start, raw, stream.data[start:end], node))
         return raw
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         node: Value = self.node
-        scope: Scope = context["scope"]
+        scope: Draft = context["scope"]
         if node.const is not None:
             raw: Any = node.const
         elif node.check is not None or node.counts is not None:
             raw = 0  # filled in when the frame is whole
-        elif node.bits:
-            raw = 0
-            for bit in node.bits:
-                part = 0 if bit.counts is not None else int(scope.find(bit.name) or 0)
-                raw |= (part & ((1 << bit.width) - 1)) << bit.at
-                scope.raw[bit.name] = part
         else:
-            raw = scope.raw.get(node.equals or node.name, node.default)
-            if raw is None:
-                raise EncodeError(node.name, "has no value")
+            raw = build_value(self, context)
+        for bit in node.bits:
+            scope.raw[bit.name] = read_bits(raw, bit)
         scope.raw[node.name] = raw
+        parts: list[Value | Bit] = [node, *node.bits]
+        for part in parts:
+            scope.written.add(part.name)
+            scope.counted(part)
         try:
-            self.subcon._build(raw, stream, context, node.name)
+            self.subcon._build(raw, stream, context, scope.place(node.name))
         except (c.ConstructError, TypeError, ValueError, OverflowError) as error:
-            raise EncodeError(node.name, f"{raw!r} does not fit: {str(error).splitlines()[-1]}") from None
+            raise EncodeError(scope.place(node.name), f"{raw!r} does not fit: {str(error).splitlines()[-1]}") from None
         return obj
+
+
+class GivenPart(Part):
+    def __init__(self, node: Given) -> None:
+        super().__init__(node)
+        self.named = computed_names((node,))
+
+    def _parse(self, stream: Window, context: Any, path: str) -> None:
+        node: Given = self.node
+        scope: Scope = context["scope"]
+        before = {node.name: scope.raw[node.name]} if node.name in scope.raw else {}
+        self.keep(context, node.value, self.named)
+        if not node.raw:
+            del scope.raw[node.name]
+            scope.raw |= before
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        return obj
+
+
+def computed_names(parts: Sequence[Any]) -> list[Any]:
+    """The nodes or bits whose names are built while reading."""
+    return [part for part in parts if part.place is not None and part.place.naming is not None]
 
 
 class SkipPart(Part):
     def _parse(self, stream: Window, context: Any, path: str) -> None:
-        size = size_of(self.node.size, stream, context["scope"], path)
-        c.stream_read(stream, size, path)
+        take(self.node.size, stream, context["scope"], path)
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        if isinstance(self.node.size, int):
-            stream.write(bytes(self.node.size))
+        build_skip(self.node, stream, context)
+        return obj
+
+
+class OptionalMarkPart(Part):
+    def _parse(self, stream: Window, context: Any, path: str) -> None:
+        start = stream.tell()
+        if stream.data.startswith(self.node.data, start):
+            stream.seek(start + len(self.node.data))
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         return obj
 
 
@@ -139,14 +205,14 @@ class ConditionPart(Part):
     def __init__(self, node: Condition) -> None:
         super().__init__(node)
         self.rows = Rows(node.nodes)
+        self.otherwise = Rows(node.otherwise)
 
     def _parse(self, stream: Window, context: Any, path: str) -> None:
-        if evaluate(self.node.test, context["scope"], stream):
-            self.rows._parse(stream, context, path)
+        there = evaluate(self.node.test, context["scope"], stream)
+        (self.rows if there else self.otherwise)._parse(stream, context, path)
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        if evaluate(self.node.test, context["scope"], None):
-            self.rows._build(obj, stream, context, path)
+        build_condition(self, stream, context, path)
         return obj
 
 
@@ -171,8 +237,8 @@ class BranchPart(Part):
         return self.default
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        rows = self.choose(evaluate(self.node.on, context["scope"], None))
-        return obj if rows is None else rows._build(obj, stream, context, path)
+        build_branch(self, stream, context, path)
+        return obj
 
 
 class GroupPart(Part):
@@ -180,11 +246,22 @@ class GroupPart(Part):
         super().__init__(node)
         self.rows = Rows(node.nodes)
 
+    def decoded(self, data: bytes, context: Any) -> bytes:
+        """The bytes that those of the group stand for."""
+        encoded = self.node.encoded
+        if encoded.startswith(PREFIX):
+            return bytes_by(encoded.removeprefix(PREFIX), data, python_inputs(context["scope"]))
+        return decoded(data, encoded)
+
     def _parse(self, stream: Window, context: Any, path: str) -> None:
         node: Group = self.node
         window, inner = stream, context
-        if node.size is not None:
-            window = sub_window(node.size, stream, context["scope"], path)
+        if node.size is not None or node.encoded:
+            window = sub_window(node.size or Rest(), stream, context["scope"], path)
+        if node.encoded:
+            if context["trace"] is not None:
+                context["trace"].append(Trace(path, window.base, window.size, window.data, window.data, node))
+            window = Window(self.decoded(window.data, context), window.base)
         if node.name:
             inner = {**context, "scope": context["scope"].inner()}
             check_depth(inner["scope"], stream, path)
@@ -192,10 +269,22 @@ class GroupPart(Part):
         if window is not stream and window.remaining and not node.skip_rest:
             raise failure(DecodeCode.TRAILING_BYTES, f"{window.remaining} bytes left in the group", window, path)
         if node.name:
-            self.keep(context, inner["scope"])
+            self.keep(context, inner["scope"], computed_names((node,)))
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        return self.rows._build(obj, stream, context, path)
+        build_group(self, stream, context, path)
+        return obj
 
 
-PARTS.update({Value: ValuePart, Skip: SkipPart, Condition: ConditionPart, Branch: BranchPart, Group: GroupPart})
+PARTS.update(
+    {
+        Derived: DerivedPart,
+        Value: ValuePart,
+        Given: GivenPart,
+        Skip: SkipPart,
+        OptionalMark: OptionalMarkPart,
+        Condition: ConditionPart,
+        Branch: BranchPart,
+        Group: GroupPart,
+    }
+)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from decoders.convert import Convert, linear
+from decoders.clock_patterns import PatternError
+from decoders.clocks import COUNTERS, spoken_clock
+from decoders.convert import Convert, Linear, exact, linear
 from decoders.formula import Formula, FormulaError, compile_formula
-from decoders.layout import FloatWire, IntWire, Wire
-from decoders.raw import is_number
+from decoders.layout import BytesWire, FloatWire, IntWire, Wire
+from decoders.raw import BCD_NUMBERS, INTEGER_FORMS, MIXED, is_number
 from decoders.spec import model
-from decoders.spec.model_rows import absent_values
-from decoders.spec.notes import Path
-from decoders.times import zone_seconds
+from decoders.spec.model_rows import Absent, BitOrder, FlagMap
+from decoders.spec.notes import Path, Report
+from decoders.spec.sentinels import Bits, Kind, sentinels
+from decoders.text_forms import READERS, WHOLE_FORMS
+from decoders.times import Zone, zone_of
 
+_MAYBE = BCD_NUMBERS | MIXED | READERS.keys()  # forms of bytes that may have no value
 _MAX_ENUM = 4096
-Report = Callable[[Path, str, str], None]
-"""Takes a problem: its place, what is wrong, what to do."""
+_MAX_BITS = 512
 
 
 class ConvertBuilder:
@@ -30,15 +35,23 @@ class ConvertBuilder:
     def of_row(self, row: model.ValueRow, path: Path, clock: str, wire: Wire) -> Convert:
         formula = self.formula(row.formula, (*path, "formula"), only={"x"})
         text = not is_number(wire) and formula is None
-        enum, other, has_other = self._enum(row.enum, (*path, "enum"), text=text)
-        absent = absent_values(row.absent)
+        enum, other, has_other = self._enum(
+            row.enum, (*path, "enum"), text=text, any_type=formula is not None, digits=_hex_digits(wire) if text else 0
+        )
+        absent, _ = sentinels(row.absent, wire, self.report, (*path, "absent"))
         zone = self.zone(row.zone, (*path, "zone"))
-        step = self._linear(row.scale, row.offset, path)
-        if step is not None and (clock or row.flags or not is_number(wire)):
+        step = self._linear(row, path)
+        integer = isinstance(wire, IntWire) and step is None and formula is None
+        number = is_number(wire) and not (isinstance(wire, BytesWire) and wire.form in READERS)
+        clock = self._row_clock(row, path, clock, zone, number=number, integer=integer)
+        if step is not None and (row.flags or not is_number(wire)):
             self.report(
                 (*path, "scale"), "only numbers have `scale` and `offset`", f"remove it, or change `{row.type}`"
             )
-        if row.flags is not None and not isinstance(wire, IntWire):
+        whole = isinstance(wire, IntWire) or (
+            isinstance(wire, BytesWire) and (wire.form in INTEGER_FORMS or wire.form in WHOLE_FORMS)
+        )
+        if row.flags is not None and not whole:
             self.report((*path, "flags"), f"only integers have flags, not `{row.type}`", "such as u16")
         if row.flags is not None and (clock or enum is not None or formula is not None):
             self.report((*path, "flags"), "`flags` stands alone", "without `enum`, `formula` or a clock")
@@ -46,7 +59,7 @@ class ConvertBuilder:
             absent=absent,
             clock=clock,
             zone_s=zone,
-            flags=self._flags(row.flags, (*path, "flags")),
+            **self._flags(row.flags, (*path, "flags"), *_flag_bits(wire, row.bit_order or self.bit_order)),
             linear=step,
             formula=formula,
             decimals=row.decimals,
@@ -54,37 +67,138 @@ class ConvertBuilder:
             other=other,
             has_other=has_other,
             finite=isinstance(wire, FloatWire),
+            missing=isinstance(wire, BytesWire) and (wire.blank or wire.form in _MAYBE),
         )
 
-    def _flags(self, flags: Mapping[int, str] | str | None, path: Path) -> Mapping[int, str] | None:
-        if not isinstance(flags, str):
-            return flags
-        shared = self.spec.flags.get(flags)
-        if shared is None:
-            self.unknown(flags, self.spec.flags, path, "list of flags")
-        return shared
+    @property
+    def bit_order(self) -> BitOrder | None:
+        """What the spec says itself; None when it says nothing."""
+        return self.spec.bit_order if "bit_order" in self.spec.model_fields_set else None
 
-    def zone(self, text: str | None, path: Path) -> int | None:
-        """A zone in seconds east of UTC; None when there is none, or when it is wrong."""
+    def of_result(self, row: model.ValueOptions, path: Path) -> Convert:
+        """What becomes of a formula's result, which may be of any type."""
+        enum, other, has_other = self._enum(row.enum, (*path, "enum"), any_type=True)
+        absent, words = sentinels(row.absent, None, self.report, (*path, "absent"))
+        if words:
+            self.report((*path, "absent"), "a formula's result has no words", "a list of values, or an enum")
+        zone = self.zone(row.zone, (*path, "zone"))
+        clock = ""
+        if row.clock is not None:
+            word = row.clock if isinstance(row.clock, str) else "list"
+            clock = word if word == "list" else self.clock(word, (*path, "clock"), number=False, zone=zone)
+        given = Convert(
+            absent=absent,
+            clock=clock,
+            zone_s=zone,
+            linear=self._linear(row, path),
+            decimals=row.decimals,
+            enum=enum,
+            other=other,
+            has_other=has_other,
+            **self._flags(row.flags, (*path, "flags"), None, None),
+        )
+        if given.flags is not None and (enum is not None or given.linear is not None):
+            self.report((*path, "flags"), "`flags` stands alone", "without `enum`, `scale` and `offset`")
+        return given if given.plain else replace(given, loose=True)
+
+    def words_for(self, given: Absent | None, wire: Wire) -> tuple[str, ...]:
+        """Sentinels of a number written as text that are no numbers themselves."""
+        absent, _ = sentinels(given, wire, lambda *_: None, ())
+        return tuple(value for value in absent if isinstance(value, str))
+
+    def status(self, given: Absent | None, kind: Kind, path: Path, convert: Convert) -> Convert | None:
+        """The words of the raw values that `absent` names with one."""
+        _, words = sentinels(given, kind, self.report, (*path, "absent"))
+        return Convert(words=words, missing=convert.missing, loose=convert.loose or kind is None) if words else None
+
+    def _flags(
+        self, flags: FlagMap | str | None, path: Path, width: int | None, order: BitOrder | None
+    ) -> dict[str, Any]:
+        """Options of `Convert`. width: bits of the integer, where it is known."""
+        if flags is None:
+            return {}
+        given = flags
+        if isinstance(flags, str):
+            given = self.spec.flags.get(flags, {})
+            if flags not in self.spec.flags:
+                self.unknown(flags, self.spec.flags, path, "list of flags")
+        assert isinstance(given, dict)
+        names: dict[int, str] = {}
+        inverted = 0
+        for key, name in given.items():
+            text = str(key).strip()
+            low = text.startswith("!")
+            text = text.removeprefix("!").strip()
+            if not text.isdigit() or int(text) >= _MAX_BITS:
+                self.report((*path, key), f"`{key}` is no bit number", 'such as 3, or "!3" for a bit that is 0')
+                continue
+            bit = int(text)
+            if width is not None and bit >= width:
+                if not isinstance(flags, str):
+                    self.report((*path, key), f"there is no bit {bit}", f"the integer has bits 0 to {width - 1}")
+                continue
+            if order == "msb":
+                if width is None:
+                    self.report(path, "bits are counted from the highest, but the size is not known", "add `bytes: n`")
+                    return {}
+                bit = width - 1 - bit
+            if bit in names:
+                self.report((*path, key), f"bit {text} is named twice", "keep one of the two")
+            names[bit] = name
+            inverted |= low << bit
+        return {"flags": names, "inverted": inverted, "downwards": order == "msb"}
+
+    def zone(self, text: str | None, path: Path) -> Zone | None:
+        """A zone; None when there is none, or when it is wrong."""
         if text is None:
             return None
         try:
-            return zone_seconds(text)
+            return zone_of(text)
         except ValueError as error:
             self.report(path, f"`{text}` is no zone", str(error))
             return None
 
-    def _linear(self, scale: float | str, offset: float | str, path: Path) -> Any:
+    def clock(self, text: str, path: Path, *, number: bool, zone: Zone | None = None, integer: bool = False) -> str:
+        """The word of a row's `clock:` for `Convert`; "" when it is wrong. number: the value is one, not a text.
+        integer: it is an integer as it is read."""
         try:
-            return linear(scale, offset)
+            return spoken_clock(text, number=number, integer=integer and zone is None)
+        except PatternError as error:
+            self.report(path, str(error), error.hint)
+            return ""
+
+    def _row_clock(
+        self, row: model.ValueRow, path: Path, clock: str, zone: Zone | None, *, number: bool, integer: bool
+    ) -> str:
+        """The clock of a row by its type (`clock`) or its `clock:`; "" for none."""
+        if row.clock is None:
+            return self.clock(clock, path, number=True, zone=zone, integer=integer) if clock in COUNTERS else clock
+        if clock:
+            self.report((*path, "clock"), f"`{row.type}` is a clock by itself", "remove `clock`, or use a plain type")
+            return clock
+        return self.clock(row.clock, (*path, "clock"), number=number, zone=zone, integer=integer)
+
+    def _linear(self, row: model.Conversion, path: Path) -> Linear | None:
+        key = "scale"
+        try:
+            for key in ("raw_offset", "offset", "scale"):
+                exact(getattr(row, key))
+            return linear(row.scale, row.offset, row.raw_offset)
         except (ValueError, ZeroDivisionError):
-            self.report((*path, "scale"), f"scale `{scale}` or offset `{offset}` is no number", "such as 0.1 or 1/256")
+            self.report((*path, key), f"{key} `{getattr(row, key)}` is no number", "such as 0.1 or 1/256")
             return None
 
     def _enum(
-        self, enum: Mapping[Any, Any] | str | None, path: Path, *, text: bool = False
+        self,
+        enum: Mapping[Any, Any] | str | None,
+        path: Path,
+        *,
+        text: bool = False,
+        any_type: bool = False,
+        digits: int = 0,
     ) -> tuple[dict[Any, Any] | None, Any, bool]:
-        """text: the raw value is a text, so that digits in the spec are one too."""
+        """text: the raw value is a text, so that digits in the spec are one too. any_type: it may be either. digits: it
+        is a text of so many hexadecimal digits."""
         if enum is None:
             return None, None, False
         if isinstance(enum, str):
@@ -100,6 +214,12 @@ class ConvertBuilder:
                 other, has_other = name, True
                 continue
             low, high = self.span(key, path)
+            if digits and low == high:
+                words.setdefault(
+                    f"{low:0{digits}x}" if isinstance(low, int) else str(key).replace(" ", "").lower(), name
+                )
+            if any_type and low == high:
+                words.setdefault(str(key), name)
             if text and low == high:
                 words[str(key)] = name
             elif isinstance(low, int) and isinstance(high, int) and high - low < _MAX_ENUM:
@@ -110,9 +230,11 @@ class ConvertBuilder:
                 self.report(path, f"the range {key} holds more than {_MAX_ENUM} values", "use a formula")
         return words, other, has_other
 
-    def spans(self, key: int | str, path: Path) -> list[tuple[int | str, int | str]]:
-        """The values that a key stands for. Digits in quotes are the number and the text."""
+    def spans(self, key: int | str, path: Path, *, text: bool = False) -> list[tuple[int | str, int | str]]:
+        """The values that a key stands for. Digits in quotes are the number and the text; in text frames others too."""
         span = self.span(key, path)
+        if text and isinstance(key, int):
+            return [span, (str(key), str(key))]
         return [span] if key in span or not isinstance(key, str) or ".." in key else [span, (key, key)]
 
     def span(self, key: int | str, path: Path) -> tuple[int | str, int | str]:
@@ -131,30 +253,47 @@ class ConvertBuilder:
         if isinstance(at, int):
             return at, at
         low, dash, high = at.replace("..", "-").partition("-")
-        if not dash or not low.strip().isdigit() or not high.strip().isdigit() or int(low) > int(high):
-            self.report(path, f"`{at}` is no bit range", "such as 3 or 2-4, the lowest bit first")
+        if not dash and low.strip().isdigit():
+            high = low
+        if not low.strip().isdigit() or not high.strip().isdigit():
+            self.report(path, f"`{at}` is no bit range", "such as 3 or 2-4")
             return 0, 0
-        return int(low), int(high)
+        return min(int(low), int(high)), max(int(low), int(high))
 
-    def of_bits(self, part: model.BitField, path: Path, width: int) -> Convert:
+    def of_bits(self, part: model.BitField, path: Path, width: int, order: BitOrder | None = None) -> Convert:
         enum, other, has_other = self._enum(part.enum, (*path, "enum"))
-        absent = absent_values(part.absent)
-        step = self._linear(part.scale, part.offset, path)
+        absent, _ = sentinels(part.absent, bits_kind(part, width), self.report, (*path, "absent"))
+        step = self._linear(part, path)
         formula = self.formula(part.formula, (*path, "formula"), only={"x"})
-        flags = self._flags(part.flags, (*path, "flags"))
-        changed = enum is not None or flags is not None or step is not None or formula is not None
+        flags = self._flags(part.flags, (*path, "flags"), width, order)
+        changed = bool(enum is not None or flags or step is not None or formula is not None or part.clock)
+        zone = self.zone(part.zone, (*path, "zone"))
+        clock = ""
+        if part.clock is not None:
+            clock = self.clock(part.clock, (*path, "clock"), number=True, zone=zone)
         plain = width == 1 and not changed and part.counts is None
+        if part.invert and not plain:
+            self.report((*path, "invert"), "`invert` makes true or false of one bit", "for one bit, without `enum`")
+        if part.signed and part.bcd:
+            self.report((*path, "signed"), "BCD digits have no sign", "remove one of the two")
+        if flags and (enum is not None or formula is not None or step is not None or part.clock):
+            self.report((*path, "flags"), "`flags` stands alone", "without `enum`, `formula`, `scale` or a clock")
         return Convert(
             absent=absent,
-            flags=flags,
+            clock=clock,
+            zone_s=zone,
+            **flags,
             boolean=plain,
             invert=plain and part.invert,
             linear=step,
             formula=formula,
+            decimals=part.decimals,
             enum=enum,
             other=other,
             has_other=has_other,
-            signed_width=width if part.signed else 0,
+            signed_width=width if part.signed and not part.bcd else 0,
+            magnitude=part.signed == "magnitude",
+            missing=part.bcd,
         )
 
     def formula(self, text: str | None, path: Path, only: set[str] | None = None) -> Formula | None:
@@ -176,6 +315,23 @@ class ConvertBuilder:
         near = difflib.get_close_matches(word, list(words), 1, 0.5)
         known = f"there are {', '.join(words)}" if words else "the spec has none"
         self.report(path, f"no {what} `{word}`", f"did you mean `{near[0]}`?" if near else known)
+
+
+def bits_kind(part: model.BitField, width: int) -> Bits:
+    """The raw values of some bits."""
+    if part.signed == "magnitude":
+        return Bits(width, "magnitude")
+    return Bits(width, "twos" if part.signed and not part.bcd else "unsigned")
+
+
+def _hex_digits(wire: Wire) -> int:
+    if not isinstance(wire, BytesWire) or wire.form != "hex":
+        return 0
+    return 2 * wire.size if isinstance(wire.size, int) else 1
+
+
+def _flag_bits(wire: Wire, order: BitOrder | None) -> tuple[int | None, BitOrder | None]:
+    return (wire.size * 8 if isinstance(wire, IntWire) else None), order
 
 
 def words_of(convert: Convert) -> frozenset[Any] | None:

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from decoders.convert import PLAIN
-from decoders.formula import Formula, FormulaError, compile_formula
+from decoders.formula import FormulaError
 from decoders.framing.plan import (
     ComputedSize,
     Escape,
     FixedSize,
     FrameKind,
+    HexText,
     LengthField,
     SizeRule,
     StopBytes,
+    Transcoding,
     WholeChunk,
 )
 from decoders.layout import (
     BytesWire,
-    Check,
     Counts,
     IntWire,
     Node,
     Nodes,
     Span,
+    Until,
     Value,
     fixed_size,
     least_size,
 )
 from decoders.spec import model
+from decoders.spec.check_rows import Spans, resolve_check
 from decoders.spec.notes import Path, Structure
 from decoders.spec.rows import RowBuilder
+from decoders.spec.size_formulas import DIGITS, size_formula
+from decoders.spec.text_rows import mark_of
 
 DEFAULT_MAX_BYTES = 2048
+MAX_BEGINS = 16
 
 
 @dataclass(slots=True)
@@ -48,6 +54,12 @@ class FramePlan:
     path: Path
     json: bool = False
     notes: Structure = field(default_factory=Structure)
+    text: bool = False
+    split: bytes = b""
+    mark: int = 0  # bytes of the start mark
+    document: str = ""  # `json` or `csv`: the body is a document, which its messages' rows do not read
+    lines: model.CsvSpec | None = None
+    marks_only: bool = False  # nothing but marks stands around the body
 
 
 def build_frames(spec: model.SpecFile, rows: RowBuilder) -> list[FramePlan]:
@@ -73,8 +85,10 @@ class _FrameBuilder:
     def build(self) -> FramePlan:
         frame = self.frame
         notes = Structure()
-        header = self.rows.build(frame.header, (*self.path, "header"), notes)
-        trailer = self.rows.build(frame.trailer, (*self.path, "trailer"), notes)
+        split = self._split()
+        with self.rows.reading(text=frame.format == "text", split=split):
+            header = self.rows.build(frame.header, (*self.path, "header"), notes)
+            trailer = self.rows.build(frame.trailer, (*self.path, "trailer"), notes)
         if frame.start is not None:
             header = (_mark("start", frame.start), *header)
         stop = frame.stop or frame.until
@@ -93,20 +107,61 @@ class _FrameBuilder:
             index=self.index,
             begins=self._begins(header),
             size=self._size_rule(header, trailer_size, bytes.fromhex(stop or "")),
-            min_bytes=frame.min_bytes or max(least, 1),
+            min_bytes=frame.min_bytes or max(self._on_wire(least), 1),
             max_bytes=frame.max_bytes or DEFAULT_MAX_BYTES,
             escape=self._escape(),
+            text=frame.format == "text",
         )
-        return FramePlan(kind, header, trailer, trailer_size, self.path, frame.format == "json", notes)
+        if frame.format == "text" and isinstance(kind.size, StopBytes):
+            kind = replace(kind, size=replace(kind.size, tail=_tail(trailer)))
+        plan = FramePlan(kind, header, trailer, trailer_size, self.path, frame.format in ("json", "csv"), notes)
+        plan.text, plan.split = frame.format == "text", split
+        if plan.json:
+            plan.document, plan.lines = frame.format, frame.csv
+            plan.marks_only = not frame.header and not frame.trailer
+        elif frame.csv is not None:
+            self.rows.report((*self.path, "csv"), "`csv` is for frames that are lines of CSV", "add `format: csv`")
+        plan.mark = len(frame.start or "") // 2
+        return plan
 
-    def _escape(self) -> Escape | None:
+    def _split(self) -> bytes:
+        """What stands between the values of a text frame; b"" for nothing."""
+        given = self.frame.split
+        if given is None:
+            return b""
+        if self.frame.format != "text":
+            self.rows.report((*self.path, "split"), "`split` is for text", "add `format: text`")
+            return b""
+        with self.rows.reading(text=True, split=b""):
+            return mark_of(self.rows, given, (*self.path, "split")) or b""
+
+    def _hex_text(self) -> HexText | None:
+        if self.frame.format != "hex":
+            return None
+        return HexText(len(self.frame.start or "") // 2, len(self.frame.stop or self.frame.until or "") // 2)
+
+    def _on_wire(self, size: int) -> int:
+        """Bytes on the wire of a frame that has so many for its rows."""
+        hexed = self._hex_text()
+        return size if hexed is None else 2 * size - hexed.raw_prefix - hexed.raw_suffix
+
+    def _escape(self) -> Transcoding | None:
         given = self.frame.escape
         if given is None:
+            return self._hex_text()
+        if self.frame.format == "hex":
+            self.rows.report((*self.path, "escape"), "hex text needs no byte stuffing", "remove `escape` or `format`")
             return None
-        if self.frame.start is None or self.frame.stop is None:
-            self.rows.report((*self.path, "escape"), "byte stuffing needs `start` and `stop`", "")
+        frame = self.frame
+        stop = bytes.fromhex(frame.stop or frame.until or "")
+        if not stop:
+            self.rows.report((*self.path, "escape"), "byte stuffing needs a mark at the end", "`stop`, or `until`")
             return None
-        return Escape(given.mark, dict(given.table), len(self.frame.start) // 2, len(self.frame.stop) // 2)
+        start = bytes.fromhex(frame.start or "")
+        if given.xor is None:
+            return Escape(given.mark, dict(given.table), len(start), len(stop))
+        table = {byte ^ given.xor: byte for byte in range(256)}
+        return Escape(given.mark, table, len(start), len(stop), frozenset((given.mark, *start, *stop)))
 
     def _begins(self, header: Nodes) -> tuple[frozenset[int] | None, ...]:
         if self.frame.begins is not None:
@@ -116,22 +171,31 @@ class _FrameBuilder:
                 self.rows.report((*self.path, "begins"), str(error), "such as `78 78 00-14 17|69 ??`")
                 return ()
         pattern: list[frozenset[int] | None] = []
+        if self.frame.format == "json" and not header and len(self.rows.spec.frames) > 1:
+            return (frozenset(b"{["),)  # else it would take what is a frame of the kinds behind it
         for node in header:  # constants in front name the kind; what lies between them may be anything
             if not isinstance(node, Value):
                 break
             size = fixed_size((node,))
             if size is None:
+                if isinstance(node.wire, BytesWire) and isinstance(node.wire.size, Until):
+                    pattern.extend(frozenset({byte}) for byte in _const_bytes(node) or b"")
                 break
             constant = _const_bytes(node)
             pattern.extend([None] * size if constant is None else [frozenset({byte}) for byte in constant])
+        hexed = self._hex_text()
+        if hexed is not None:
+            pattern = [*pattern[: hexed.raw_prefix], *_hex_pattern(pattern[hexed.raw_prefix :])]
         while pattern and pattern[-1] is None:
             pattern.pop()
-        return tuple(pattern)
+        return tuple(pattern[:MAX_BEGINS])
 
     def _size_rule(self, header: Nodes, trailer_size: int, stop: bytes) -> SizeRule:
         frame = self.frame
         if frame.until is not None or (frame.escape is not None and stop):
             return StopBytes((stop,))
+        if frame.format == "hex" and (frame.size is not None or not stop):
+            return self._hex_size(header, trailer_size, stop)
         if isinstance(frame.size, str) and frame.size.isdigit():
             return FixedSize(int(frame.size), stop)
         if isinstance(frame.size, int):
@@ -143,26 +207,42 @@ class _FrameBuilder:
             return field_rule
         return StopBytes((stop,)) if stop else WholeChunk()
 
+    def _hex_size(self, header: Nodes, trailer_size: int, stop: bytes) -> SizeRule:
+        """The size of hex text without a mark at its end: `size` and length fields say bytes, each is two digits."""
+        hexed = self._hex_text() or HexText()
+        marks = hexed.raw_prefix + hexed.raw_suffix
+        given = self.frame.size
+        if given is not None and str(given).isdigit():
+            return FixedSize(2 * int(given) - marks, stop)
+        rule = self._length_field(header, trailer_size, stop)
+        if given is not None or (rule is not None and not rule.big and rule.size > 1):
+            self.rows.report((*self.path, "size"), "hex text has no length of this kind", "give `stop` or `until`")
+            return WholeChunk()
+        if rule is None:
+            return WholeChunk()
+        offset = hexed.raw_prefix + 2 * (rule.offset - hexed.raw_prefix)
+        return replace(rule, offset=offset, size=2 * rule.size, base=16, unit=2 * rule.unit, add=2 * rule.add - marks)
+
     def _length_field(self, header: Nodes, trailer_size: int, stop: bytes) -> LengthField | None:
         offset = 0
         for node in header:
             if not isinstance(node, Value) or not isinstance(node.wire, IntWire | BytesWire):
                 return None
-            if isinstance(node.wire, IntWire):
-                counts, mask, shift = node.counts, 0, 0
-                for bit in node.bits:
-                    if bit.counts is not None:
-                        counts, mask, shift = bit.counts, (1 << bit.width) - 1, bit.at
-                if counts is not None:
-                    outside = counts.span.start + counts.span.tail if counts.span else None
-                    if outside is None:
-                        whole = fixed_size(header)
-                        if whole is None:
-                            return None
-                        outside = whole + trailer_size
-                    return LengthField(
-                        offset, node.wire.size, node.wire.big, outside + counts.adjust, mask, shift, stop=stop
-                    )
+            counts, mask, shift = node.counts, 0, 0
+            for bit in node.bits:
+                if bit.counts is not None:
+                    counts, mask, shift = bit.counts, (1 << bit.width) - 1, bit.at
+            width = node.wire.size
+            if counts is not None and isinstance(width, int):
+                outside = counts.span.start + counts.span.tail if counts.span else None
+                if outside is None:
+                    whole = fixed_size(header)
+                    if whole is None:
+                        return None
+                    outside = whole + trailer_size
+                big = not isinstance(node.wire, IntWire) or node.wire.big
+                base = DIGITS.get(node.wire.form, 0) if isinstance(node.wire, BytesWire) else 0
+                return LengthField(offset, width, big, outside + counts.adjust, mask, shift, base=base, stop=stop)
             size = fixed_size((node,))
             if size is None:
                 return None
@@ -170,113 +250,40 @@ class _FrameBuilder:
         return None
 
     def _computed(self, text: str, header: Nodes, stop: bytes) -> SizeRule:
-        reader = _Bytes()
         try:
-            formula = compile_formula(text, {"u8": reader.u8, "u16": reader.u16})
+            return ComputedSize(size_formula(text, header), stop)
         except FormulaError as error:
-            self.rows.report((*self.path, "size"), str(error), "a number or a formula with u8(n), u16(n)")
+            self.rows.report((*self.path, "size"), str(error), "a number or a formula with u8(n), u16(n), digits(n, 4)")
             return FixedSize(1, stop)
-        places: dict[str, tuple[int, int, bool]] = {}
-        offset = 0
-        for node in header:
-            size = fixed_size((node,))
-            if size is None:
-                break
-            if isinstance(node, Value) and isinstance(node.wire, IntWire):
-                places[node.name] = (offset, node.wire.size, node.wire.big)
-            offset += size
-        for name in formula.names:
-            if name not in places:
-                self.rows.report((*self.path, "size"), f"`{name}` has no fixed place in the header", "use u8(n)")
-                return FixedSize(1, stop)
-        return ComputedSize(reader.rule(formula, [places[name] for name in formula.names]), stop)
 
 
-class _Bytes:
-    """Lets a size formula read the buffer that the framer has so far."""
-
-    def __init__(self) -> None:
-        self.buffer: bytes | bytearray = b""
-
-    def u8(self, offset: int) -> int:
-        if offset < 0:
-            raise ValueError("offsets count from the frame's start")
-        return self.buffer[offset]
-
-    def u16(self, offset: int) -> int:
-        return self.u8(offset) << 8 | self.buffer[offset + 1]
-
-    def rule(
-        self, formula: Formula, places: Sequence[tuple[int, int, bool]]
-    ) -> Callable[[bytes | bytearray], int | None]:
-        def size(buffer: bytes | bytearray) -> int | None:
-            values = []
-            for offset, width, big in places:
-                if len(buffer) < offset + width:
-                    return None
-                values.append(int.from_bytes(buffer[offset : offset + width], "big" if big else "little"))
-            self.buffer = buffer
-            result = formula.function(*values)
-            self.buffer = b""
-            return None if result is None else int(result)
-
-        return size
-
-
-class _Spans:
+class _Spans(Spans):
     """Finds where `a..b` of `counts` and `over` start and end, counted from the frame's two ends."""
 
     def __init__(self, header: Nodes, trailer: Nodes, trailer_size: int, owner: _FrameBuilder) -> None:
+        super().__init__(header, trailer, trailer_size, len(owner.frame.start or "") // 2)
         self.owner = owner
-        self.starts: dict[str, int] = {}
-        self.ends: dict[str, int] = {}  # bytes behind the node, to the frame's end
-        self.header_names: list[str] = []
-        offset: int | None = 0
-        for node in header:
-            if offset is None:
-                break
-            size = fixed_size((node,))
-            if isinstance(node, Value):
-                self.starts[node.name] = offset
-            offset = None if size is None else offset + size
-        left = trailer_size
-        for node in trailer:
-            size = fixed_size((node,)) or 0
-            left -= size
-            if isinstance(node, Value):
-                self.ends[node.name] = left
-        self.trailer_size = trailer_size
 
     def resolve(self, nodes: Nodes, rows: Sequence[Any], path: Path) -> Nodes:
         texts = {getattr(row, "name", ""): row for row in rows if isinstance(row, model.ValueRow)}
         resolved: list[Node] = []
         for node in nodes:
             if isinstance(node, Value) and node.name in texts:
-                node = self._value(node, texts[node.name], path)
+                whole = self._value(node, texts[node.name], path)
+                self.owner.rows.origins.moved(node, whole)
+                node = whole
             resolved.append(node)
         return tuple(resolved)
 
     def _value(self, node: Value, row: model.ValueRow, path: Path) -> Value:
         if node.check is not None:
-            span = self._default_check_span(node) if row.over is None else self._span(row.over, path, "over")
-            if span is not None:
-                node = replace(node, check=Check(node.check.algorithm, span))
-            elif row.over is None:
-                self.owner.rows.report(path, f"`{node.name}`: say what the check value covers", "`over: first..last`")
+            node = resolve_check(self.owner.rows, self, node, path)
         if node.counts is not None and node.counts.span is not None:
             counted = self._span(row.counts or "", path, "counts", node)
             node = replace(node, counts=Counts(counted, row.adjust))
         if any(bit.counts is not None and bit.counts.span is not None for bit in node.bits):
             self.owner.rows.report(path, f"bits of `{node.name}`: only `counts: body` is possible", "")
         return node
-
-    def _default_check_span(self, node: Value) -> Span | None:
-        """From behind the start mark to right before the check value."""
-        start = len(self.owner.frame.start or "") // 2
-        behind = self.ends.get(node.name)
-        if behind is None:
-            return None
-        return Span(start, behind + node.wire.size) if isinstance(node.wire, IntWire) else None
 
     def _span(self, text: str, path: Path, key: str, node: Value | None = None) -> Span | None:
         rows = self.owner.rows
@@ -295,6 +302,28 @@ class _Spans:
         return Span(self.starts[first], self.trailer_size if last == "body" else self.ends[last])
 
 
+def _tail(trailer: Nodes) -> tuple[frozenset[int] | None, ...]:
+    """The last bytes of a frame, where constants stand before the stop mark; () where the mark alone says it."""
+    pattern: list[frozenset[int] | None] = []
+    for node in trailer:
+        constant = _const_bytes(node) if isinstance(node, Value) else None
+        pattern += [frozenset({byte}) for byte in constant or ()] or [None] * (fixed_size((node,)) or 0)
+    while pattern and pattern[0] is None:
+        pattern.pop(0)
+    stop = _const_bytes(trailer[-1]) if trailer and isinstance(trailer[-1], Value) else None
+    return tuple(pattern) if len(pattern) > len(stop or b"") else ()
+
+
+def _hex_pattern(pattern: Sequence[frozenset[int] | None]) -> list[frozenset[int] | None]:
+    """The same bytes as two hex digits each, in lower or upper case."""
+    found: list[frozenset[int] | None] = []
+    for allowed in pattern:
+        for place in (0, 1):
+            digits = "".join(f"{value:02x}"[place] for value in allowed or ())
+            found.append(frozenset((digits + digits.upper()).encode()) or None)
+    return found
+
+
 def _mark(name: str, hex_text: str) -> Value:
     return Value(name, BytesWire(len(hex_text) // 2, "hex"), PLAIN, hidden=True, const=hex_text)
 
@@ -303,7 +332,8 @@ def _const_bytes(node: Value) -> bytes | None:
     if node.const is None:
         return None
     if isinstance(node.const, str):
-        return bytes.fromhex(node.const)
+        as_text = isinstance(node.wire, BytesWire) and node.wire.form == "text"
+        return node.const.encode() if as_text else bytes.fromhex(node.const)
     if isinstance(node.wire, IntWire):
         return node.const.to_bytes(node.wire.size, "big" if node.wire.big else "little")
     return None

@@ -2,54 +2,197 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from decoders.layout import BytesWire, IntWire, Nodes, Repeat, Rest, Tags, Wire, fixed_size
+from decoders.formula import Formula
+from decoders.layout import (
+    BytesWire,
+    Condition,
+    Group,
+    IntWire,
+    Keys,
+    Node,
+    Nodes,
+    Repeat,
+    Rest,
+    Tags,
+    Value,
+    Wire,
+    fixed_size,
+    raw_names,
+)
+from decoders.naming import resolved
 from decoders.spec import model
+from decoders.spec.names import by_key
 from decoders.spec.notes import Path, Structure, ValueNote
-from decoders.spec.words import wire_of, without_size
+from decoders.spec.text_rows import list_size, split_of
+from decoders.spec.value_rows import value_row
+from decoders.spec.words import integer, wire_of, without_size
+
+_OF_LISTS = {"note", "hidden"}  # of the options of values, those that lists of structures have too
+Length: TypeAlias = IntWire | int | Formula | None
+_MAX_NOTED = 64  # numbered values beyond it have no contract and no unit
 
 if TYPE_CHECKING:
     from decoders.spec.rows import RowBuilder
 
 
 def list_row(rows: RowBuilder, row: model.ListRow, path: Path, structure: Structure) -> Nodes:
-    inner = structure.inner[row.list_] = Structure()
-    structure.lists.add(row.list_)
-    if not row.metric:
-        structure.quiet.add(row.list_)
-    nodes = rows.build(row.fields, (*path, "fields"), inner)
+    if "{" in row.list_:
+        row = row.model_copy(update={"list_": resolved(row.list_, rows.constants)})
+    if "{" in row.list_:
+        rows.report((*path, "list"), f"`{row.list_}` is no plain name", "only a tag's `key` can be a part of it")
+    _check_keys(rows, row, path)
+    mine = Structure()
+    size, item_until = list_size(rows, row, path)
+    with rows.reading(text=rows.text, split=split_of(rows, row.split, (*path, "split"))):
+        if row.type is not None:
+            nodes = _plain(rows, row, path, mine)
+        else:
+            nodes = rows.build(row.fields, (*path, "fields"), mine)
+    if row.numbered:
+        _note_numbered(row, mine, structure)
+    elif row.into is not None:
+        _note_parallel(rows, row, path, mine, structure)
+    elif row.type is not None:
+        structure.take(mine)
+    else:
+        _note_list(row, mine, structure)
     return (
         Repeat(
             row.list_,
             nodes,
             count=rows.converts.formula(row.count, (*path, "count")),
             count_wire=rows.integer(row.count_type, (*path, "count_type")),
-            size=rows.size(row.bytes, None, path, "bytes"),
+            size=size,
             left=rows.converts.formula(row.until_left, (*path, "until_left")),
             item_prefix=rows.integer(row.item_prefix, (*path, "item_prefix")),
             keep=rows.converts.formula(row.keep, (*path, "keep")),
             max_items=row.max,
+            going=rows.converts.formula(row.while_, (*path, "while")),
+            plain=row.type is not None,
+            into=row.into or "",
+            numbered=row.numbered,
+            item_until=item_until,
+            hidden=bool(row.hidden),
         ),
     )
 
 
+def _check_keys(rows: RowBuilder, row: model.ListRow, path: Path) -> None:
+    """Keys that do not go together."""
+    given = row.model_fields_set
+    if row.type is None:
+        for key in sorted(given & (model.Conversion.model_fields.keys() - _OF_LISTS)):
+            rows.report((*path, key), f"`{key}` belongs to the fields of the items", "write it there, or give `type`")
+    ends = [key for key in ("count", "count_type", "until_left") if getattr(row, key) is not None]
+    if len(ends) > 1:
+        rows.report((*path, ends[1]), f"`{ends[0]}` and `{ends[1]}` both say where the list ends", "use one of them")
+    elif row.bytes is not None and row.until_left is not None:
+        rows.report((*path, "until_left"), "`bytes` says where the list ends", "remove `bytes` or `until_left`")
+    if row.numbered and row.into is not None:
+        rows.report((*path, "numbered"), "values go into another list or are numbered, not both", "remove one of them")
+
+
+def _plain(rows: RowBuilder, row: model.ListRow, path: Path, mine: Structure) -> Nodes:
+    """The node of one item of a list of plain values; its note is that of the list."""
+    options = {key: getattr(row, key) for key in row.model_fields_set & model.Conversion.model_fields.keys()}
+    options.pop("hidden", None)
+    sizeless, bounded = without_size(row.type or ""), row.item_prefix is not None or row.item_until is not None
+    if sizeless and not bounded and not rows.text:
+        rows.report((*path, "type"), f"`{row.type}` has no size of its own", "such as `item_prefix: u8`")
+        return ()
+    size = {"bytes": "rest"} if sizeless and bounded else {}
+    value = model.ValueRow(name=row.list_, type=row.type or "", metric=row.metric, **size, **options)
+    nodes = value_row(rows, value, path, mine, conditional=True)
+    for note in mine.notes.values():
+        note.items = True
+    if row.hidden:
+        mine.notes.clear()
+    return nodes
+
+
+def _note_list(row: model.ListRow, mine: Structure, structure: Structure) -> None:
+    """Several lists of one name, as in the cases of a switch, share their notes."""
+    before = structure.inner.get(row.list_)
+    if before is not None and row.list_ in structure.lists:
+        for name in before.notes.keys() ^ mine.notes.keys():
+            note = before.notes.get(name) or mine.notes[name]
+            note.required, note.conditional = False, True
+        before.take(mine)
+    else:
+        structure.inner[row.list_] = mine
+    structure.lists.add(row.list_)
+    if row.keep is not None:
+        structure.kept.add(row.list_)
+    if not row.metric:
+        structure.quiet.add(row.list_)
+
+
+def _note_parallel(rows: RowBuilder, row: model.ListRow, path: Path, mine: Structure, structure: Structure) -> None:
+    target = row.into or ""
+    here = (*path, "into")
+    if target not in structure.lists:
+        rows.converts.unknown(target, dict.fromkeys(sorted(structure.lists)), here, "earlier list of structures")
+        return
+    if target in structure.kept:
+        rows.report(here, f"`keep` drops items of `{target}` that this list has too", "put `keep` into the last list")
+    for note in mine.notes.values():
+        note.items = False
+    structure.inner[target].take(mine)
+    if row.keep is not None:
+        structure.kept.add(target)
+
+
+def _note_numbered(row: model.ListRow, mine: Structure, structure: Structure) -> None:
+    """The values are called `name_1`, `name_2` ... in the structure around."""
+    fixed = int(row.count) if row.count is not None and row.count.isdigit() else 0
+    for number in range(1, min(fixed or row.max, _MAX_NOTED) + 1):
+        for name, note in mine.notes.items():
+            metric = row.metric if note.metric is None else note.metric
+            structure.add(
+                replace(
+                    note,
+                    name=f"{name}_{number}",
+                    metric=metric,
+                    items=False,
+                    required=note.required and bool(fixed),
+                    conditional=note.conditional or not fixed,
+                )
+            )
+        structure.inner |= {f"{name}_{number}": inner for name, inner in mine.inner.items()}
+        structure.lists |= {f"{name}_{number}" for name in mine.lists}
+        structure.quiet |= {f"{name}_{number}" for name in mine.quiet}
+
+
 def tag_list(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Structure) -> Nodes:
     """A tag list."""
-    length: IntWire | int | None = None
-    if isinstance(spec.length, int):
-        length = spec.length
-    elif spec.length is not None:
-        length = rows.integer(spec.length, (*path, "length"))
-    if spec.length_first and not isinstance(spec.length, str):
+    header = _hidden(rows, rows.build(spec.header, (*path, "header"), Structure()))
+    known = raw_names(header)
+    length = spec.length if isinstance(spec.length, int) else _part(rows, spec, "length", path, known)
+    if spec.length_first and not isinstance(length, IntWire):
         rows.report((*path, "length_first"), "there is no length on the wire", "such as `length: u8`")
+    key = _part(rows, spec, "key", path, known)
+    if spec.key is None:
+        hint = f"such as `key: {min(known)}`" if known else "such as `key: u8`"
+        rows.report(path, "a tag list needs a `key`", hint)
+    if not isinstance(key, IntWire) and spec.escape:
+        rows.report((*path, "escape"), "only a key that is an integer on the wire goes on", "such as `key: u8`")
+    ends = [name for name in ("count", "count_type", "until_left") if getattr(spec, name) is not None]
+    if len(ends) > 1:
+        rows.report((*path, ends[1]), f"`{ends[0]}` and `{ends[1]}` both say where the list ends", "use one of them")
+    elif spec.bytes is not None and spec.until_left is not None:
+        rows.report((*path, "until_left"), "`bytes` says where the list ends", "remove `bytes` or `until_left`")
     tags = _tags(rows, spec, path, structure, length)
     unknown, unknown_wire = _on_unknown(rows, spec, path, structure)
     if spec.raw:
         structure.notes[spec.raw] = ValueNote(spec.raw, (*path, "raw"), metric=False, conditional=True)
     return (
         Tags(
-            rows.integer(spec.key, (*path, "key")) or IntWire(1),
+            key or IntWire(1),
             length,
             tags,
             unknown,
@@ -61,55 +204,133 @@ def tag_list(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Str
             rows.integer(spec.count_type, (*path, "count_type")),
             rows.size(spec.bytes, None, path, "bytes"),
             spec.max,
+            escapes=_escapes(rows, spec, path),
+            header=header,
+            going=rows.converts.formula(spec.while_, (*path, "while")),
+            left=rows.converts.formula(spec.until_left, (*path, "until_left")),
         ),
     )
 
 
+def _part(rows: RowBuilder, spec: model.ItemsSpec, name: str, path: Path, known: set[str]) -> IntWire | Formula | None:
+    """Key or length: an integer type, or a formula over the header, which gives these names."""
+    text: str | None = getattr(spec, name)
+    if text is None:
+        return None
+    if not spec.header or (integer(text, rows.big) is not None and text not in known):
+        return rows.integer(text, (*path, name))
+    formula = rows.converts.formula(text, (*path, name))
+    if formula is not None and known.isdisjoint(formula.names):
+        hint = f"such as `{name}: {min(known, default='')}`"
+        rows.report((*path, name), f"`{text}` reads nothing of the header", hint)
+    return formula
+
+
+def _hidden(rows: RowBuilder, nodes: Nodes) -> Nodes:
+    """The header of an item gives no values."""
+    made: list[Node] = []
+    for node in nodes:
+        match node:
+            case Value():
+                bits = tuple(replace(bit, hidden=True) for bit in node.bits)
+                made.append(replace(node, hidden=True, bits=bits))
+            case Condition() | Group(name=""):
+                made.append(replace(node, nodes=_hidden(rows, node.nodes)))
+            case _:
+                made.append(node)
+        rows.origins.moved(node, made[-1])
+    return tuple(made)
+
+
+def _escapes(rows: RowBuilder, spec: model.ItemsSpec, path: Path) -> tuple[tuple[int, IntWire], ...]:
+    """Keys that go on, the lowest first."""
+    found = []
+    for key, word in sorted(spec.escape.items()):
+        wire = rows.integer(word, (*path, "escape", key))
+        if wire is not None and wire.sign != "unsigned":
+            rows.report((*path, "escape", key), f"`{word}` has a sign", "such as u8")
+        elif wire is not None:
+            found.append((key, wire))
+    return tuple(found)
+
+
 def _tags(
-    rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Structure, length: IntWire | int | None
-) -> tuple[tuple[int, Nodes], ...]:
+    rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Structure, length: Length
+) -> tuple[tuple[Keys, Nodes], ...]:
     """Key -> nodes. Items of a fixed size use those rows of a shared table that have this size."""
     if isinstance(spec.tags, str):
         return _shared_tags(rows, spec.tags, path, structure, length)
-    tags: list[tuple[int, Nodes]] = []
+    tags: list[tuple[Keys, Nodes]] = []
+    used: list[Path] = []
     for key, given in spec.tags.items():
         here = (*path, "tags", key)
-        nodes = rows.build([_sized(row, length) for row in given], here, structure, conditional=True)
-        size = fixed_size(nodes)
-        if isinstance(length, int) and size not in (None, length):
-            rows.report(here, f"the rows take {size} bytes, the items have {length}", "use `skip` or another type")
-        tags += [(number, nodes) for number in tag_keys(key)]
+
+        def build(given: Sequence[Any] = given, here: Path = here) -> Nodes:
+            return rows.build(_sized(given, length), here, structure, conditional=True)
+
+        for keys, nodes in by_key(rows, given, tag_keys(rows, key, here), build):
+            size = fixed_size(nodes)
+            if isinstance(length, int) and size not in (None, length):
+                rows.report(here, f"the rows take {size} bytes, the items have {length}", "use `skip` or another type")
+            tags.append((keys, nodes))
+            used.append(here)
+    _no_overlap(rows, tags, used)
     return tuple(tags)
 
 
-def tag_keys(key: int | str) -> list[int]:
+def tag_keys(rows: RowBuilder, key: int | str, path: Path) -> Keys:
     """The keys that a key of `tags` stands for: `5`, `3..7`, `1, 2`."""
     if isinstance(key, int):
-        return [key]
-    numbers: list[int] = []
+        return ((key, key),)
+    spans: list[tuple[int, int]] = []
     for part in key.split(","):
         low, dots, high = part.strip().partition("..")
-        numbers += range(int(low, 0), int(high if dots else low, 0) + 1)
-    return numbers
+        try:
+            span = int(low, 0), int(high if dots else low, 0)
+        except ValueError:
+            rows.report(path, f"`{key}` is no key of a tag", "a number, `3..7`, or `1, 2`")
+            return ()
+        if span[0] > span[1]:
+            rows.report(path, f"`{part.strip()}` is empty", "the lower key comes first")
+            return ()
+        spans.append(span)
+    return tuple(spans)
+
+
+def _no_overlap(rows: RowBuilder, tags: Sequence[tuple[Keys, Nodes]], paths: Sequence[Path]) -> None:
+    """A key belongs to one tag."""
+    spans = sorted((low, high, place) for place, (keys, _) in enumerate(tags) for low, high in keys)
+    for (_, before, first), (low, high, second) in pairwise(spans):
+        if low <= before:
+            shared = f"{low}" if min(before, high) == low else f"{low}..{min(before, high)}"
+            one, other = sorted((first, second))
+            rows.report(paths[other], f"key {shared} is also in `{paths[one][-1]}`", "give each key to one tag")
 
 
 def _shared_tags(
-    rows: RowBuilder, name: str, path: Path, structure: Structure, length: IntWire | int | None
-) -> tuple[tuple[int, Nodes], ...]:
+    rows: RowBuilder, name: str, path: Path, structure: Structure, length: Length
+) -> tuple[tuple[Keys, Nodes], ...]:
     table = rows.spec.tags.get(name)
     if table is None:
         rows.converts.unknown(name, rows.spec.tags, (*path, "tags"), "table of tags")
         return ()
     if not rows.enter(f"tags {name}", (*path, "tags")):
         return ()
-    tags: list[tuple[int, Nodes]] = []
+    tags: list[tuple[Keys, Nodes]] = []
+    used: list[Path] = []
     for key, given in table.items():
-        mine = Structure()
-        nodes = rows.build([_sized(row, length) for row in given], ("tags", name, key), mine, conditional=True)
-        if not isinstance(length, int) or fixed_size(nodes) in (None, length):
-            structure.take(mine)
-            tags += [(number, nodes) for number in tag_keys(key)]
+        mine, here = Structure(), ("tags", name, key)
+
+        def build(given: Sequence[Any] = given, here: Path = here, mine: Structure = mine) -> Nodes:
+            return rows.build(_sized(given, length), here, mine, conditional=True)
+
+        for keys, nodes in by_key(rows, given, tag_keys(rows, key, here), build):
+            if not isinstance(length, int) or fixed_size(nodes) in (None, length):
+                structure.take(mine)
+                used.append(here)
+                tags.append((keys, nodes))
     rows.leave()
+    _no_overlap(rows, tags, used)
     return tuple(tags)
 
 
@@ -130,9 +351,13 @@ def _on_unknown(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: 
     return f"into:{into.into}", wire
 
 
-def _sized(row: Any, length: IntWire | int | None) -> Any:
-    """In a tag with a length, a value whose type has no size of its own takes the whole item."""
-    sizeless = isinstance(row, model.ValueRow) and without_size(row.type) and row.bytes is None and row.prefix is None
-    if length is not None and sizeless:
-        return row.model_copy(update={"bytes": str(length) if isinstance(length, int) else "rest"})
-    return row
+def _sized(given: Sequence[Any], length: Length) -> list[Any]:
+    """In a tag with a length, a value whose type has no size of its own takes the whole item, or the rest of it."""
+    size = str(length) if isinstance(length, int) and len(given) == 1 else "rest"
+    return [row.model_copy(update={"bytes": size}) if length is not None and _sizeless(row) else row for row in given]
+
+
+def _sizeless(row: Any) -> bool:
+    if not isinstance(row, model.ValueRow) or not without_size(row.type):
+        return False
+    return row.bytes is None and row.prefix is None and row.until is None

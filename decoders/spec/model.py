@@ -19,6 +19,7 @@ from decoders.spec.model_rows import (
     Endian,
     EnumMap,
     Expression,
+    FlagMap,
     FormulaRow,
     GroupRow,
     HexBytes,
@@ -68,6 +69,8 @@ __all__ = [
 ]
 
 _ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+SHORT = "uplink"
+"""Name of the message of a spec whose rows stand at its top."""
 TEXT_FORMATS = frozenset({"text", "hex", "json", "csv"})
 """Formats of frames whose marks are given as text."""
 
@@ -76,7 +79,18 @@ class EscapeSpec(Model):
     """Byte stuffing between start and stop."""
 
     mark: int = Field(ge=0, le=255)
-    table: dict[int, int] = Field(description="Byte after the mark -> byte that both stand for.")
+    table: dict[int, int] = Field(default_factory=dict, description="Byte after the mark -> byte that both stand for.")
+    xor: int | None = Field(
+        None, ge=1, le=255, description="In place of `table`: the byte after the mark is the one meant XOR this (0x20)."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> EscapeSpec:
+        if bool(self.table) == (self.xor is not None):
+            raise ValueError("byte stuffing has either a `table` or `xor`")
+        if not all(0 <= byte <= 255 for pair in self.table.items() for byte in pair):
+            raise ValueError("the table of byte stuffing has bytes, 0 to 255")
+        return self
 
 
 def _marks(frame: Any) -> Any:
@@ -162,7 +176,7 @@ def _reply(value: Any) -> Any:
     return {"message": value} if isinstance(value, str) else value
 
 
-Replies = list[Annotated[Reply, BeforeValidator(_reply)]]
+Replies = list[Annotated[Reply, BeforeValidator(_reply, json_schema_input_type=Reply | str)]]
 RecordKind = Literal["telemetry", "event", "alert", "control", "firmware", "file", "master", "presence", "log", "none"]
 Selector = int | str | list[int | str]
 
@@ -193,7 +207,10 @@ class MessageSpec(Model):
     data_type: str = Field("", description="`periodic`, `event` ...: copied into the record.")
     contract: Literal["flag", "reject"] | None = Field(None, description="What a broken contract does.")
     replies: Replies = Field(default_factory=list)
-    json_: Annotated[JsonSpec | bool | None, BeforeValidator(_json_form)] = Field(
+    json_: Annotated[
+        JsonSpec | bool | None,
+        BeforeValidator(_json_form, json_schema_input_type=JsonSpec | dict[Name, str] | bool | None),
+    ] = Field(
         None, alias="json", description="The message also comes as JSON: true, value name -> path, or the long form."
     )
     csv: bool = Field(False, description="The message also comes as CSV.")
@@ -220,7 +237,7 @@ class SpecFile(Model):
     frame: FrameSpec | None = None
     frames: dict[Name, FrameSpec] = Field(default_factory=dict)
     enums: dict[Name, EnumMap] = Field(default_factory=dict)
-    flags: dict[Name, dict[int, str]] = Field(default_factory=dict)
+    flags: dict[Name, FlagMap] = Field(default_factory=dict)
     blocks: dict[Name, list[Row]] = Field(default_factory=dict)
     tags: dict[Name, dict[int | str, TagRows]] = Field(default_factory=dict, description="Tables that `items` share.")
     messages: dict[Name, MessageSpec] = Field(
@@ -230,7 +247,7 @@ class SpecFile(Model):
         default_factory=list, description="Replies to a well-formed frame that no message answers to."
     )
     contract: Literal["flag", "reject"] = Field("flag", description="What a broken contract does.")
-    variants: dict[Name, dict[str, Any]] = Field(
+    variants: dict[Annotated[str, Field(pattern=_ID)], dict[str, Any]] = Field(
         default_factory=dict, description="Variant -> keys that it changes; objects are merged."
     )
     note: str = ""
@@ -253,7 +270,13 @@ class SpecFile(Model):
             raise ValueError("use `fields` or `items` at the top for one message, or `messages` for several, not both")
         if not short and not self.messages:
             raise ValueError("a product has at least one message: `fields`, `items` or `messages`")
+        if short:  # from here on it is a message like all others
+            self.messages[SHORT] = MessageSpec.model_construct(fields=self.fields, items=self.items)
         return self
+
+    def place_of(self, message: str) -> tuple[str, ...]:
+        """Where a message stands in the file: its rows are `fields` and `items` of what stands there."""
+        return () if self.fields or self.items is not None else ("messages", message)
 
 
 for _model in (FrameSpec, MessageSpec, SpecFile):

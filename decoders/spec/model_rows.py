@@ -46,7 +46,7 @@ def _expression(value: Any) -> Any:
     return value
 
 
-Expression = Annotated[str, BeforeValidator(_expression)]
+Expression = Annotated[str, BeforeValidator(_expression, json_schema_input_type=str | int | float | bool)]
 """A formula over raw integers of earlier fields (layout) or over values (`formula`)."""
 
 Endian = Literal["big", "little"]
@@ -66,9 +66,11 @@ def _hex_bytes(value: Any) -> Any:
     raise ValueError('expected bytes in hex, such as "0D 0A"')
 
 
-HexBytes = Annotated[str, BeforeValidator(_hex_bytes)]
-Absent = list[int | str] | dict[int | str, str] | int | str
+HexBytes = Annotated[str, BeforeValidator(_hex_bytes, json_schema_input_type=str | int)]
+Absent = list[int | float | str] | dict[int | float | str, str] | int | float | str
 """Raw value(s), or `a..b`, that mean: not available. As an object, each with a word: `{0xFFFF: read_failed}`."""
+FlagMap = dict[int | str, str]
+"""Bit number -> name; `"!3"` for a bit that says so when it is 0."""
 
 
 class Conversion(Model):
@@ -83,7 +85,9 @@ class Conversion(Model):
         None, description="Raw values that mean: not available; with words these become the value `<name>_status`."
     )
     enum: EnumMap | str | None = Field(None, description="Names of raw values, or the name of a shared list.")
-    flags: dict[int, str] | str | None = Field(None, description="Bit number -> name; the value lists the set ones.")
+    flags: FlagMap | str | None = Field(
+        None, description='Bit number (`"!3"`: when it is 0) -> name; the value lists the set ones. Or a shared list.'
+    )
     clock: str | None = Field(
         None,
         description="The value is a time: `unix`, `unix_ms`, `since2000`, ... for numbers; for digits and text a "
@@ -111,6 +115,7 @@ class BitField(Conversion):
     signed: bool | Literal["magnitude"] = Field(
         False, description="Two's complement over its bits, or `magnitude`: the top bit is the sign."
     )
+    bcd: bool = Field(False, description="The bits, a multiple of 4, are decimal digits.")
     counts: str | None = Field(None, description="These bits hold a length in bytes: `body`.")
     timestamp: Literal["device", "hub"] | None = Field(None, description="The record's time.")
 
@@ -118,11 +123,13 @@ class BitField(Conversion):
 class BitPart(Conversion):
     """Bits that follow each other in a list: `{name, width}` or `{skip: width}`."""
 
-    name: Name | None = None
+    name: NameTemplate | None = None
     width: int | None = Field(None, ge=1, le=64, description="Number of bits.")
     skip: int | None = Field(None, ge=1, le=512, description="Bits that mean nothing.")
     invert: bool = Field(False, description="True when the bit is 0.")
     signed: bool | Literal["magnitude"] = False
+    bcd: bool = Field(False, description="The bits, a multiple of 4, are decimal digits.")
+    timestamp: Literal["device", "hub"] | None = Field(None, description="The record's time.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> BitPart:
@@ -182,7 +189,7 @@ class ValueRow(ValueOptions):
         None, description="The only value allowed here: a number, or bytes in hex (in text frames text)."
     )
     negate: Expression | None = Field(None, description="The value is negative when this formula is true.")
-    bits: dict[Name, int | str | list[int | str] | BitField] | list[BitPart] | None = Field(
+    bits: dict[NameTemplate, int | str | list[int | str] | BitField] | list[BitPart] | None = Field(
         None, description="Named parts of the integer: by place, or a list in the order of the protocol's table."
     )
     bit_order: BitOrder | None = Field(None, description="Which bit has number 0; default: the spec's.")
@@ -197,8 +204,10 @@ class ValueRow(ValueOptions):
     over: str | None = Field(
         None, description="What the check value covers: fields `first..last`, or bytes `2..-3` from start and end."
     )
-    written: Literal["hex", "HEX"] | None = Field(
-        None, description="The check value is written as hex digits (upper case when sent as `HEX`; read in both)."
+    written: Literal["hex", "HEX", "decimal"] | None = Field(
+        None,
+        description="The check value is written as hex digits (upper case when sent as `HEX`; read in both), or as "
+        "`decimal` ones, so many as `bytes` says. Default in text frames: `HEX`.",
     )
     on_wrong: Literal["refuse", "flag"] = Field("refuse", description="What a wrong check value does.")
     equals: str | None = Field(None, description="Must equal this earlier field.")
@@ -222,16 +231,17 @@ class FormulaRow(ValueOptions):
         return self
 
 
-def bit_fields(row: ValueRow, width: int) -> dict[str, BitField]:
-    """The named bits of an integer of `width` bits. A list of parts begins with the highest bit, with
-    `bit_order: lsb` with the lowest."""
+def bit_fields(row: ValueRow, width: int, order: BitOrder | None = None) -> dict[str, BitField]:
+    """The named bits of an integer of `width` bits, whose order the row or the spec may say. A list of parts begins
+    with the highest bit, with `lsb` with the lowest; its places then count in this order."""
     if isinstance(row.bits, dict):
         return {name: bit if isinstance(bit, BitField) else BitField(at=bit) for name, bit in row.bits.items()}
     found: dict[str, BitField] = {}
     used = 0
+    order = row.bit_order or order
     for part in row.bits or ():
         size = part.skip or part.width or 0
-        low = used if row.bit_order == "lsb" else width - used - size
+        low = width - used - size if order is None else used
         used += size
         if part.name is not None:
             options = part.model_dump(exclude={"name", "width", "skip"}, exclude_unset=True)
@@ -267,6 +277,9 @@ class LiteralRow(Model):
     note: str = ""
 
 
+Encoded = Literal["hex", "base64"] | Annotated[str, Field(pattern=r"^python:[a-z][a-z0-9_]*$")]
+
+
 class GroupRow(Model):
     """Rows that belong together: a nested object when `group` names it; bounded when a size is given."""
 
@@ -276,17 +289,22 @@ class GroupRow(Model):
     prefix: str | None = None
     prefix_counts_itself: bool = False
     until: str | None = Field(None, description="The group ends before these bytes, which are read too.")
-    encoded: Literal["hex", "base64"] | None = Field(
-        None, description="The group's bytes are text that stands for other bytes; its rows read those."
+    encoded: Encoded | None = Field(
+        None,
+        description="The group's bytes stand for other bytes, which its rows read: `hex` or `base64` text, or what the "
+        "registered function of `python:name` makes of them.",
     )
     split: str | None = Field(None, description="Text: what stands between the group's values.")
     rest: Literal["refuse", "skip"] = Field("refuse", description="Bytes of the group left over by its rows.")
+    repeat: Literal["list", "number"] | None = Field(
+        None, description="Several groups of this name become a list, or `name_1`, `name_2` ...; default: the last one."
+    )
     if_: Expression | None = Field(None, alias="if")
     optional: bool = False
     note: str = ""
 
 
-def absent_values(given: Absent | None) -> tuple[int | str, ...]:
+def absent_values(given: Absent | None) -> tuple[int | float | str, ...]:
     """The raw values of `absent`, whatever form it has."""
     if given is None:
         return ()
@@ -296,7 +314,7 @@ def absent_values(given: Absent | None) -> tuple[int | str, ...]:
 class ListRow(Conversion):
     """A list of equal structures, or of plain values when `type` is given."""
 
-    list_: Name = Field(alias="list")
+    list_: NameTemplate = Field(alias="list")
     fields: list[Row] = Field(default_factory=list)
     type: str | None = Field(None, description="The items are plain values of this type, in place of `fields`.")
     count: Expression | None = Field(None, description="Number of items; without it and `bytes`: to the end.")
@@ -373,6 +391,10 @@ class ItemsSpec(Model):
     count: Expression | None = Field(None, description="Number of items.")
     count_type: str | None = Field(None, description="Type of a count that stands right before the items.")
     bytes: Expression | None = None
+    until_left: Expression | None = Field(None, description="Items go on while more than this many bytes are left.")
+    while_: Expression | None = Field(
+        None, alias="while", description="Items go on while this formula over what comes next is true."
+    )
     tags: dict[int | str, TagRows] | Name = Field(
         default_factory=dict,
         description="Key, `a..b` or `a, b` -> row (or list of rows) of its value; or the name of a shared table. Of a "
@@ -417,7 +439,7 @@ Row = Annotated[
     | Annotated[ItemsRow, Tag("items")],
     Discriminator(_row_kind),
 ]
-TagRows = Annotated[list[Row], BeforeValidator(_as_list)]
+TagRows = Annotated[list[Row], BeforeValidator(_as_list, json_schema_input_type=list[Row] | Row)]
 
 for _model in (GroupRow, ListRow, SwitchRow, ItemsSpec, ItemsRow):
     _model.model_rebuild()

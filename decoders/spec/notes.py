@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 Path = tuple[str | int, ...]
 """Place of something in a spec: keys and indexes from the top."""
+Report = Callable[[Path, str, str], None]
+"""Takes a problem: its place, what is wrong, what to do."""
 
 
 @dataclass(slots=True)
@@ -26,6 +29,7 @@ class ValueNote:
     derived: bool = False
     tolerant: bool = False
     words: frozenset[Any] | None = None
+    items: bool = False  # the value is a list; range and words are those of its items
     number: bool = False  # it can be nothing but a number
     conditional: bool = False
     note: str = ""
@@ -39,6 +43,11 @@ class Structure:
     inner: dict[str, Structure] = field(default_factory=dict)
     lists: set[str] = field(default_factory=set)
     quiet: set[str] = field(default_factory=set)  # named lists and groups that are no metrics
+    kept: set[str] = field(default_factory=set)  # lists whose `keep` may drop items
+    repeats: dict[str, str] = field(default_factory=dict)  # value -> the `repeat` of its rows
+    formats: set[str] = field(default_factory=set)  # formats of records that come under their own names
+    objects: set[str] = field(default_factory=set)  # values that may be objects, which become several metrics
+    open: bool = False  # such records stand among the values
 
     def add(self, note: ValueNote) -> None:
         """Of several rows with one name the last one's note counts."""
@@ -46,9 +55,18 @@ class Structure:
         note.number = note.number and (before is None or before.number)
         self.notes[note.name] = note
 
+    def all_formats(self) -> frozenset[str]:
+        """Formats of records here and in inner structures."""
+        return frozenset(self.formats).union(*(inner.all_formats() for inner in self.inner.values()))
+
     def take(self, other: Structure) -> None:
         for note in other.notes.values():
             self.add(note)
         self.inner.update(other.inner)
         self.lists |= other.lists
         self.quiet |= other.quiet
+        self.kept |= other.kept
+        self.repeats.update(other.repeats)
+        self.formats |= other.formats
+        self.open = self.open or other.open
+        self.objects |= other.objects

@@ -8,7 +8,7 @@ from typing import Any
 
 from decoders.spec import model
 
-__all__ = ["PlacedRow", "all_rows", "inner_rows"]
+__all__ = ["PlacedRow", "all_rows", "inner_rows", "kept_values"]
 
 Path = tuple[str | int, ...]
 
@@ -36,10 +36,16 @@ def all_rows(spec: model.SpecFile) -> Iterator[PlacedRow]:
         for key, rows in tags.items():
             yield from _walk(rows, ("tags", name, key))
     for name, message in spec.messages.items():
-        yield from _walk(message.fields, ("messages", name, "fields"))
+        place = spec.place_of(name)
+        yield from _walk(message.fields, (*place, "fields"))
         if message.items is not None:
-            for path, held in _tags(message.items, ("messages", name, "items")):
+            for path, held in _tags(message.items, (*place, "items")):
                 yield from _walk(held, path)
+
+
+def kept_values(spec: model.SpecFile) -> frozenset[str]:
+    """Names of the values that a login keeps for the messages behind it (`session: keep`)."""
+    return frozenset(place.row.name for place in all_rows(spec) if getattr(place.row, "session", None) == "keep")
 
 
 def inner_rows(row: Any, path: Path) -> list[tuple[Path, Sequence[Any]]]:
@@ -58,9 +64,10 @@ def inner_rows(row: Any, path: Path) -> list[tuple[Path, Sequence[Any]]]:
 
 
 def _tags(items: model.ItemsSpec, path: Path) -> list[tuple[Path, Sequence[Any]]]:
-    if isinstance(items.tags, str):
-        return []
-    return [((*path, "tags", key), rows) for key, rows in items.tags.items()]
+    found: list[tuple[Path, Sequence[Any]]] = [((*path, "header"), items.header)] if items.header else []
+    if not isinstance(items.tags, str):
+        found += [((*path, "tags", key), rows) for key, rows in items.tags.items()]
+    return found
 
 
 def _walk(rows: Sequence[Any], path: Path, *, frame: bool = False) -> Iterator[PlacedRow]:

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from decoders.layout import Branch, Condition, Group, IntWire, Node, Nodes, Prefix, Rest, Size, Skip
+from decoders.layout import Branch, Condition, Derived, Group, IntWire, Node, Nodes, Place, Prefix, Rest, Size
+from decoders.naming import resolved
 from decoders.spec import model
-from decoders.spec.conversions import ConvertBuilder, Report
+from decoders.spec.conversions import ConvertBuilder
 from decoders.spec.list_rows import list_row, tag_list
-from decoders.spec.notes import Path, Structure
+from decoders.spec.names import given_instead, place_of, repeats
+from decoders.spec.notes import Path, Report, Structure
+from decoders.spec.origins import Origins
+from decoders.spec.python_rows import is_python, known_function, python_row
+from decoders.spec.record_rows import RecordTag, reads_record, record_list, record_row
+from decoders.spec.text_items import text_tags
+from decoders.spec.text_rows import (
+    is_bounded,
+    is_optional,
+    literal_row,
+    optional_nodes,
+    own_size,
+    rest_size,
+    skip_row,
+    split_of,
+)
 from decoders.spec.value_rows import formula_row, value_row
 from decoders.spec.words import integer as integer_type
 
-SPECIAL_NAMES = frozenset({"remaining", "next_u8", "next_u16", "length", "port"})
-"""Names that layout formulas may read besides fields: bytes left in the window, the integer (big-endian) of the next
-bytes, which stay unread (no value when they are not there), body length, port."""
 _MAX_NODES = 5000
 
 
@@ -27,7 +41,12 @@ class RowBuilder:
     spec: model.SpecFile
     report: Report
     big: bool = True
+    text: bool = False  # the rows are those of a text frame, whose values are parted by `split` (b"": nothing)
+    split: bytes = b""
     converts: ConvertBuilder = field(init=False)
+    origins: Origins = field(default_factory=Origins)
+    constants: dict[str, int | str] = field(default_factory=dict)  # what names may be built from: `key` within a tag
+    record: RecordTag | None = None  # the rows are those of a self-describing record
     _used: list[str] = field(default_factory=list)
     _nodes: int = 0
 
@@ -36,6 +55,7 @@ class RowBuilder:
 
     def build(self, rows: Sequence[Any], path: Path, structure: Structure, *, conditional: bool = False) -> Nodes:
         nodes: list[Node] = []
+        may_end = False  # behind an optional row all others are optional too
         for index, row in enumerate(rows):
             self._nodes += 1
             if self._nodes > _MAX_NODES:
@@ -43,15 +63,28 @@ class RowBuilder:
                 return tuple(nodes)
             here = (*path, index)
             test = self.converts.formula(getattr(row, "if_", None), (*here, "if"))
-            built = self._row(row, here, structure, conditional or test is not None)
+            may_end = may_end or is_optional(row)
+            instead = getattr(row, "else_", None) is not None
+            built = self._row(row, here, structure, conditional or (not instead and (may_end or test is not None)))
+            self.origins.keep(built, row, here)
+            otherwise = given_instead(self, row, built, here, always=not may_end and test is None) if instead else ()
+            if may_end and any(not isinstance(node, Derived) for node in built):
+                built = tuple(
+                    replace(node, otherwise=otherwise) if isinstance(node, Condition) else node
+                    for node in optional_nodes(self, built)
+                )
             if test is None or not built or isinstance(row, model.FormulaRow):
                 nodes.extend(built)  # the `if` of a formula row reads values and belongs to the row
             else:
-                nodes.append(Condition(test, built))
+                nodes.append(Condition(test, built, otherwise=otherwise))
         return tuple(nodes)
 
     def _row(self, row: Any, path: Path, structure: Structure, conditional: bool) -> Nodes:
         match row:
+            case model.ValueRow() | model.FormulaRow() if reads_record(self, row):
+                return record_row(self, row, path, structure, conditional)
+            case model.ValueRow() if is_python(row.type):
+                return python_row(self, row, path, structure, conditional)
             case model.ValueRow():
                 return value_row(self, row, path, structure, conditional)
             case model.FormulaRow():
@@ -59,8 +92,9 @@ class RowBuilder:
             case model.UseRow():
                 return self._use(row, path, structure, conditional)
             case model.SkipRow():
-                size = self.size(row.skip, None, path, "skip")
-                return (Skip(size),) if size is not None else ()
+                return skip_row(self, row, path)
+            case model.LiteralRow():
+                return literal_row(self, row, path)
             case model.GroupRow():
                 return self._group(row, path, structure, conditional)
             case model.ListRow():
@@ -68,7 +102,7 @@ class RowBuilder:
             case model.SwitchRow():
                 return self._switch(row, path, structure)
             case model.ItemsRow():
-                return tag_list(self, row.items, (*path, "items"), structure)
+                return self.items(row.items, (*path, "items"), structure)
         raise AssertionError(f"a row of kind {type(row).__name__} is not built")
 
     # structures
@@ -85,14 +119,52 @@ class RowBuilder:
         return nodes
 
     def _group(self, row: model.GroupRow, path: Path, structure: Structure, conditional: bool) -> Nodes:
-        size = self.size(row.bytes, row.prefix, path, "bytes")
+        size = own_size(self, row, path)
+        if size is None and (is_bounded(self, row.split) or (self.text and row.encoded)):
+            size = rest_size(self)
         if isinstance(size, Prefix) and row.prefix_counts_itself:
             size = Prefix(size.wire, itself=True)
-        inner = structure
+        if row.encoded is not None and is_python(row.encoded):
+            known_function(self, row.encoded, (*path, "encoded"))
+        split = split_of(self, row.split, (*path, "split"))
+        inner, place = structure, None
         if row.group:
-            inner = structure.inner[row.group] = Structure()
-        nodes = self.build(row.fields, (*path, "fields"), inner, conditional=conditional)
-        return (Group(row.group or "", nodes, size, row.rest == "skip"),)
+            row, inner, place = self._named_group(row, path, structure)
+        with self.reading(text=self.text and not row.encoded, split=split):
+            nodes = self.build(row.fields, (*path, "fields"), inner, conditional=conditional)
+        return (Group(row.group or "", nodes, size, row.rest == "skip", encoded=row.encoded or "", place=place),)
+
+    def _named_group(
+        self, row: model.GroupRow, path: Path, structure: Structure
+    ) -> tuple[model.GroupRow, Structure, Place | None]:
+        """The row with what is known of its name, where its values are noted, and where it goes."""
+        name = resolved(row.group or "", self.constants)
+        place = place_of(self, name, row.repeat, path)
+        repeats(self, structure, name, place, path)
+        inner = Structure()
+        key = f"{name}_{{n}}" if place is not None and place.repeat == "number" else name
+        if place is not None and place.repeat == "list":
+            inner = structure.inner.get(key, inner)
+            structure.lists.add(key)
+            structure.quiet.add(key)
+        structure.inner[key] = inner
+        return row.model_copy(update={"group": name}), inner, place
+
+    def items(self, spec: model.ItemsSpec, path: Path, structure: Structure) -> Nodes:
+        """A tag list of bytes or of text, or records that describe themselves."""
+        if spec.format != "tags":
+            return record_list(self, spec, path, structure)
+        if self.text or spec.key == "text":
+            return text_tags(self, spec, path, structure)
+        return tag_list(self, spec, path, structure)
+
+    @contextmanager
+    def reading(self, *, text: bool, split: bytes) -> Iterator[None]:
+        """Rows that are built meanwhile read text, or bytes."""
+        before = self.text, self.split
+        self.text, self.split = text, split
+        yield
+        self.text, self.split = before
 
     def _switch(self, row: model.SwitchRow, path: Path, structure: Structure) -> Nodes:
         on = self.converts.formula(row.switch, (*path, "switch"))
@@ -102,7 +174,7 @@ class RowBuilder:
         for key, rows in row.cases.items():
             here = (*path, "cases", key)
             parts = [key] if isinstance(key, int) else [part.strip() for part in key.split(",")]
-            spans = tuple(span for part in parts for span in self.converts.spans(part, here))
+            spans = tuple(span for part in parts for span in self.converts.spans(part, here, text=self.text))
             cases.append((spans, self.build(rows, here, structure, conditional=True)))
         default = None
         if row.default != "refuse":

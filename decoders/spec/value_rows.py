@@ -7,16 +7,21 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from decoders.checksum import checksum
-from decoders.checksum import names as checksum_names
 from decoders.convert import PLAIN, Convert
-from decoders.layout import Bit, BytesWire, Check, Counts, Derived, IntWire, Nodes, Span, Value, Wire
+from decoders.formula import Formula, list_formula
+from decoders.layout import BytesWire, Counts, Derived, IntWire, Nodes, Place, Span, Value, Wire
+from decoders.naming import resolved
 from decoders.raw import is_number
 from decoders.spec import model
-from decoders.spec.conversions import words_of
-from decoders.spec.model_rows import bit_fields
+from decoders.spec.bit_rows import bit_list
+from decoders.spec.check_rows import check_row
+from decoders.spec.conversions import ConvertBuilder, words_of
+from decoders.spec.names import add_note, add_status, place_of, repeats
 from decoders.spec.notes import Path, Structure, ValueNote
-from decoders.spec.words import integer, known_words, wire_of, without_size
+from decoders.spec.sentinels import Bits, Kind, sentinels
+from decoders.spec.text_rows import own_size, text_wire
+from decoders.spec.words import MAX_BITS_BYTES, TEXT_NUMBERS, TEXT_TYPES, known_words, wire_of, without_size
+from decoders.text_forms import READERS
 
 if TYPE_CHECKING:
     from decoders.spec.rows import RowBuilder
@@ -24,34 +29,60 @@ if TYPE_CHECKING:
 
 def value_row(rows: RowBuilder, row: model.ValueRow, path: Path, structure: Structure, conditional: bool) -> Nodes:
     big = row.endian == "big" if row.endian else rows.big
+    if "{" in row.name:
+        row = row.model_copy(update={"name": resolved(row.name, rows.constants)})
     if row.crc is not None:
-        return _check(rows, row, path, big)
-    if not row.type and isinstance(row.const, str) and row.bytes is None:  # bytes in hex say type and size themselves
+        return check_row(rows, row, path, big=big)
+    bare = not rows.text and not row.type and row.bytes is None and row.until is None
+    if bare and isinstance(row.const, str):  # bytes in hex say type and size themselves
         row = row.model_copy(update={"type": "hex", "bytes": str(len(row.const.replace(" ", "")) // 2)})
-    size = rows.size(row.bytes, row.prefix, path, "bytes")
-    found = wire_of(row.type, size, big)
+    size = own_size(rows, row, path)
+    found: tuple[Wire, str] | None
+    if rows.text and (row.type in TEXT_TYPES or not row.type or wire_of(row.type, size or 1, big) is not None):
+        text = text_wire(rows, row, path, size)
+        if text is None:
+            return ()
+        found = text, ""
+    else:
+        found = wire_of(row.type, size, big)
     if found is None:
         _unknown_type(rows, row, path)
         return ()
     wire, clock = found
-    if isinstance(wire, BytesWire):
+    if rows.text or row.type in TEXT_NUMBERS:
+        wire = _with_words(wire, row, rows.converts)
+    elif isinstance(wire, BytesWire):
         wire = replace(
             wire,
             encoding=row.encoding or "ascii",
             trim=row.trim is not False,
             digits=row.digits or 0,
             size=wire.size if size is None else size,
+            strip=row.trim if isinstance(row.trim, str) else "",
         )
     elif size is not None and not without_size(row.type):
         rows.report((*path, "bytes"), f"`{row.type}` has its own size", "remove `bytes` and `prefix`")
+    if row.counts and isinstance(wire, BytesWire) and wire.form == "number":
+        wire = replace(wire, form="whole")
+    wire, kind = _without_sign(row, wire)
     convert = rows.converts.of_row(row, path, clock, wire)
+    if isinstance(kind, Bits):
+        absent, _ = sentinels(row.absent, kind, rows.report, (*path, "absent"))
+        convert = replace(convert, absent=absent, signed_width=kind.width, magnitude=True)
     const = _const(rows, row, path, wire)
-    bits = _bits(rows, row, path, wire, structure, conditional)
+    bits = bit_list(rows, row, path, wire, structure, conditional)
+    place = place_of(rows, row.name, row.repeat, path)
+    status = rows.converts.status(row.absent, kind, path, convert)
+    _check_place(rows, row, path, place, status is not None)
     silent = row.counts is not None or row.const is not None or bool(bits)
     hidden = silent if row.hidden is None else row.hidden
     if not hidden or row.identity or row.session:
-        number = is_number(wire) and not clock
-        _note(rows, structure, row, path, conditional, clock=bool(clock), number=number, convert=convert)
+        number, timed = is_number(wire) and not convert.clock, bool(convert.clock)
+        _note(rows, structure, row, path, conditional, clock=timed, number=number, convert=convert, place=place)
+    if not hidden:
+        repeats(rows, structure, row.name, place, path)
+    if not hidden and status is not None:
+        add_status(rows, structure, ValueNote(row.name, path, metric=row.metric), place)
     return (
         Value(
             row.name,
@@ -64,11 +95,43 @@ def value_row(rows: RowBuilder, row: model.ValueRow, path: Path, structure: Stru
             counts=_counts(rows, row.counts, row.adjust),
             equals=row.equals or "",
             default=row.default,
+            status=status,
+            place=place,
         ),
     )
 
 
+def _without_sign(row: model.ValueRow, wire: Wire) -> tuple[Wire, Kind]:
+    """Sign and magnitude have two zeros, one of which may be a sentinel, and bits: such a row reads the plain integer;
+    the sign is a matter of its conversion."""
+    if isinstance(wire, IntWire) and wire.sign == "magnitude" and (row.absent is not None or row.bits):
+        return replace(wire, sign="unsigned"), Bits(wire.size * 8, "magnitude")
+    return wire, wire
+
+
+def _check_place(rows: RowBuilder, row: model.ValueRow, path: Path, place: Place | None, words: bool) -> None:
+    """What does not go with a name that many values have."""
+    if place is None:
+        return
+    if row.negate is not None:
+        rows.report((*path, "negate"), "a value with a computed or repeated name keeps its sign", "use `formula`")
+    if words and place.repeat:
+        rows.report((*path, "absent"), "words of sentinels cannot repeat", "without words, or without `repeat`")
+
+
+def _with_words(wire: Wire, row: model.ValueRow, converts: ConvertBuilder) -> Wire:
+    """A number written as text knows the words that may stand in its place."""
+    if not isinstance(wire, BytesWire) or wire.form == "text":
+        return wire
+    form = "whole" if wire.form == "number" and (row.bits or row.flags) else wire.form
+    strip = row.trim if isinstance(row.trim, str) else ""
+    return replace(wire, form=form, strip=strip, words=converts.words_for(row.absent, wire))
+
+
 def _unknown_type(rows: RowBuilder, row: model.ValueRow, path: Path) -> None:
+    if row.type in ("bits", "bitsle", "bitsbe"):
+        rows.report((*path, "type"), f"`{row.type}` needs `bytes: n`, from 1 to {MAX_BITS_BYTES}", "")
+        return
     if without_size(row.type):
         rows.report((*path, "type"), f"`{row.type}` needs `bytes: n`, `bytes: rest` or `prefix: u8`", "")
         return
@@ -80,6 +143,10 @@ def _unknown_type(rows: RowBuilder, row: model.ValueRow, path: Path) -> None:
 def _const(rows: RowBuilder, row: model.ValueRow, path: Path, wire: Wire) -> int | str | None:
     if row.const is None:
         return None
+    if isinstance(wire, BytesWire) and wire.form == "text":
+        return str(row.const)
+    if isinstance(wire, BytesWire) and wire.form in READERS:
+        return _const_number(rows, row, path)
     if isinstance(wire, IntWire):
         try:
             value = row.const if isinstance(row.const, int) else int(row.const.replace(" ", ""), 16)
@@ -100,23 +167,17 @@ def _const(rows: RowBuilder, row: model.ValueRow, path: Path, wire: Wire) -> int
     return text
 
 
-def _check(rows: RowBuilder, row: model.ValueRow, path: Path, big: bool) -> Nodes:
-    """A check value. One that is wrong keeps its place, so that it causes no further problems."""
-    word = row.type or "u16"
-    check = None
-    crc = row.crc if isinstance(row.crc, str) else ""
-    try:
-        algorithm = checksum(crc)
-        word = row.type or f"u{algorithm.bits}"
-        check = Check(algorithm.name, Span(-1, -1))
-    except KeyError:
-        near = difflib.get_close_matches(crc, checksum_names(), 1, 0.4)
-        hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(checksum_names())}"
-        rows.report((*path, "crc"), f"unknown check value `{row.crc}`", hint)
-    wire = integer(word, big)
-    if wire is None:
-        rows.report((*path, "type"), f"a check value is an integer, not `{row.type}`", "such as u16")
-    return (Value(row.name, wire or IntWire(2), PLAIN, hidden=True, check=check),)
+def _const_number(rows: RowBuilder, row: model.ValueRow, path: Path) -> int | str | None:
+    """The constant of a number that is written as text."""
+    if isinstance(row.const, str):
+        try:
+            return int(row.const, 16 if row.type == "hexnumber" else 10)
+        except ValueError:
+            rows.report(
+                (*path, "const"), f"`{row.const}` is no whole number", "such as 5, or change the type to `text`"
+            )
+            return None
+    return row.const
 
 
 def _counts(rows: RowBuilder, text: str | None, adjust: int) -> Counts | None:
@@ -124,50 +185,33 @@ def _counts(rows: RowBuilder, text: str | None, adjust: int) -> Counts | None:
     return None if text is None else Counts(None if text == "body" else Span(-1, -1), adjust)
 
 
-def _bits(
-    rows: RowBuilder, row: model.ValueRow, path: Path, wire: Wire, structure: Structure, conditional: bool
-) -> tuple[Bit, ...]:
-    if not row.bits:
-        return ()
-    if not isinstance(wire, IntWire):
-        rows.report((*path, "bits"), f"only integers have bits, not `{row.type}`", "such as u16")
-        return ()
-    bits: list[Bit] = []
-    for name, part in bit_fields(row, wire.size * 8).items():
-        here = (*path, "bits", name)
-        low, high = rows.converts.bit_span(part.at if isinstance(part.at, int | str) else part.at[0], here)
-        if low < 0 or high >= wire.size * 8:
-            rows.report(here, f"bits {part.at} are not within `{row.type}`", f"0 to {wire.size * 8 - 1}")
-            continue
-        width = high - low + 1
-        convert = rows.converts.of_bits(part, here, width)
-        hidden = part.counts is not None if part.hidden is None else part.hidden
-        bits.append(Bit(name, low, width, convert, hidden, _counts(rows, part.counts, 0)))
-        if not hidden:
-            note = ValueNote(
-                name,
-                here,
-                unit=part.unit,
-                range=part.range,
-                metric=row.metric if part.metric is None else part.metric,
-                words=words_of(convert),
-                number=convert.keeps_numbers,
-                conditional=conditional,
-                note=part.note,
-            )
-            structure.add(note)
-    return tuple(bits)
+def _clock_parts(rows: RowBuilder, parts: list[str], path: Path) -> Formula | None:
+    """[year, month, day, hour, minute, second, ms] as one formula that gives the list."""
+    if not 3 <= len(parts) <= 7:
+        rows.report(path, f"a time has 3 to 7 parts, not {len(parts)}", "[year, month, day, hour, minute, second]")
+        return None
+    formulas = [rows.converts.formula(part, (*path, index)) for index, part in enumerate(parts)]
+    if any(formula is None for formula in formulas):
+        return None
+    return list_formula([formula for formula in formulas if formula is not None])
 
 
 def formula_row(rows: RowBuilder, row: model.FormulaRow, path: Path, structure: Structure, conditional: bool) -> Nodes:
-    formula = rows.converts.formula(row.formula, (*path, "formula"))
+    formula = _clock_parts(rows, row.clock, (*path, "clock")) if isinstance(row.clock, list) else None
+    formula = formula or rows.converts.formula(row.formula, (*path, "formula"))
     if formula is None:
         return ()
-    convert = Convert(decimals=row.decimals) if row.decimals is not None else PLAIN
+    convert = rows.converts.of_result(row, path)
     if not row.hidden or row.identity or row.session:
-        _note(rows, structure, row, path, conditional, derived=True, tolerant=formula.tolerant)
+        timed, tolerant = bool(convert.clock), formula.tolerant
+        _note(rows, structure, row, path, conditional, clock=timed, derived=True, tolerant=tolerant, convert=convert)
     test = rows.converts.formula(row.if_, (*path, "if"))
     return (Derived(row.name, formula, convert, bool(row.hidden), test),)
+
+
+def _timestamp(given: str | None, name: str, convert: Convert) -> str:
+    """A clock called `time` is the record's time without being told."""
+    return given or ("device" if convert.clock and name == "time" else "")
 
 
 def _note(
@@ -182,9 +226,12 @@ def _note(
     tolerant: bool = False,
     number: bool = False,
     convert: Convert = PLAIN,
+    place: Place | None = None,
 ) -> None:
+    words, instead = words_of(convert), getattr(row, "else_", None)
     name: str = getattr(row, "name")  # noqa: B009 - every row with options has a name
-    timestamp = row.timestamp or ("device" if clock and name == "time" else "")
+    timestamp = _timestamp(row.timestamp, name, convert)
+    conditional = conditional or bool(clock and convert.absent)  # a clock that says so is not a wrong one
     note = ValueNote(
         name,
         path,
@@ -198,9 +245,9 @@ def _note(
         clock=clock,
         derived=derived,
         tolerant=tolerant,
-        words=words_of(convert),
-        number=number and convert.keeps_numbers,
+        words=words if words is None or instead is None else words | {instead},
+        number=number and convert.keeps_numbers and not isinstance(instead, str | bool),
         conditional=conditional,
         note=row.note,
     )
-    structure.add(note)
+    add_note(rows, structure, note, place)

@@ -14,17 +14,20 @@ import typer
 
 from decoders.catalog import Catalog, LoadedProduct
 from decoders.explain import explain
+from decoders.product import CompiledProduct
 from decoders.spec.problems import nearest
 from decoders.spec.source import scalar
+from decoders.spec.variants import variant_document
 from decoders.times import unix_ms_from_iso, zone_seconds
 from decoders.types import SessionContext
 from gateway.cli.catalog import SpecsOption, memory, open_product
-from gateway.cli.output import EXIT_FAILED, Output, chosen, print_error, print_json, print_line, print_rows
+from gateway.cli.output import EXIT_FAILED, JsonOption, Output, chosen, print_error, print_json, print_line, print_rows
 from gateway.pipeline.preview import Preview, refusal
 from gateway.specs import prove_once
 
 _READ_BYTES = 1 << 16
 _MAX_LINE_BYTES = 4 << 20
+_MAX_HEX = 64  # digits of one field that a table shows
 
 
 class BadInput(ValueError):
@@ -33,19 +36,21 @@ class BadInput(ValueError):
 
 @dataclass(slots=True)
 class Request:
-    """One frame to decode, and what a session would know about it. now_ms: the time that replies take."""
+    """One frame to decode, and what a session would know about it. text: it was given as text."""
 
     wire: bytes
     variant: str = ""
     port: int = 0
     session: dict[str, Any] = field(default_factory=dict)
     received_ms: int = 0
+    text: bool = False
 
     def context(self) -> SessionContext:
         """Raises BadInput."""
         values = dict(self.session)
         device_id = values.pop("device_id", "")
         zone_s = values.pop("zone_s", None)
+        columns = values.pop("columns", ())
         if (zone := values.pop("zone", None)) is not None:
             try:
                 zone_s = zone_seconds(str(zone))
@@ -53,7 +58,10 @@ class Request:
                 raise BadInput(f"session: {error}") from None
         if not isinstance(device_id, str) or not isinstance(zone_s, int | None):
             raise BadInput("session: `device_id` is text, `zone_s` a number of seconds, `zone` such as +08:00")
-        return SessionContext(device_id, self.variant, self.port, zone_s, self.received_ms, values)
+        if not isinstance(columns, str | list | tuple):
+            raise BadInput("session: `columns` are names, such as time,temperature")
+        names = tuple(columns.split(",") if isinstance(columns, str) else map(str, columns))
+        return SessionContext(device_id, self.variant, self.port, zone_s, self.received_ms, values, names)
 
 
 class FrameReader:
@@ -76,7 +84,7 @@ class FrameReader:
     def read(self, request: Request, now_ms: int) -> dict[str, Any]:
         """Raises BadInput."""
         preview = self.preview(request.variant)
-        return preview.read(request.wire, request.context(), request.received_ms or now_ms)
+        return preview.read(request.wire, request.context(), request.received_ms or now_ms, text=request.text)
 
     def read_line(self, line: bytes, now_ms: int) -> bytes:
         """One line of `--stdin` -> one line of JSON without its end. Never raises."""
@@ -99,7 +107,8 @@ def parse_line(line: bytes) -> Request:
         given = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise BadInput(f"not JSON: {error}") from None
-    if isinstance(given.get("hex"), str):
+    text = not isinstance(given.get("hex"), str)
+    if not text:
         wire = frame_bytes(given["hex"])
     elif isinstance(given.get("text"), str):
         wire = _text(given["text"])
@@ -109,7 +118,7 @@ def parse_line(line: bytes) -> Request:
     port, variant, session = given.get("port", 0), given.get("variant", ""), given.get("session", {})
     if not isinstance(port, int) or not isinstance(variant, str) or not isinstance(session, dict):
         raise BadInput("`port` is a whole number, `variant` a text, `session` an object")
-    return Request(wire, variant, port, session, _moment(given.get("received_at")))
+    return Request(wire, variant, port, session, _moment(given.get("received_at")), text)
 
 
 def frame_bytes(text: str) -> bytes:
@@ -167,6 +176,7 @@ def decode(
     explained: Annotated[bool, typer.Option("--explain", help="Show every field with its place and bytes.")] = False,
     specs: SpecsOption = None,
     output: Annotated[Output | None, typer.Option("--output", help="table | json | ndjson")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what becomes of a frame: values, records, replies. Exit code 1 when it cannot be read."""
     if stdin == (frame is not None):
@@ -180,15 +190,14 @@ def decode(
     given = sys.stdin.read().strip() if frame == "-" else frame or ""
     try:
         request = Request(
-            _text(given) if text else frame_bytes(given), variant, port, _session(session or []), _moment(at)
+            _text(given) if text else frame_bytes(given), variant, port, _session(session or []), _moment(at), text
         )
         answer = reader.read(request, time.time_ns() // 1_000_000)
         if explained:
-            form = reader.preview(variant).product
-            answer["fields"] = [item.to_plain() for item in explain(form, request.wire, request.context())]
+            _explain(answer, loaded, reader.preview(variant).product, variant, request)
     except BadInput as error:
         raise typer.BadParameter(str(error)) from None
-    _print(answer, output)
+    _print(answer, Output.JSON if as_json else output)
     if not answer["ok"]:
         raise typer.Exit(EXIT_FAILED)
 
@@ -221,6 +230,24 @@ def read_lines(source: BinaryIO) -> Iterator[list[bytes]]:
         yield [bytes(held)]
 
 
+def _explain(
+    answer: dict[str, Any], loaded: LoadedProduct, form: CompiledProduct, variant: str, request: Request
+) -> None:
+    """Adds every field with its bytes; to an error the row of the spec and what stands there."""
+    found = explain(form, request.wire, request.context(), text=request.text)
+    answer["fields"] = [item.to_plain() for item in found]
+    if answer["ok"] or not found or not found[-1].error:
+        return
+    fault = found[-1]
+    answer["error"]["hex"] = fault.hex
+    if fault.row is not None:
+        document = loaded.document
+        if variant:
+            document = variant_document(document, variant, loaded.product.spec.variants[variant])
+        file, line, column = document.where(fault.row)
+        answer["error"]["row"] = f"{file}:{line}:{column}: {document.path_text(fault.row)}"
+
+
 def _session(pairs: list[str]) -> dict[str, Any]:
     session: dict[str, Any] = {}
     for pair in pairs:
@@ -247,7 +274,7 @@ def _print(answer: dict[str, Any], output: Output | None) -> None:
 def _print_for_people(answer: dict[str, Any]) -> None:
     if fields := answer.get("fields"):
         columns = ("offset", "size", "hex", "path", "raw", "value")
-        print_rows([{**item, "value": _shown(item["value"])} for item in fields], columns, Output.TABLE)
+        print_rows([_field_line(item) for item in fields], columns, Output.TABLE)
         typer.echo()
     if answer["ok"]:
         typer.echo(f"{answer['product']} {answer['message']} of {answer['device_id'] or 'an unknown device'}\n")
@@ -266,6 +293,19 @@ def _print_for_people(answer: dict[str, Any]) -> None:
         place = f" at byte {error['offset']}" if error["offset"] is not None else ""
         place += f" in {error['field']}" if error["field"] else ""
         print_error(f"{error['code']}{place}: {error['detail']}")
+        if error.get("hex"):
+            print_error(f"there: {_cut(error['hex'])}")
+        if error.get("row"):
+            print_error(f"row: {error['row']}")
+
+
+def _field_line(item: dict[str, Any]) -> dict[str, Any]:
+    value = f"! {item['error']}" if "error" in item else _shown(item["value"])
+    return {**item, "hex": _cut(item["hex"]), "value": value}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_HEX else f"{text[:_MAX_HEX]}…"
 
 
 def _shown(value: Any) -> str:

@@ -10,6 +10,7 @@ from decoders.catalog import UnknownProduct
 from decoders.errors import SpecError
 from gateway.cli import config, spec
 from gateway.cli.decode import decode
+from gateway.cli.encode import encode
 from gateway.cli.health import healthcheck
 from gateway.cli.output import EXIT_FAILED, EXIT_OK, EXIT_USAGE, print_error
 from gateway.cli.send import send
@@ -28,7 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(config.app, name="config")
 app.add_typer(spec.app, name="spec")
-for command in (serve, decode, send, sim, healthcheck, version):
+for command in (serve, decode, encode, send, sim, healthcheck, version):
     app.command()(command)
 
 

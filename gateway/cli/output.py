@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
@@ -22,6 +22,9 @@ class Output(StrEnum):
     TABLE = "table"
     JSON = "json"
     NDJSON = "ndjson"
+
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Short for --output json.")]
 
 
 def chosen(output: Output | None) -> Output:

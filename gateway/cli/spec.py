@@ -1,4 +1,4 @@
-"""`iotlink spec ls | lint | test | show | schema`."""
+"""`iotlink spec ls | lint | test | show | schema`; the commands that write or compare have modules of their own."""
 
 from __future__ import annotations
 
@@ -6,14 +6,34 @@ from typing import Annotated, Any
 
 import typer
 
-from decoders.spec.lint import lint
+from decoders.proven import apply_proof, codec_report, message_report
+from decoders.spec.codec_text import construct_text, generated_text
+from decoders.spec.lint import lint, lint_together
 from decoders.spec.schema import spec_schema
-from decoders.spec.show import construct_text, generated_text, layout_rows
+from decoders.spec.show import layout_rows
 from decoders.trial import Trial, try_product
 from gateway.cli.catalog import SpecsOption, memory, open_catalog, open_product
-from gateway.cli.output import EXIT_FAILED, EXIT_USAGE, Output, chosen, fail, print_error, print_json, print_rows
+from gateway.cli.output import (
+    EXIT_FAILED,
+    EXIT_USAGE,
+    JsonOption,
+    Output,
+    chosen,
+    fail,
+    print_error,
+    print_json,
+    print_rows,
+)
+from gateway.cli.spec_diff import compare
+from gateway.cli.spec_new import new
+from gateway.cli.spec_pages import docs, header, reference
 
-app = typer.Typer(no_args_is_help=True, help="List, check, test and show product specs.")
+app = typer.Typer(no_args_is_help=True, help="List, write, check, test, show and compare product specs.")
+app.command("new")(new)
+app.command("diff")(compare)
+app.command("docs")(docs)
+app.command("header")(header)
+app.command("reference", hidden=True)(reference)
 
 OutputOption = Annotated[Output | None, typer.Option("--output", help="table | json | ndjson")]
 ProductsArgument = Annotated[list[str] | None, typer.Argument(metavar="[PRODUCT...]", help="Ids; none: all products.")]
@@ -23,8 +43,13 @@ ProductsArgument = Annotated[list[str] | None, typer.Argument(metavar="[PRODUCT.
 def list_products(specs: SpecsOption = None, output: OutputOption = None) -> None:
     """List all products."""
     rows = []
+    proofs = memory()
     for product_id, loaded in open_catalog(specs).products.items():
         spec = loaded.product.spec
+        proven = proofs.find(loaded)
+        if proven is not None:
+            apply_proof(loaded, proven)
+        codecs = message_report(codec_report(loaded, proven))
         rows.append(
             {
                 "product": product_id,
@@ -33,11 +58,12 @@ def list_products(specs: SpecsOption = None, output: OutputOption = None) -> Non
                 "transports": list(spec.transports),
                 "messages": len(spec.messages),
                 "variants": list(spec.variants),
+                "fused": None if proven is None else sum(not why for why in codecs.values()),
                 "golden": sum(len(file.cases) for file in loaded.golden.values()),
                 "file": loaded.source,
             }
         )
-    print_rows(rows, ("product", "version", "title", "transports", "messages", "golden", "file"), output)
+    print_rows(rows, ("product", "version", "title", "transports", "messages", "fused", "golden", "file"), output)
 
 
 @app.command("test")
@@ -50,7 +76,8 @@ def run_tests(products: ProductsArgument = None, specs: SpecsOption = None, outp
         proofs.keep(loaded, trial.proven)
         trials.append(trial)
     if chosen(output) is Output.TABLE:
-        print_rows([_summary(trial) for trial in trials], ("product", "cases", "passed", "inputs", "codecs"), output)
+        columns = ("product", "cases", "passed", "inputs", "fused", "codecs")
+        print_rows([_summary(trial) for trial in trials], columns, output)
     else:
         print_rows([trial.to_plain() for trial in trials], (), output)
     for trial in trials:
@@ -64,8 +91,12 @@ def _summary(trial: Trial) -> dict[str, Any]:
     codecs = []
     for line in trial.kinds:
         name = f"{line.variant}/{line.kind}" if line.variant else line.kind
-        codecs.append(f"{name}: {line.codec}" + (f" ({_short(line.why)})" if line.why else ""))
-    return {**trial.to_plain(), "codecs": codecs}
+        part = f" {line.fused} of {len(line.messages)}" if line.others else ""
+        codecs.append(f"{name}: {line.codec}{part}" + (f" ({_short(line.why)})" if line.why else ""))
+    plain = trial.to_plain()
+    slow = "; ".join(_short(f"{name}: {why}") for name, why in plain["not_fused"].items())
+    fused = f"{plain['fused']} of {plain['messages']}" + (f" ({slow})" if slow else "")
+    return {**plain, "fused": fused, "codecs": codecs}
 
 
 def _complaints(trial: Trial) -> list[str]:
@@ -89,9 +120,12 @@ def lint_products(
     specs: SpecsOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     output: OutputOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what a spec should not say, or lacks. Exit code 1 for contradictions."""
-    findings = [finding for loaded in open_catalog(specs, products).products.values() for finding in lint(loaded)]
+    output = Output.JSON if as_json else output
+    known = list(open_catalog(specs, products).products.values())
+    findings = [*(finding for loaded in known for finding in lint(loaded)), *lint_together(known)]
     rows = [finding.to_plain() for finding in findings]
     if chosen(output) is Output.TABLE:
         rows = [{**row, "place": f"{row['file']}:{row['line']}"} for row in rows]

@@ -11,7 +11,6 @@ import orjson
 
 from decoders.compile import CompiledProduct
 from decoders.errors import DecodeError
-from decoders.framing.framer import cut
 from decoders.plan import Decoded
 from decoders.types import Identity, SessionContext, ViolationCode
 from gateway.domain.dead_letter import DeadLetter
@@ -52,16 +51,16 @@ class Preview:
         self._chain = Chain(Shaper(Numbering("", 0), "", directory))
         self._devices: dict[tuple[str, str], Device] = {}
 
-    def read(self, wire: bytes, context: SessionContext, now_ms: int) -> dict[str, Any]:
+    def read(self, wire: bytes, context: SessionContext, now_ms: int, *, text: bool = False) -> dict[str, Any]:
         """The answer as JSON: `ok`, `product`, `message`, `device_id`, `values`, `records`, `replies`, `violations`;
         or `ok` false, `error` and the values that were read before it.
 
-        wire: one whole frame. context: what a session would know; it learns from the frame. now_ms: Unix ms that
-        replies take as the time. Never raises on any bytes.
+        wire: one whole frame, or a payload, which may be known to be `text`. context: what a session would know; it
+        learns from the frame. now_ms: Unix ms that replies take as the time. Never raises on any bytes.
         """
         product = self.product
         try:
-            decoded = product.decode(cut(product.framing, wire), context)
+            decoded = product.read(wire, context, text=text)
         except DecodeError as error:
             answer = refusal(error.code.value, error.detail, offset=error.offset, field=error.field)
             answer["values"] = error.values

@@ -218,12 +218,13 @@ def _values(message: _Message, metrics: Mapping[str, Value]) -> tuple[bytes, byt
     if not plain:
         metrics = dict(_flat("", metrics))
         values = orjson.dumps(metrics)
-    if not message.plan.units:
+    plan = message.plan
+    if not plan.units and not plan.unit_patterns and not plan.formats:
         return values, b""
     names = tuple(metrics)
     units = message.units.get(names)
     if units is None:
-        chosen = {name: message.plan.units[name] for name in names if name in message.plan.units}
+        chosen = {name: unit for name in names if (unit := plan.unit_of(name))}
         units = b',"units":%b' % orjson.dumps(chosen) if chosen else b""
         if len(message.units) < _MAX_UNIT_SETS:
             message.units[names] = units

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
 
+from decoders.csv_lines import HEADER
 from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.detect import Detector
 from decoders.framing.framer import Framer
@@ -227,6 +228,10 @@ class DeviceSession:
         except DecodeError as error:
             self._receive_undecoded(frame, error, now_ms)
             return
+        if decoded.message.name == HEADER:  # it only says how the lines behind it read
+            if self._ports.tap.enabled:
+                self._ports.tap.frame(self.session_id, "in", frame.wire, HEADER)
+            return
         identity = product.identity(decoded)
         if identity is not None:
             # A hub speaks for the devices behind it: then the connection is the hub's.
@@ -310,7 +315,10 @@ class DeviceSession:
         self._bad_frames = 0
         ports.place.take(verdict.key, self)
 
-        context = self._context = SessionContext(device_id=name, variant=verdict.variant, received_ms=now_ms)
+        columns = self._context.columns  # of the connection, whoever speaks
+        context = self._context = SessionContext(
+            device_id=name, variant=verdict.variant, received_ms=now_ms, columns=columns
+        )
         self._product.remember(decoded, context)
         if verdict.zone_s is not None:
             context.zone_s = verdict.zone_s  # the directory knows better than the device

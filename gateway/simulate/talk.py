@@ -12,7 +12,7 @@ from typing import Any
 from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.escape import unescape
 from decoders.framing.framer import cut
-from decoders.framing.plan import Escape
+from decoders.framing.plan import Transcoding
 from decoders.layout import Value, walk
 from decoders.product import CompiledProduct
 from decoders.reference.codec import FrameLayout, ReferenceCodec, Selector
@@ -110,7 +110,7 @@ class AnswerReader:
 
     def __init__(self, product: CompiledProduct) -> None:
         self._zone_s = product.zone_s
-        self._codecs: list[tuple[Escape | None, ReferenceCodec]] = []
+        self._codecs: list[tuple[Transcoding | None, ReferenceCodec]] = []
         for kind in product.kinds:
             if kind.reference is not None and (selectors := _selectors(product, kind.layout)):
                 layout = dataclasses.replace(kind.layout, selectors=selectors)

@@ -8,20 +8,21 @@ the check values mended. Where that does not work, the golden frame is sent as i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from decoders.catalog import LoadedProduct
-from decoders.encode import to_raw
+from decoders.check_places import fill_in
 from decoders.errors import DecodeError, EncodeError
 from decoders.framing.escape import stuff, unescape
 from decoders.framing.framer import cut
 from decoders.golden import GoldenCase
+from decoders.inverse import to_raw
 from decoders.layout import BytesWire, Derived, IntWire, Prefix, Value, walk
 from decoders.plan import Decoded
 from decoders.product import CompiledProduct, KindCodec
 from decoders.raw import write_form
 from decoders.reference.raw_tree import Trace
-from decoders.times import unix_ms_from_iso
+from decoders.times import Zone, unix_ms_from_iso
 from decoders.types import SessionContext
 
 __all__ = ["FrameTemplate", "Script", "SentFrame", "scripts_of"]
@@ -84,7 +85,7 @@ class FrameTemplate:
                 return place.role, place.digits
         return None
 
-    def wire(self, number: int, serial: int, now_ms: int, zone_s: int | None = None) -> bytes:
+    def wire(self, number: int, serial: int, now_ms: int, zone_s: Zone | None = None) -> bytes:
         """The frame of device `number`. Times of the frame move so that the newest is `now_ms`.
 
         zone_s: of the device's clock; None: as the spec says. Raises EncodeError.
@@ -101,15 +102,16 @@ class FrameTemplate:
             elif place.role == "time":
                 moved = now_ms - self.newest_ms + place.base_ms
                 raw = to_raw(place.node.name, place.node.convert, moved, zone_s)
-                data[place.offset : end] = _integer(raw, wire) if isinstance(wire, IntWire) else raw
+                if isinstance(wire, IntWire):
+                    data[place.offset : end] = _integer(raw, wire)
+                else:
+                    assert isinstance(wire, BytesWire)
+                    data[place.offset : end] = write_form(raw, wire, place.size, place.node.name)
             else:
                 assert isinstance(wire, BytesWire)
                 text = device_number(place.role, number, place.digits)
                 data[place.offset : end] = write_form(text, wire, place.size, place.node.name)
-        for check in self.kind.layout.checks:
-            value = check.algorithm.function(bytes(data[check.start : len(data) - check.tail]))
-            at = check.at(data)
-            data[at : at + check.wire.size] = _integer(value, check.wire)
+        fill_in(self.kind.layout.checks_of(self.message), data)
         escape = self.kind.kind.escape
         return bytes(data) if escape is None else stuff(escape, bytes(data))
 
@@ -199,21 +201,15 @@ def _template(product: CompiledProduct, case: GoldenCase) -> FrameTemplate | Non
 def _places(kind: KindCodec, decoded: Decoded, trace: Sequence[Trace]) -> list[_Place]:
     """Fields of the frame that can be replaced without changing its size."""
     layout = kind.layout.messages[decoded.message.name]
-    nodes: dict[str, list[Value]] = {}
     roles = {name: role for role, name in decoded.message.whole.identities}
     for node in walk((*layout.header, *layout.body, *layout.trailer)):
-        if isinstance(node, Value):
-            nodes.setdefault(node.name, []).append(node)
-        elif isinstance(node, Derived) and node.name in roles:  # an id by formula: what it is made of is replaced
+        if isinstance(node, Derived) and node.name in roles:  # an id by formula: what it is made of is replaced
             roles |= dict.fromkeys(node.formula.names, roles[node.name])
     places = []
     for item in trace:
-        name = item.path.rpartition(".")[2]
-        for node in nodes.get(name, ()):
-            place = _place(item, node, roles.get(item.path, ""))
-            if place is not None:
-                places.append(place)
-                break
+        place = _place(item, item.node, roles.get(item.path, "")) if isinstance(item.node, Value) else None
+        if place is not None:
+            places.append(place)
     return places
 
 
@@ -225,7 +221,7 @@ def _place(item: Trace, node: Value, role: str) -> _Place | None:
         return _identity_place(item, node, role)
     if isinstance(wire, IntWire) and item.path in SERIAL_NAMES and node.const is None and not node.bits:
         return _Place("serial", item.offset, item.size, node)
-    if node.convert.clock:
+    if node.convert.clock and isinstance(wire, IntWire | BytesWire):
         text = node.convert.function()(item.raw, 0)
         if isinstance(text, str):
             return _Place("time", item.offset, item.size, node, base_ms=unix_ms_from_iso(text))
@@ -235,7 +231,8 @@ def _place(item: Trace, node: Value, role: str) -> _Place | None:
 def _identity_place(item: Trace, node: Value, role: str) -> _Place | None:
     """An id of digits in a field of its own. Its prefix, padding and unused digits stay as they are."""
     wire = node.wire
-    if not isinstance(wire, BytesWire) or not isinstance(item.raw, str) or not node.convert.plain:
+    plain = replace(node.convert, missing=False).plain
+    if not isinstance(wire, BytesWire) or not isinstance(item.raw, str) or not plain:
         return None
     offset, size = item.offset, item.size
     if isinstance(wire.size, Prefix):

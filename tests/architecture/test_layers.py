@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gateway.app",),
     ("gateway.ingress", "gateway.admin", "gateway.specs", "gateway.simulate"),
     ("gateway.pipeline", "gateway.delivery", "gateway.devices", "gateway.access"),
-    ("gateway.protocol", "gateway.observe"),
+    ("gateway.protocol", "gateway.observe", "gateway.custom_types"),
     ("gateway.settings", "gateway.lifecycle"),
     ("gateway.domain",),
     ("gateway",),

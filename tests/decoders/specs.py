@@ -50,6 +50,7 @@ def read(compiled: CompiledProduct, data: bytes | str, context: SessionContext |
         except (Refused, DecodeError):
             raise error from None
         raise AssertionError(f"{body.hex()}: construct says {error}, fused reads {other}") from error
+    assert name not in kind.fused.others, kind.fused.others[name]
     fused = kind.fused.decode(body, context, zone_s)
     assert fused[0] == name
     assert _exact(fused[1]) == _exact(values), body.hex()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from decoders.catalog import Catalog, UnknownProduct, digest_of
+from decoders.catalog import Catalog, UnknownProduct, build_product, digest_of
 from decoders.errors import SpecError
 from decoders.framing.framer import cut
 from decoders.types import SessionContext
@@ -128,3 +128,12 @@ def test_an_unknown_candidate_is_told_the_nearest_product() -> None:
 
 def test_the_sensor_of_these_tests_is_a_sound_product() -> None:
     assert sensor.compiled().sound(cut(sensor.compiled().framing, STATUS))
+
+
+def test_a_product_without_a_frame_is_no_candidate_of_a_stream() -> None:
+    payload = build_product("p", "product: p\nfields: [{name: a, type: u8}]\n", "p/spec.yaml", {})
+    catalog = Catalog.of([loaded(), payload])
+    assert [product.id for product in catalog.candidates([], "tcp")] == ["sensor"]
+    assert [product.id for product in catalog.candidates([], "mqtt")] == ["p"]
+    with pytest.raises(UnknownProduct, match=r"`p` does not speak tcp \(it speaks mqtt, rest\)"):
+        catalog.candidates(["p"], "tcp")

@@ -87,7 +87,7 @@ def test_the_good_one_compiles() -> None:
         ("{name: level, type: u8}", "{name: level, type: u8, scale: abc}", ":13:", ["is no number"]),
         ("{name: level, type: u8}", "{name: level, type: u8, scale: 0}", ":13:", ["is no number"]),
         ("{name: level, type: u8}", "{name: level, type: u8, bits: {a: 8}}", ":13:", ["not within `u8`"]),
-        ("{name: level, type: u8}", "{name: level, type: u8, bits: {a: 3-1}}", ":13:", ["is no bit range"]),
+        ("{name: level, type: u8}", "{name: level, type: u8, bits: {a: 3-x}}", ":13:", ["is no bit range"]),
         ("{name: level, type: u8}", "{name: level, type: u8, zone: Mars}", ":13:", ["is no zone"]),
         ("{name: level, type: u8}", "{name: 9level, type: u8}", ":13:", ["starts with a letter"]),
         ("{name: level, type: u8}", "{nam: level, type: u8}", ":13:", ["nam", "name"]),

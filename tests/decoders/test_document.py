@@ -67,7 +67,9 @@ def test_a_document_names_its_message(name: object) -> None:
 
 
 def test_the_only_message_needs_no_name() -> None:
-    compiled = product("frame: {until: \"\\n\", format: json}\nmessages: {m: {json: true, fields: [{name: a, type: u8}]}}")
+    compiled = product(
+        'frame: {until: "\\n", format: json}\nmessages: {m: {json: true, fields: [{name: a, type: u8}]}}'
+    )
     assert compiled.decode(cut(compiled.framing, b'{"a": 1}\n'), SessionContext()).values == {"a": 1}
 
 

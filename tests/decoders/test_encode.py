@@ -121,7 +121,7 @@ def test_what_stands_in_no_field_is_ignored() -> None:
         ({"linear": linear(0.1, 0)}, "warm"),
         ({"linear": linear(0.1, 0)}, None),
         ({"flags": {0: "a"}}, 5),
-        ({"formula": compile_formula("x * 2")}, 4),
+        ({"formula": compile_formula("x * 0")}, 4),
     ],
 )
 def test_values_that_have_no_raw_value(steps: dict[str, Any], value: Any) -> None:

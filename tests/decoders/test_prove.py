@@ -155,16 +155,16 @@ def test_a_wrong_codec_is_found_and_not_used(compiled: CompiledProduct, change: 
 def test_decoding_stays_right_even_when_a_trusted_codec_stumbles(compiled: CompiledProduct) -> None:
     wire = bytes.fromhex(frames(compiled)[0])
     spoil(compiled, stumbles)
-    trust(compiled, ["short"])
+    trust(compiled, {"short": {}})
     assert compiled.kinds[0].use_fused
     decoded = compiled.decode(cut(compiled.framing, wire), SessionContext())
     assert decoded.values["b"] == 258
 
 
 def test_a_remembered_proof_names_its_kinds(compiled: CompiledProduct) -> None:
-    trust(compiled, ["line", "unknown"])
+    trust(compiled, {"line": {}, "unknown": {}})
     assert [kind.use_fused for kind in compiled.kinds] == [False, True]
-    trust(compiled, [])
+    trust(compiled, {})
     assert [kind.use_fused for kind in compiled.kinds] == [False, False]
 
 

@@ -76,8 +76,8 @@ def test_replies_are_stuffed() -> None:
 
 def test_the_time_of_the_gateway() -> None:
     body = "8002 07 012345 0301" + bytes([25, 6, 15, 15, 6, 40]).hex()
-    assert replies("clock", {**BASE, "on": False}) == [framed(body + "00")]
-    assert replies("clock", {**BASE, "on": True}) == [framed(body + "01")]
+    assert replies("clock", {**BASE, "on": False}) == [framed(body + "02")]
+    assert replies("clock", {**BASE, "on": True}) == [framed(body + "03")]
 
 
 def test_constants_texts_and_the_session() -> None:

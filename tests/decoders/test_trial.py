@@ -9,8 +9,8 @@ def test_all_cases_pass_on_both_codecs() -> None:
     assert trial.ok
     assert (trial.cases, trial.passed) == (5, 5)
     assert trial.to_plain()["kinds"] == [
-        {"kind": "frame", "codec": "fused"},
-        {"kind": "frame", "codec": "fused", "variant": "coarse"},
+        {"kind": "frame", "codec": "fused", "messages": 2, "fused": 2},
+        {"kind": "frame", "codec": "fused", "variant": "coarse", "messages": 2, "fused": 2},
     ]
 
 

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decoders.errors import DecodeCode, DecodeError
+from decoders.framing.framer import Framer, cut
 from decoders.framing.measure import TOO_LONG, TOO_SHORT, Measure, Seen
 from decoders.framing.plan import Escape, FrameKind, StopBytes
 from decoders.framing.stop_bytes import measure_stop_bytes
+from tests.decoders.specs import product, read
 
 
 class Searched(bytearray):
@@ -103,3 +106,27 @@ def test_many_starts_search_each_byte_about_once(stops: tuple[bytes, ...], tail:
             size = measure(buffer, at, len(buffer), seen)
             at += size if size > 0 else 1
         assert buffer.searched <= 3 * len(stops) * len(buffer)
+
+
+TELEGRAM = 'frame: {format: text, start: "/", stop: "\\r\\n", trailer: [{literal: "!"}, {name: code, bytes: 4}]}\n'
+
+
+def test_constants_before_the_stop_show_the_end_too() -> None:
+    compiled = product(TELEGRAM + "fields: [{name: a, bytes: rest}]")
+    one, two = b"/x\r\ny!\r\n!12\r\n!AB12\r\n", b"/z!0000\r\n"
+    wire = b"!1234\r\n" + one + two
+    for size in (1, 3, len(wire)):
+        framer = Framer(compiled.framing)
+        frames = [f for at in range(0, len(wire), size) for f in framer.receive(wire[at : at + size])]
+        assert [frame.wire for frame in frames] == [one, two]
+    assert read(compiled, two) == {"a": "z", "code": "0000"}
+    short = product(TELEGRAM.replace("stop", "max_bytes: 12, stop") + "fields: [{name: a, bytes: rest}]")
+    assert [frame.wire for frame in Framer(short.framing).receive(b"/" + b"\r\n" * 20 + two)] == [two]
+
+
+def test_line_ends_behind_a_text_frame_that_comes_alone_mean_nothing() -> None:
+    compiled = product('frame: {format: text, start: "*", stop: "#"}\nfields: [{name: a}]')
+    assert cut(compiled.framing, b"*x#\r\n \0").wire == b"*x#"
+    with pytest.raises(DecodeError) as caught:
+        cut(compiled.framing, b"*x#\r\ny")
+    assert caught.value.code is DecodeCode.TRAILING_BYTES

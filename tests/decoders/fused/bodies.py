@@ -47,6 +47,28 @@ BODIES = {
     "tags in lists": "[{list: l, item_prefix: u8, max: 5, fields: [{name: n, type: u8}, {items: {key: u8, "
     "length: u8, tags: "
     "{1: {name: n, type: u8}, 2: {name: m, type: u8}}}}, {name: s, formula: n + m}]}]",
+    "lists of values": "[{name: n, type: u8}, {list: l, count: n % 4, type: i16le, scale: 0.1, absent: 0x7FFF}, "
+    "{list: m, "
+    "item_prefix: u8, max: 4, type: text}]",
+    "parallel lists": "[{name: n, type: u8}, {list: l, count: n % 4, fields: [{name: a, type: u8, absent: 9}]}, "
+    "{list: m, "
+    "into: l, count: n % 3, fields: [{name: b, type: u8}, {name: c, formula: a + b}]}, {list: o, into: l, max: 5, "
+    "type: i8}]",
+    "numbered values": "[{list: t, count_type: u8, max: 4, numbered: true, type: u8, absent: 9}, {list: x, max: 3, "
+    "numbered: true, keep: a > 1, fields: [{name: a, type: u8}, {name: b, type: u8, if: remaining}]}, {name: s, "
+    "formula: t_1 + a_2}]",
+    "lists with an end": "[{list: l, while: more, max: 4, fields: [{name: h, type: u8, bits: {more: 7, v: "
+    "0-6}}]}, {list: m, "
+    "while: next_u8 != 0xFF and v != 3, max: 4, type: u8}, {name: r, type: hex, bytes: rest}]",
+    "tags with a header": "[{items: {header: [{name: h, type: u8, bits: {size: 5-7, tag: 0-4}}, {name: e, type: "
+    "u8, if: "
+    "size == 7}], key: tag, length: size, tags: {'0..3': {name: a, type: uint, if: e > 4 or key < 3}, '4, 6..9': "
+    "{name: b, "
+    "type: hex}}, on_unknown: {into: o}, while: remaining != 3}}, {name: r, type: hex, bytes: rest}]",
+    "keys that go on": "[{items: {key: u8, escape: {0xFF: u8, 0xFE: u16le}, length: u8, length_counts: "
+    "key_and_value, tags: "
+    "{5: {name: a, type: u8}, 0xFF05: {name: b, type: u8}, 0xFE0005: {name: c, type: u8}}, raw: all, until_left: 2}}, "
+    "{name: z, type: u16}]",
 }
 
 SOUND = {
@@ -64,6 +86,12 @@ SOUND = {
     "tags without length": "000001 0105 03026869 09",
     "tags of sizes": "02 0105 0907 010102 09fffe",
     "tags in lists": "04 05 010107 04 05 020107",
+    "lists of values": "02 0a00 ff7f 026869 00",
+    "parallel lists": "02 0509 0304 ff 7f 05",
+    "numbered values": "02 05 09 0203 01",
+    "lists with an end": "8283 01 0506 ff00",
+    "tags with a header": "2107 4404 05 e0 05 01020304050607 0a aabbcc",
+    "keys that go on": "050307 ff050401 fe05000502 0903aa 0001",
 }
 
 

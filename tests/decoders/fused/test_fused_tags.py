@@ -78,7 +78,8 @@ def test_formulas_of_tags_are_worked_out_in_the_order_of_the_rows() -> None:
         "[{name: x, type: u8}, {items: {key: u8, length: u8, tags: "
         "{5: [{name: p, formula: q + 1}], 1: [{name: q, formula: x * 2}]}}}]"
     )
-    assert read(compiled, "03") == {"x": 3, "q": 6}
+    assert read(compiled, "03 0500 0100") == {"x": 3, "q": 6}
+    assert read(compiled, "03 0500") == {"x": 3}  # a formula belongs to its tag
 
 
 def test_a_header_may_reach_into_the_trailer_but_not_its_value() -> None:

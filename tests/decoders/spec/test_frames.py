@@ -106,7 +106,7 @@ def test_wrong_byte_patterns(text: str) -> None:
         ("frame: {size: 4 + nobody}\n", "has no fixed place in the header"),
         ("frame: {size: '4 +'}\n", "is no formula"),
         ("frame: {begins: 'zz'}\n", "no byte pattern"),
-        ("frame: {escape: {mark: 1, table: {}}}\n", "needs `start` and `stop`"),
+        ("frame: {escape: {mark: 1, table: {1: 1}}}\n", "needs a mark at the end"),
         ("frame: {trailer: [{name: t, type: text, bytes: rest}]}\n", "fixed size"),
         ("frame: {header: [{name: check, crc: xor8}]}\n", "say what the check value covers"),
         ("frame: {}\nframes: {a: {}}\n", "not both"),

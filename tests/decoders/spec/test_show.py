@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from decoders.spec.show import construct_text, generated_text, layout_rows
+from decoders.spec.show import layout_rows
 from tests.decoders.sensor import SPEC, compiled
+from tests.decoders.spec.shipped import shipped
 
 STRUCTURES = """\
 product: structures
@@ -28,8 +29,8 @@ def test_the_table_is_the_protocol_document() -> None:
         ("1", "1", "length"),
         ("2", "1", "type"),
         ("3", "", "(message)"),
-        ("", "1", "serial"),
-        ("", "2", "check"),
+        ("-3", "1", "serial"),
+        ("-2", "2", "check"),
     ]
     status = [row for row in rows if row.get("message") == "status"]
     assert status[0]["name"] == "[status]"
@@ -55,7 +56,7 @@ def test_offsets_start_again_within_and_end_behind_what_changes_its_size() -> No
         ("1", "u16le", "  rest"),
         ("", "u8", "after"),
         ("", "switch", "(count)"),
-        ("", "case", "  = 0x01"),
+        ("", "case", "  = 1 (0x1)"),
         ("0", "u8", "    a"),
         ("", "case", "  = 2..3"),
         ("0", "u16", "    b"),
@@ -74,28 +75,6 @@ def test_a_condition_and_what_is_read_behind_it() -> None:
     assert [(row.offset, row.name, row.note) for row in rows] == [("0", "a", ""), ("1", "b", "if a"), ("", "c", "")]
 
 
-def test_the_constructs_are_shown_as_they_are_nested() -> None:
-    lines = construct_text(compiled(STRUCTURES)).splitlines()
-    assert "  m (at least 2 bytes)" in lines  # the two that are always there
-    assert "    items: Array(count)" in lines
-    assert "      rest: BytesInteger(2, swapped)" in lines
-    assert "    Switch(count)" in lines
-    assert "    If(count > 1)" in lines
-    assert "    TagList(key=BytesInteger(1), unknown=skip)" in lines
-    sensor = construct_text(compiled())
-    assert "start: Const(0xA5, BytesInteger(1))" in sensor
-    assert "check crc16_modbus, frame[1:-2]" in sensor
-
-
-def test_the_generated_source_is_that_of_the_fused_codec() -> None:
-    product = compiled()
-    fused = product.kinds[0].fused
-    assert fused is not None
-    assert fused.source in generated_text(product)
-    product.kinds[0].fused, product.kinds[0].why_not_fused = None, "too strange"
-    assert "none: too strange" in generated_text(product)
-
-
 def test_a_json_frame_has_no_layout() -> None:
     text = SPEC.replace(
         "frame:\n  header:",
@@ -107,5 +86,63 @@ def test_a_json_frame_has_no_layout() -> None:
         .replace("when: {type: 2}", "when: {type: 2}\n    json: true")
     )
     product = compiled(text)
-    assert "none: JSON" in construct_text(product)
-    assert [row.note for row in layout_rows(product)[:2]] == ["JSON", "0a"]
+    assert [row.note for row in layout_rows(product)[:2]] == ["as json", "= 0a"]
+
+
+def table(rows: str) -> list[tuple[str, str, str, str, str]]:
+    found = layout_rows(compiled(f"product: p\nmessages: {{m: {{fields: [{rows}]}}}}"))[1:]
+    return [(row.offset, row.size, row.type, row.name, row.note) for row in found]
+
+
+def test_several_rows_with_one_condition_stand_below_it() -> None:
+    found = table("{name: a, type: u8}, {group: null, if: a, fields: [{name: b, type: u8}, {name: c, type: u8}]}")
+    assert found == [("0", "1", "u8", "a", ""), ("1", "1", "u8", "b", "if a"), ("2", "1", "u8", "c", "if a")]
+
+
+def test_groups_lists_and_bits_within_each_other() -> None:
+    found = table(
+        "{group: g, bytes: 4, fields: [{name: a, type: u8}, {list: l, count: 3, fields: [{name: b, type: u8, bits: "
+        "{c: 0, d: {at: 1-3, unit: V, scale: 0.1}}}]}]}, {list: p, type: u16, count: 2}, {name: e, type: u8}"
+    )
+    assert found == [
+        ("0", "4", "group", "g", ""),
+        ("0", "1", "u8", "  a", ""),
+        ("1", "", "list", "  l[]", "3 times"),
+        ("0", "1", "u8", "    b", ""),
+        ("", "bit 0", "bits", "      c", ""),
+        ("", "bit 1-3", "bits", "      d", ""),
+        ("4", "", "list of u16", "p[]", "2 times"),
+        ("", "1", "u8", "e", ""),
+    ]
+
+
+def test_text_tags_and_records_that_name_themselves() -> None:
+    frame = 'frame: {format: text, start: "<", stop: ">", split: ","}\n'
+    items = "{key: text, split: ';', on_unknown: {into: more}, tags: {T: {name: t, type: number}, 'U, V': {name: u}}}"
+    rows = layout_rows(compiled(f"product: p\n{frame}messages: {{m: {{items: {items}}}}}"))
+    assert [(row.size, row.type, row.name, row.note) for row in rows[4:]] == [
+        ("up to ','", "items", "tags", "key text; unknown ones go into `more`; split ';'"),
+        ("", "tag", "  T", ""),
+        ("rest", "number", "    t", ""),
+        ("", "tag", "  U or V", ""),
+        ("rest", "text", "    u", ""),
+    ]
+    (row,) = layout_rows(compiled("product: p\nmessages: {m: {items: {format: mbus}}}"))[1:]
+    assert (row.type, row.note) == ("items", "records of mbus; unknown ones have names of their own")
+
+
+def test_a_case_in_quotes_is_said_once() -> None:
+    found = table("{name: k, type: u8}, {switch: k, cases: {'1, 2': [{name: a, type: u8}]}}")
+    assert [name for _, _, _, name, _ in found] == ["k", "(k)", "  = 1 (0x1) or 2 (0x2)", "    a"]
+
+
+def test_a_trailer_counts_from_the_end() -> None:
+    text = "product: p\nframe: {trailer: [{name: a, type: u16}, {name: b, type: u8}]}\nmessages: {m: {}}"
+    assert [(row.offset, row.name) for row in layout_rows(compiled(text))[1:3]] == [("-3", "a"), ("-1", "b")]
+
+
+def test_every_product_has_a_table() -> None:
+    for loaded in shipped().values():
+        for form in loaded.forms().values():
+            rows = layout_rows(form)
+            assert {row.message for row in rows} - {""} == set(form.spec.messages)

@@ -1,11 +1,14 @@
-from __future__ import annotations
+"""Variants of a spec: their data, and the places of their values in the file."""
 
-from typing import Any
+from __future__ import annotations
 
 import pytest
 
+from decoders.errors import SpecError
 from decoders.spec.source import load
-from decoders.spec.variants import merged, variant_document
+from decoders.spec.variants import variant_document
+from tests.decoders.sensor import SPEC, STATUS, loaded
+from tests.decoders.specs import read
 
 TEXT = """\
 title: base
@@ -18,23 +21,6 @@ variants:
     rows: [c]
     extra: {deep: 1}
 """
-
-
-@pytest.mark.parametrize(
-    ("base", "changes", "result"),
-    [
-        ({"a": 1, "b": 2}, {"b": 3}, {"a": 1, "b": 3}),
-        ({"a": {"x": 1, "y": 2}}, {"a": {"y": 3, "z": 4}}, {"a": {"x": 1, "y": 3, "z": 4}}),
-        ({"a": [1, 2, 3]}, {"a": [4]}, {"a": [4]}),
-        ({"a": {"x": 1}}, {"a": 5}, {"a": 5}),
-        ({"a": 5}, {"a": {"x": 1}}, {"a": {"x": 1}}),
-        ({"a": 5}, {"a": None}, {"a": None}),
-    ],
-)
-def test_objects_merge_lists_and_scalars_replace(base: Any, changes: Any, result: Any) -> None:
-    before = repr(base), repr(changes)
-    assert merged(base, changes) == result
-    assert (repr(base), repr(changes)) == before
 
 
 def test_values_keep_their_places() -> None:
@@ -55,3 +41,29 @@ def test_values_keep_their_places() -> None:
     assert variant.path_text(("limits", "high")) == "variants.other.limits.high"
     assert variant.path_text(("limits", "low")) == "limits.low"
     assert variant.path_text(("rows", 0)) == "variants.other.rows[0]"
+
+
+FINE = """\
+  fine:
+    messages: {status: {fields: {temperature: {scale: 0.01}, flags: null}, rest: skip}}
+"""
+
+
+def test_a_variant_changes_single_rows() -> None:
+    fine = loaded(SPEC + FINE).product.variants["fine"]
+    assert read(fine, STATUS) == {"type": 2, "serial": 1, "temperature": 2.63, "time": "2026-03-01T12:00:00.000Z"}
+
+
+def test_a_row_that_is_not_there_has_a_place() -> None:
+    with pytest.raises(SpecError) as caught:
+        loaded(SPEC + FINE.replace("temperature", "temprature"))
+    (problem,) = caught.value.problems
+    assert str(problem).startswith(
+        f"sensor/spec.yaml:{len(SPEC.splitlines()) + 2}:34: variants.fine.messages.status.fields.temprature: "
+    )
+    assert problem.hint == "did you mean `temperature`?"
+
+
+def test_a_variant_keeps_what_a_product_is() -> None:
+    with pytest.raises(SpecError, match="a variant cannot change `extends`"):
+        loaded(SPEC + "  fine: {extends: other}\n")

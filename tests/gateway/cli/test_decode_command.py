@@ -90,7 +90,7 @@ def test_a_wrong_frame_has_the_decoders_code() -> None:
 def test_a_fault_of_ours_costs_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = FrameReader(loaded())
 
-    def broken(*_arguments: object) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
         raise ZeroDivisionError("oh")
 
     monkeypatch.setattr(reader.preview(""), "read", broken, raising=False)
@@ -218,7 +218,17 @@ def test_a_frame_that_cannot_be_read_shows_what_could(specs: Path, capsys: pytes
     assert run(specs, "0701", "--explain", "--output", "table") == 1
     shown = capsys.readouterr()
     assert ["0", "1", "07", "a", "7", "7"] in [row.split() for row in shown.out.splitlines()]
-    assert shown.err == "truncated at byte 1 in b: needs 4 bytes, 1 left\n"
+    assert ["1", "1", "01", "b", "!", "truncated:", "needs", "4", "bytes,", "1", "left"] in [
+        row.split() for row in shown.out.splitlines()
+    ]
+    assert shown.err.splitlines() == [
+        "truncated at byte 1 in b: needs 4 bytes, 1 left",
+        "there: 01",
+        "row: specs/sensor/spec.yaml:2:46: messages.m.fields[1]",
+    ]
+    assert run(specs, "0701", "--explain", "--json") == 1
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["hex"], error["row"]) == ("01", "specs/sensor/spec.yaml:2:46: messages.m.fields[1]")
     assert run(specs, "0701") == 1
     answer = json.loads(capsys.readouterr().out)
     assert answer["values"] == {"a": 7}

@@ -26,8 +26,12 @@ def test_ls_lists_all_products(sensor: Path, capsys: pytest.CaptureFixture[str])
     assert "example_thermo" in found
     assert found["sensor"] == {
         "product": "sensor", "version": 1, "title": "Temperature sensor", "transports": ["tcp"], "messages": 3,
-        "variants": ["coarse"], "golden": 5, "file": "specs/sensor/spec.yaml",
+        "variants": ["coarse"], "fused": None, "golden": 5, "file": "specs/sensor/spec.yaml",
     }  # fmt: skip
+    assert main(["spec", "test", "sensor", "--specs", str(sensor)]) == 0
+    capsys.readouterr()
+    assert main(["spec", "ls", "--specs", str(sensor)]) == 0
+    assert {row["product"]: row["fused"] for row in rows(capsys)}["sensor"] == 2
 
 
 def test_test_passes_and_remembers(sensor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,6 +47,7 @@ def test_test_as_a_table(sensor: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert main(["spec", "test", "sensor", "--specs", str(sensor), "--output", "table"]) == 0
     line = capsys.readouterr().out.splitlines()[1]
     assert line.split()[:3] == ["sensor", "5", "5"]
+    assert "2 of 2" in line
     assert "frame: fused, coarse/frame: fused" in line
 
 
@@ -69,6 +74,22 @@ def test_lint_names_rule_place_and_fix(specs: Path, capsys: pytest.CaptureFixtur
     assert found["near_miss"]["line"] == 19
     assert "temperature" in found["near_miss"]["fix"]
     assert main(["spec", "lint", "sensor", "--specs", str(specs), "--strict"]) == 1
+
+
+def test_lint_as_one_document(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_product(specs, golden=None)
+    assert main(["spec", "lint", "sensor", "--specs", str(specs), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {row["code"] for row in found} == {"no_good_frame", "no_truncated_frame", "no_corrupt_frame"}
+
+
+def test_lint_looks_at_several_products_together(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("one", "other"):
+        write_product(specs, f'product: {name}\nframe: {{until: "0A"}}\nmessages: {{m: {{rest: skip}}}}\n', None, name)
+    assert main(["spec", "lint", "one", "other", "--specs", str(specs)]) == 0
+    assert "ambiguous_candidates" in {row["code"] for row in rows(capsys)}
+    assert main(["spec", "lint", "one", "--specs", str(specs)]) == 0
+    assert "ambiguous_candidates" not in {row["code"] for row in rows(capsys)}
 
 
 def test_lint_fails_for_contradictions(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:

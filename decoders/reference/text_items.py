@@ -1,0 +1,123 @@
+"""Tag lists of text by construct."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from decoders.errors import DecodeCode
+from decoders.layout import BytesWire, TextTags, Until, raw_names
+from decoders.raw import read_form
+from decoders.reference.draft import Draft
+from decoders.reference.fields import fields_of
+from decoders.reference.raw_tree import Scope, Window, failure
+from decoders.reference.rows import PARTS, Part, Rows
+from decoders.reference.values import Output, item_count, sub_window, write_value
+
+
+class TextTagList(Part):
+    def __init__(self, node: TextTags) -> None:
+        super().__init__(node)
+        self.rows = {
+            word: Rows(nodes)
+            for (_, nodes), words in zip(node.tags, node.words, strict=True)
+            for word in words
+        }  # fmt: skip
+        self.fields = [fields_of(nodes) for _, nodes in node.tags]
+        self.tells_key = "key" not in raw_names((node,))
+
+    def _parse(self, stream: Window, context: Any, path: str) -> None:
+        node: TextTags = self.node
+        scope: Scope = context["scope"]
+        count = item_count(node.count, node.count_wire, node.max_items, stream, context, path)
+        window = stream if node.size is None else sub_window(node.size, stream, scope, path)
+        done = 0
+        while (done < count) if count is not None else window.remaining:
+            if done >= node.max_items:
+                raise failure(DecodeCode.TOO_MANY_ITEMS, f"more than {node.max_items} items", window, path)
+            if not window.remaining:
+                raise failure(DecodeCode.TRUNCATED, f"{done} items, {count} expected", window, path)
+            done += 1
+            if not self.item(window, context, path):
+                window.seek(window.size)
+                break
+        if window is not stream and window.remaining:
+            raise failure(DecodeCode.TRAILING_BYTES, f"{window.remaining} bytes left in the list", window, path)
+
+    def item(self, window: Window, context: Any, path: str) -> bool:
+        """Reads one item; False when an unknown key says stop."""
+        node: TextTags = self.node
+        start = window.tell()
+        stop = window.data.find(node.split, start)
+        if stop < 0:
+            stop = window.size
+        window.seek(stop + len(node.split))
+        if not window.data[start:stop].strip(b" "):
+            return True
+        mark = window.data.find(node.assign, start, stop)
+        begin = mark + len(node.assign) if mark >= 0 else stop
+        key = window.data[start : mark if mark >= 0 else stop].decode("utf-8", "replace").strip(" ")
+        value = Window(window.data[begin:stop], window.base + begin)
+        scope: Scope = context["scope"]
+        if node.raw:
+            entries = scope.raw.setdefault(node.raw, [])
+            entries.append({"id": key, "value": value.data.decode("utf-8", "replace")})
+            if len(entries) == 1:
+                scope.taken.append((node, entries))
+        here = f"{path}#{_shown(key)}"
+        rows = self.rows.get(key)
+        if rows is None:
+            return self.unknown(key, value, context, here)
+        if not self.tells_key:
+            rows._parse(value, context, here)
+            return True
+        missing = "key" not in scope.raw
+        before = scope.raw.get("key")
+        scope.raw["key"] = key
+        rows._parse(value, context, here)
+        scope.raw["key"] = before
+        if missing:
+            del scope.raw["key"]
+        return True
+
+    def unknown(self, key: str, value: Window, context: Any, path: str) -> bool:
+        node: TextTags = self.node
+        if node.unknown == "stop":
+            return False
+        if node.unknown == "refuse":
+            raise failure(DecodeCode.UNKNOWN_TAG, f"key `{key}` is not in the spec", value, path)
+        if node.unknown.startswith("into:") and isinstance(node.unknown_wire, BytesWire):
+            raw = read_form(value.data, node.unknown_wire)
+            if raw is not None:
+                scope: Scope = context["scope"]
+                scope.taken.append((node, (node.unknown[5:], key, raw)))
+        return True
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        """One item for each tag whose values are given, in the order of the spec."""
+        node: TextTags = self.node
+        scope: Draft = context["scope"]
+        out = stream if node.size is None else Output()
+        between = Until(node.split, needed=False)
+        for fields, words in zip(self.fields, node.words, strict=True):
+            if fields.told(scope.values):
+                value = Output()
+                self.rows[words[0]]._build(None, value, context, path)
+                write_value(out, words[0].encode() + node.assign + value.getvalue(), between)
+        others = scope.values.get(node.unknown.removeprefix("into:")) if node.unknown.startswith("into:") else None
+        for key, text in others.items() if isinstance(others, Mapping) else ():
+            write_value(out, f"{key}".encode() + node.assign + f"{text}".encode(), between)
+        if node.size is not None:
+            if isinstance(node.size, Until):
+                write_value(stream, out.getvalue(), node.size)
+            else:
+                stream.write(out.getvalue())
+        return obj
+
+
+def _shown(key: str) -> str:
+    """The key in the path of an error or of `--explain`, where it stands in quotes."""
+    return "'" + key[:40].replace("'", "?") + "'"
+
+
+PARTS[TextTags] = TextTagList

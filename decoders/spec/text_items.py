@@ -1,0 +1,116 @@
+"""Tag lists of text: `TMP=21.5;BAT=3.6`, or the lines of a telegram, `1-0:1.8.1(001.001*kWh)`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from decoders.layout import BytesWire, IntWire, Nodes, Rest, TextTags, Wire
+from decoders.spec import model
+from decoders.spec.model_rows import TagRows
+from decoders.spec.names import by_word
+from decoders.spec.notes import Path, Structure, ValueNote
+from decoders.spec.text_rows import is_bounded, mark_of, own_size, rest_size, split_of, text_wire
+
+if TYPE_CHECKING:
+    from decoders.spec.rows import RowBuilder
+
+_NOT_OF_TEXT = ("length", "escape", "header", "length_first")
+_MAX_KEYS = 4096
+
+
+def text_tags(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Structure) -> Nodes:
+    """A tag list of a text frame."""
+    if not rows.text:
+        rows.report((*path, "key"), "keys that are text stand in text frames", "`format: text` in the frame")
+        return ()
+    if spec.key not in (None, "text"):
+        rows.report((*path, "key"), f"`{spec.key}` reads bytes, and this is a text frame", "`key: text`")
+    for option in _NOT_OF_TEXT:
+        if option in spec.model_fields_set and getattr(spec, option):
+            rows.report((*path, option), f"`{option}` is for binary tag lists", "text has `assign` and `split`")
+    assign = mark_of(rows, spec.assign, (*path, "assign")) or b"="
+    split = split_of(rows, spec.split, (*path, "split"))
+    if not split:
+        rows.report(path, "nothing says what stands between the items", 'such as `split: ";"`')
+        return ()
+    size = own_size(rows, spec, path)
+    if size is None and is_bounded(rows, spec.split):
+        size = rest_size(rows)
+    tags: list[Nodes] = []
+    words: list[tuple[str, ...]] = []
+    where: dict[str, int | str] = {}
+    table, place = _table(rows, spec, path)
+    with rows.reading(text=True, split=b""):
+        for key, given in table.items():
+            here = (*place, key)
+
+            def build(given: Sequence[Any] = given, here: Path = here) -> Nodes:
+                return rows.build(given, here, structure, conditional=True)
+
+            for known, nodes in by_word(rows, given, _words(rows, key, here), build):
+                tags.append(nodes)
+                words.append(known)
+            for word in _words(rows, key, here):
+                if word in where:
+                    rows.report(here, f"key {word} is also in `{where[word]}`", "give each key to one tag")
+                where.setdefault(word, key)
+    if isinstance(spec.tags, str):
+        rows.leave()
+    unknown, wire = _on_unknown(rows, spec, path, structure)
+    if spec.raw:
+        structure.notes[spec.raw] = ValueNote(spec.raw, (*path, "raw"), metric=False, conditional=True)
+    return (
+        TextTags(
+            key=IntWire(1),
+            length=None,
+            tags=tuple((((number, number),), nodes) for number, nodes in enumerate(tags)),
+            unknown=unknown,
+            unknown_wire=wire,
+            raw=spec.raw or "",
+            count=rows.converts.formula(spec.count, (*path, "count")),
+            size=size,
+            max_items=spec.max,
+            assign=assign,
+            split=split,
+            words=tuple(words),
+        ),
+    )
+
+
+def _table(rows: RowBuilder, spec: model.ItemsSpec, path: Path) -> tuple[dict[int | str, TagRows], Path]:
+    """Key -> rows, and where they stand. A shared table that is given is marked as being built."""
+    if not isinstance(spec.tags, str):
+        return spec.tags, (*path, "tags")
+    if spec.tags not in rows.spec.tags:
+        rows.converts.unknown(spec.tags, rows.spec.tags, (*path, "tags"), "table of tags")
+    rows.enter(f"tags {spec.tags}", (*path, "tags"))
+    return rows.spec.tags.get(spec.tags, {}), ("tags", spec.tags)
+
+
+def _words(rows: RowBuilder, key: int | str, path: Path) -> tuple[str, ...]:
+    """The keys that a key of `tags` stands for: `TMP`, `A, B`, `1..8`."""
+    words: list[str] = []
+    for part in str(key).split(","):
+        word = part.strip()
+        low, dots, high = word.partition("..")
+        if dots and low.isdigit() and high.isdigit():
+            if not 0 <= int(high) - int(low) < _MAX_KEYS:
+                rows.report(path, f"`{word}` is no range of keys", "such as 1..16")
+                return ()
+            words += [str(number).rjust(len(low), "0") for number in range(int(low), int(high) + 1)]
+        elif word:
+            words.append(word)
+    if not words:
+        rows.report(path, "the key is empty", "")
+    return tuple(words)
+
+
+def _on_unknown(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Structure) -> tuple[str, Wire | None]:
+    if isinstance(spec.on_unknown, str):
+        return spec.on_unknown, None
+    into = spec.on_unknown
+    structure.inner.setdefault(into.into, Structure())
+    row = model.ValueRow(name=into.into, type=into.type or "text")
+    wire = text_wire(rows, row, (*path, "on_unknown"), Rest())
+    return f"into:{into.into}", wire or BytesWire(Rest(), "text")

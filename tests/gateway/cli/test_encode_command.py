@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import main
+from tests.decoders.sensor import ACK, STATUS, write_product
+
+VALUES = {"temperature": 26.3, "door_open": True, "mode": 2, "time": "2026-03-01T12:00:00.000Z", "serial": 1}
+TEXT = """\
+product: talker
+source: made for this test
+frame: {format: text, start: "*T,", split: ",", stop: "#"}
+messages:
+  hello: {fields: [{name: id, type: text, identity: device}, {name: level, type: number, scale: 0.1}]}
+  note: {downlink: true, json: true, frame: none, fields: [{name: x, type: u8}]}
+"""
+
+
+def run(specs: Path, *arguments: str, product: str = "sensor") -> int:
+    return main(["encode", product, *arguments, "--specs", str(specs)])
+
+
+@pytest.fixture
+def specs(tmp_path: Path) -> Path:
+    write_product(tmp_path)
+    write_product(tmp_path, TEXT, None, "talker")
+    return tmp_path
+
+
+def test_the_frame_of_an_uplink_and_of_a_downlink(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(specs, "status", "--values", json.dumps(VALUES)) == 0
+    assert run(specs, "ack", "--values", '{"serial": 1}') == 0
+    found = capsys.readouterr()
+    assert found.out.split() == [STATUS.hex(), ACK.hex()]
+    assert found.err == ""
+
+
+def test_values_from_a_file_from_stdin_and_from_decode(
+    specs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["decode", "sensor", STATUS.hex(), "--output", "json", "--specs", str(specs)]) == 0
+    answer = capsys.readouterr().out
+    (specs / "values.json").write_text(answer, encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(VALUES)))
+    assert run(specs, "status", "--values", str(specs / "values.json")) == 0
+    assert run(specs, "status", "--values", "-") == 0
+    assert capsys.readouterr().out.split() == [STATUS.hex()] * 2
+
+
+def test_a_text_frame_is_printed_as_text(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(specs, "hello", "--values", '{"id": "7", "level": 1.5}', product="talker") == 0
+    assert capsys.readouterr().out == "*T,7,15#\n"
+    assert run(specs, "hello", "--values", '{"id": "7", "level": 1.5}', "--output", "json", product="talker") == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "product": "talker",
+        "message": "hello",
+        "kind": "frame",
+        "hex": b"*T,7,15#".hex(),
+        "text": "*T,7,15#",
+    }
+
+
+def test_a_variant_has_values_of_its_own(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = {"temperature": 263, "time": VALUES["time"], "serial": 1}
+    assert run(specs, "status", "--variant", "coarse", "--values", json.dumps(values)) == 0
+    assert capsys.readouterr().out.startswith(STATUS.hex()[:10])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["statu"], 2, "no message `statu` (did you mean `status`?)"),
+        (["status", "--values", '{"temprature": 1}'], 1, "no value `temprature` (did you mean `temperature`?)"),
+        (["status", "--values", '{"temperature": "warm"}'], 1, "temperature: 'warm' cannot be written"),
+        (["status", "--values", '{"temperature": 1}'], 1, "time: has no value"),
+        (["status", "--values", "[1]"], 2, "neither a JSON object nor a file"),
+        (["status", "--values", "{"], 2, "not JSON"),
+        (["status", "--variant", "corse"], 2, "did you mean `coarse`?"),
+        (["status", "--kind", "long"], 2, "no kind of frame `long`"),
+        (["status", "--zone", "Mars"], 2, "--zone"),
+    ],
+)
+def test_mistakes(specs: Path, arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(specs, *arguments) == code
+    said = capsys.readouterr().err
+    assert " ".join(words.split()) in " ".join(said.replace("│", " ").split())
+
+
+def test_what_is_read_back_otherwise_is_said(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(specs, "status", "--values", json.dumps({**VALUES, "temperature": 26.34})) == 0
+    assert "temperature: 26.34 is read back as 26.3" in capsys.readouterr().err
