@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from decoders.compile import compile_spec
 from decoders.errors import DecodeCode, SpecError, SpecProblem
@@ -21,13 +22,14 @@ __all__ = ["Catalog", "LoadedProduct", "UnknownProduct", "build_product", "diges
 _ERROR_CODES = frozenset(code.value for code in DecodeCode)
 
 
-@dataclass(slots=True, frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class LoadedProduct:
     """A compiled product with the texts it was made from.
 
     folder: name of its folder. source: name of the spec file, for people. digest: of the spec, the specs that it
-    extends, and its golden files. golden, golden_documents: by name of the golden file. bases: files of the specs that
-    it extends, the nearest first.
+    extends, and its golden files. golden_texts, golden, golden_documents: by name of the golden file; the texts are
+    read when somebody asks for them, who then may get a SpecError if nobody asked before. bases: files of the specs
+    that it extends, the nearest first.
     """
 
     product: CompiledProduct
@@ -35,9 +37,20 @@ class LoadedProduct:
     source: str
     digest: str
     document: Document
-    golden: Mapping[str, GoldenFile] = field(default_factory=dict)
-    golden_documents: Mapping[str, Document] = field(default_factory=dict)
+    golden_texts: Mapping[str, str] = field(default_factory=dict)
     bases: tuple[str, ...] = ()
+
+    @cached_property
+    def _read(self) -> _Golden:
+        return _golden_of(self.golden_texts, self.product)
+
+    @property
+    def golden(self) -> Mapping[str, GoldenFile]:
+        return self._read.files
+
+    @property
+    def golden_documents(self) -> Mapping[str, Document]:
+        return self._read.documents
 
     def cases(self, variant: str = "") -> list[GoldenCase]:
         """All golden cases of a variant; of the product itself for ""."""
@@ -68,11 +81,14 @@ def build_product(
     golden_texts: Mapping[str, str],
     codec: str = "auto",
     shelf: Shelf | None = None,
+    *,
+    check_golden: bool = True,
 ) -> LoadedProduct:
     """Compiles the texts of one spec folder.
 
     source: name of the spec file. golden_texts: text by name of the golden file. codec: `auto`, `construct` or `fused`.
-    shelf: the specs that it may extend. Raises SpecError with every problem of every file.
+    shelf: the specs that it may extend. check_golden: read the golden files now, not when they are first needed. Raises
+    SpecError with every problem of every file that was read.
     """
     problems: list[SpecProblem] = []
     bases: list[SpecText] = []
@@ -85,21 +101,41 @@ def build_product(
         product = _compile(document, digest, codec)
     except SpecError as error:
         problems += error.problems
-    golden: dict[str, GoldenFile] = {}
-    documents: dict[str, Document] = {}
-    for name, text in golden_texts.items():
+    if product is None or document is None:
         try:
-            documents[name] = load(text, name)
-            golden[name] = parse_golden(documents[name])
+            _golden_of(golden_texts, None)
+        except SpecError as error:
+            problems += error.problems
+        raise SpecError(problems)
+    files = tuple(base.source for base in bases)
+    loaded = LoadedProduct(product, folder_name, source, digest, document, golden_texts, files)
+    if check_golden:
+        loaded.golden  # noqa: B018 - raises SpecError
+    return loaded
+
+
+@dataclass(slots=True)
+class _Golden:
+    """The golden files of a product, read."""
+
+    files: dict[str, GoldenFile] = field(default_factory=dict)
+    documents: dict[str, Document] = field(default_factory=dict)
+
+
+def _golden_of(texts: Mapping[str, str], product: CompiledProduct | None) -> _Golden:
+    """product: None where it has no sound spec; what the cases name is not looked at then. Raises SpecError."""
+    golden, problems = _Golden(), list[SpecProblem]()
+    for name, text in texts.items():
+        try:
+            document = golden.documents[name] = load(text, name)
+            file = golden.files[name] = parse_golden(document)
         except SpecError as error:
             problems += error.problems
         else:
-            if product is not None:
-                problems += _case_problems(product, golden[name], documents[name])
-    if problems or product is None or document is None:
+            problems += _case_problems(product, file, document) if product is not None else []
+    if problems:
         raise SpecError(problems)
-    files = tuple(base.source for base in bases)
-    return LoadedProduct(product, folder_name, source, digest, document, golden, documents, files)
+    return golden
 
 
 def _compile(document: Document, digest: str, codec: str) -> CompiledProduct:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
@@ -14,18 +13,20 @@ from decoders.encode import Encoder
 from decoders.errors import SpecError, SpecProblem
 from decoders.framing.plan import FrameKind, Framing, WholeChunk
 from decoders.fused.codec import FusedCodec
-from decoders.layout import MessageLayout, Nodes
+from decoders.layout import MessageLayout, Nodes, raw_names
 from decoders.naming import pattern_of
 from decoders.plan import MessagePlan, has_metrics, structure_plan, with_document_names
 from decoders.product import CompiledProduct, KindCodec
 from decoders.reference.codec import FrameLayout, ReferenceCodec
-from decoders.reply_builder import ReplyBuilder
+from decoders.reply_builder import ReplyBuilder, reply_names
 from decoders.spec import documents, model
 from decoders.spec.check_rows import body_with_checks
-from decoders.spec.formula_names import check_names, raw_names
+from decoders.spec.formula_faults import Faults
+from decoders.spec.formula_names import check_names
 from decoders.spec.frames import FramePlan, build_frames
 from decoders.spec.message_draft import MessageDraft
 from decoders.spec.notes import Path, Structure
+from decoders.spec.problems import nearest
 from decoders.spec.row_walk import kept_values
 from decoders.spec.rows import RowBuilder
 from decoders.spec.selectors import selectable, selector_of
@@ -45,7 +46,7 @@ class _Compiler:
         self.spec = spec
         self.document = document
         self.problems: list[SpecProblem] = []
-        self.rows = RowBuilder(spec, self.report, spec.endian == "big")
+        self.rows = RowBuilder(spec, self.report, spec.endian == "big", answered=reply_names(spec))
         self.kept: frozenset[str] = frozenset()  # values that logins keep
         self.zone: Zone = 0
         self.unframed = FramePlan(
@@ -89,12 +90,12 @@ class _Compiler:
         csv_bodies = None if lines else documents.csv_bodies(bodies, self.report)
         answers = ReplyBuilder(self.rows.converts, messages, layouts, self.kept, self.zone, self._encoder)
         replies = {
-            message.name: answers.plans(message.spec.replies, message.path, message.frames)
+            message.name: answers.plans(message.spec.replies, (*message.path, "replies"), message.frames, message)
             for message in messages
             if message.spec.replies
         }
         if self.spec.unknown_message:
-            replies[""] = answers.plans(self.spec.unknown_message, ("unknown_message",), frames, unknown=True)
+            replies[""] = answers.plans(self.spec.unknown_message, ("unknown_message",), frames)
         if self.problems:
             raise SpecError(self.problems)
         return CompiledProduct(
@@ -125,7 +126,7 @@ class _Compiler:
         structure = Structure()
         message = MessageDraft(name, spec, path, structure)
         message.frames = self._frames_of(message, frames)
-        message.selector = selector_of(name, spec, path, self.rows.converts, text=message.text)
+        message.selector = selector_of(name, spec, path, self.rows.converts, message.frames)
         rows = spec.fields
         if documents.is_document_only(spec, self.spec):
             rows = documents.with_types(rows, message.loose)
@@ -137,7 +138,8 @@ class _Compiler:
                 self.rows.origins.keep(items, spec.items, (*path, "items"))
                 message.body += items
         for plan in [plan for plan in message.frames if not plan.json] or [self.unframed]:
-            check_names((*plan.header, *message.body, *plan.trailer), self.kept, message.path, self.report)
+            faults = Faults(name, message.path, self.report, self.rows.converts.places, self.rows.origins)
+            check_names((*plan.header, *plan.trailer), message.body, self.kept, faults)
         self._check_records(message)
         return message
 
@@ -165,8 +167,8 @@ class _Compiler:
             chosen = [wanted] if isinstance(wanted, str) else wanted
             for word in chosen:
                 if word not in names:
-                    near = difflib.get_close_matches(word, list(names), 1)
-                    hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(names)}"
+                    close = nearest(word, names)
+                    hint = f"did you mean `{close}`?" if close else f"there are {', '.join(names)}"
                     self.report((*message.path, "frame"), f"no frame kind `{word}`", hint)
             return [names[word] for word in chosen if word in names]
         spoken = [plan for plan in frames if plan.document and _comes_as(message.spec, plan.document)]
@@ -177,10 +179,10 @@ class _Compiler:
         if not fitting and binary:
             known = sorted({name for plan in binary for name in raw_names(plan.header) | raw_names(plan.trailer)})
             wrong = next(name for name in message.spec.when if not any(selectable(name, p) for p in binary))
-            near = difflib.get_close_matches(wrong, known, 1)
-            hint = (
-                f"did you mean `{near[0]}`?" if near else f"there are {', '.join([*known, 'port', 'length', 'first'])}"
-            )
+            close = nearest(wrong, known)
+            hint = f"did you mean `{close}`?" if close else f"there are {', '.join([*known, 'port', 'length', 'first'])}"
+            if any(getattr(row, "name", "") == wrong for row in message.spec.fields):
+                hint = "a row of the body is read when the message is known: `u8(0): 1`, or `first` with its first bytes"
             self.report((*message.path, "when", wrong), f"no frame kind has a field `{wrong}`", hint)
         return fitting + spoken
 

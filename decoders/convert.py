@@ -112,9 +112,11 @@ class Linear:
 def exact(number: float | str) -> Fraction:
     """A number or fraction as it is written. Raises ValueError for other text, and for numbers of monstrous size."""
     text = str(number).replace(" ", "")
-    if len(text) > _MAX_NUMBER or not -_MAX_EXPONENT <= int(text.lower().partition("e")[2] or 0) <= _MAX_EXPONENT:
+    exponents = [int(part.lower().partition("e")[2] or 0) for part in text.split("/")]
+    if len(text) > _MAX_NUMBER or not all(-_MAX_EXPONENT <= exponent <= _MAX_EXPONENT for exponent in exponents):
         raise ValueError(f"`{text[:_MAX_NUMBER]}` is no number of a size that a scale has")
-    return Fraction(text)
+    numerator, slash, denominator = text.partition("/")
+    return Fraction(numerator) / Fraction(denominator) if slash else Fraction(numerator)
 
 
 def linear(scale: float | str, offset: float | str, raw_offset: float | str = 0) -> Linear | None:
@@ -212,11 +214,11 @@ class Convert:
         if self.linear is not None:
             text = _linear_source(text, self.linear, loose=self.loose)
         if self.formula is not None:
-            text = f"{bind(self.formula.function)}({text})"
+            text = f"{bind(self.formula.function)}({text if self.formula.names else ''})"
         if self.clock:
             text = self._clock_source(text, bind)
         if self.decimals is not None:
-            number = (self.linear is not None or self.finite) and self.formula is None and not self.loose
+            number = (self.linear is not None or self.finite) and not (self.formula or self.clock or self.loose)
             text = f"{'round' if number else 'rounded'}({text}, {self.decimals})"
         if self.enum is not None:
             names = bind(dict(self.enum))

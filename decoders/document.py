@@ -48,6 +48,8 @@ def parse_path(text: str) -> Path:
     """`data.temp`, `a[0].b`, `nodes[].x`; `.` is the document itself. Raises ValueError."""
     if text in (".", ""):
         return ()
+    if text[0] in "$/":
+        raise ValueError(f"`{text}`: a path begins with a key, not with `{text[0]}`")
     steps: list[str | int | None] = []
     end = 0
     for match in _STEP.finditer(text):

@@ -71,7 +71,8 @@ def explain(
     fault: DecodeError | None = None
     data = wire
     try:
-        kind = product.kinds[cut(product.framing, wire).kind.index]
+        frame = cut(product.framing, wire)
+        kind, wire = product.kinds[frame.kind.index], frame.wire
         data = wire if kind.escape is None else unescape(kind.escape, wire)
     except DecodeError as error:
         found = _likely(product, wire)

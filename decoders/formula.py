@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from decoders.formula_functions import FUNCTIONS, MAX_BITS, NAMESPACE, TOLERANT
+from decoders.formula_functions import FUNCTIONS, MAX_BITS, NAMESPACE, TOLERANT, argument_counts
 from decoders.window_calls import BODY_CALLS, CALLS, body_call_name, call_name
 
 __all__ = ["FUNCTIONS", "NAMESPACE", "TOLERANT", "Formula", "FormulaError", "compile_formula", "list_formula"]
@@ -56,8 +56,7 @@ _COMPARE: Mapping[type[ast.cmpop], str] = {
     ast.In: "in",
     ast.NotIn: "not in",
 }
-_PLAIN_OPERATORS = (ast.Add, ast.Sub, ast.BitAnd, ast.BitOr, ast.BitXor)
-_PLAIN_WITH_CONSTANT = (ast.FloorDiv, ast.Mod, ast.Mult, ast.Div, ast.RShift)
+_MAY_BE_MISSING = (ast.Name, ast.Attribute, ast.Call, ast.IfExp, ast.BoolOp)
 
 
 class FormulaError(ValueError):
@@ -68,24 +67,26 @@ class FormulaError(ValueError):
 class Formula:
     """A compiled formula.
 
-    names: the names it reads, in order of first use; `function` takes their values in this order and gives the
-    result or None. source: its expression with every name `n` as `{n}` for `str.format`, to be put into generated code;
-    plain: True when the expression cannot fail on integers and booleans, so that it may stand there unguarded.
+    names: the names it reads, in order of first use. The two functions take their values in this order, None for one
+    that is missing, and give the result or None. function: over values, where nothing that is computed from a missing
+    value has one; raw_function: over raw values, where a comparison with a missing one by `==`, `!=` or `in` is done
+    all the same, so that it is false that something equals what is not there. tolerant: it begins with a function that
+    accepts missing values.
     """
 
     text: str
     names: tuple[str, ...]
-    source: str
-    plain: bool
     tolerant: bool
     function: Callable[..., Any]
-
-    def inline(self, sources: Mapping[str, str]) -> str:
-        """The expression with `sources[name]` in place of each name."""
-        return self.source.format_map(sources)
+    raw_function: Callable[..., Any]
 
     def evaluate(self, lookup: Callable[[str], Any]) -> Any:
+        """The result over values."""
         return self.function(*[lookup(name) for name in self.names])
+
+    def evaluate_raw(self, lookup: Callable[[str], Any]) -> Any:
+        """The result over raw values."""
+        return self.raw_function(*[lookup(name) for name in self.names])
 
 
 def constant_of(node: ast.expr) -> int | str | None:
@@ -101,15 +102,17 @@ def constant_of(node: ast.expr) -> int | str | None:
 
 
 class _Translator:
-    """Turns an allowed `ast` into source, remembering the names."""
+    """Turns an allowed `ast` into source, remembering the names.
 
-    def __init__(self, text: str, extra_functions: Collection[str], *, bare: bool = False) -> None:
-        """bare: for integers only, without the guards that texts and lists need."""
+    strict: a comparison with what is missing fails. guards: how many of these there are in what was translated.
+    """
+
+    def __init__(self, text: str, extra_functions: Collection[str], *, strict: bool) -> None:
         self.text = text
         self.names: dict[str, None] = {}
-        self.plain = True
         self.extra_functions = extra_functions
-        self.bare = bare
+        self.strict = strict
+        self.guards = 0
 
     def fail(self, node: ast.AST, problem: str) -> FormulaError:
         column = getattr(node, "col_offset", 0) + 1
@@ -122,8 +125,6 @@ class _Translator:
                     raise self.fail(node, "numbers must be finite")
                 if isinstance(value, int) and value.bit_length() > MAX_BITS:
                     raise self.fail(node, "number too large")
-                if not isinstance(value, bool | int):
-                    self.plain = False
                 return repr(value).replace("{", "{{").replace("}", "}}")
             case ast.Name(id=name):
                 return self._name(name)
@@ -143,7 +144,6 @@ class _Translator:
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 return self._call(node, name, arguments)
             case ast.Tuple() | ast.List():
-                self.plain = False
                 return self._tuple(node)
         raise self.fail(node, f"{type(node).__name__} is not allowed in a formula")
 
@@ -160,46 +160,43 @@ class _Translator:
         word = _BINARY.get(type(operator))
         if word is None:
             raise self.fail(node, f"operator {type(operator).__name__} is not allowed")
-        constant_operand = isinstance(right, ast.Constant) and isinstance(right.value, int) and right.value > 0
-        if not isinstance(operator, _PLAIN_OPERATORS) and not (
-            constant_operand and isinstance(operator, _PLAIN_WITH_CONSTANT)
-        ):
-            self.plain = False
         first, second = self.translate(left), self.translate(right)
         guard = _GUARDED.get(type(operator))
-        if guard is not None and not (self.bare and constant_operand and isinstance(operator, ast.Mult | ast.Mod)):
-            return f"{guard}({first}, {second})"
-        return f"({first} {word} {second})"
+        return f"({first} {word} {second})" if guard is None else f"{guard}({first}, {second})"
 
     def _comparison(
         self, node: ast.expr, left: ast.expr, operators: list[ast.cmpop], comparators: list[ast.expr]
     ) -> str:
-        parts = [self.translate(left)]
-        for operator, comparator in zip(operators, comparators, strict=True):
-            word = _COMPARE.get(type(operator))
-            if word is None:
-                raise self.fail(node, f"comparison {type(operator).__name__} is not allowed")
-            if isinstance(operator, ast.In | ast.NotIn):
-                if isinstance(comparator, ast.Tuple | ast.List):
-                    parts += [word, self._tuple(comparator)]
-                    continue
-                self.plain = False
-            parts += [word, self.translate(comparator)]
+        sides = [left, *comparators]
+        needed = needs_value(left, operators, comparators) if self.strict else ()
+        parts = []
+        for index, side in enumerate(sides):
+            operator = operators[index - 1] if index else None
+            if operator is not None:
+                word = _COMPARE.get(type(operator))
+                if word is None:
+                    raise self.fail(node, f"comparison {type(operator).__name__} is not allowed")
+                parts.append(word)
+            part = self.translate(side)
+            self.guards += index in needed
+            parts.append(f"_there({part})" if index in needed else part)
         return "(" + " ".join(parts) + ")"
 
     def _call(self, node: ast.expr, name: str, arguments: list[ast.expr]) -> str:
         if (name in CALLS or name in BODY_CALLS) and name not in self.extra_functions:
-            self.plain = False
             self.names.setdefault(self._call_name(node, name, arguments))
             return "{" + self._call_name(node, name, arguments) + "}"
         if name not in FUNCTIONS and name not in self.extra_functions:
-            allowed = ", ".join(sorted({*FUNCTIONS, *self.extra_functions, *CALLS}))
-            near = difflib.get_close_matches(name, [*FUNCTIONS, *self.extra_functions], 1, 0.7)
-            hint = f"did you mean `{near[0]}`? " if near else ""
-            raise self.fail(node, f"unknown function `{name}`; {hint}there are {allowed}")
-        self.plain = False
+            allowed = sorted({*FUNCTIONS, *self.extra_functions, *CALLS, *BODY_CALLS})
+            near = difflib.get_close_matches(name, allowed, 1, 0.7)
+            hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(allowed)}"
+            raise self.fail(node, f"unknown function `{name}`; {hint}")
         if any(isinstance(argument, ast.Starred) for argument in arguments):
             raise self.fail(node, "`*` is not allowed here")
+        fewest, most = argument_counts(name) if name in FUNCTIONS else (0, None)
+        if len(arguments) < fewest or (most is not None and len(arguments) > most):
+            wanted = f"{fewest}" if fewest == most else f"{fewest} to {most}" if most is not None else f"{fewest} or more"
+            raise self.fail(node, f"`{name}` takes {wanted} arguments, not {len(arguments)}")
         return f"fn_{name}({', '.join(self.translate(argument) for argument in arguments)})"
 
     def _call_name(self, node: ast.expr, name: str, arguments: list[ast.expr]) -> str:
@@ -239,14 +236,30 @@ def compile_formula(
     if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
         raise FormulaError(f"`{text[:40]}…`: a formula has at most {MAX_NODES} parts")
     extra = extra_functions or {}
-    translator = _Translator(text, extra)
-    source = translator.translate(tree)
-    names = tuple(translator.names)
+    strict, loose = _Translator(text, extra, strict=True), _Translator(text, extra, strict=False)
+    source = strict.translate(tree)
+    names = tuple(strict.names)
     tolerant = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id in TOLERANT
     function = _build(source, names, extra)
-    if translator.plain:
-        source = _Translator(text, extra, bare=True).translate(tree)
-    return Formula(text, names, source, translator.plain, tolerant, function)
+    raw_function = _build(loose.translate(tree), names, extra) if strict.guards else function
+    return Formula(text, names, tolerant, function, raw_function)
+
+
+def needs_value(left: ast.expr, operators: Sequence[ast.cmpop], comparators: Sequence[ast.expr]) -> set[int]:
+    """Sides of a comparison, counted from 0, whose value may be missing though it must be there: those of `==` and
+    `!=`, unless the other one is `None` itself, and what `in` looks for. (Other comparisons fail by themselves.)"""
+    sides = [left, *comparators]
+    needed: set[int] = set()
+    for index, (operator, first, second) in enumerate(zip(operators, sides, comparators, strict=False)):
+        if isinstance(operator, ast.In | ast.NotIn):
+            needed.add(index)
+        elif isinstance(operator, ast.Eq | ast.NotEq) and not (_is_none(first) or _is_none(second)):
+            needed |= {index, index + 1}
+    return {index for index in needed if isinstance(sides[index], _MAY_BE_MISSING)}
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _build(source: str, names: tuple[str, ...], extra: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
@@ -282,5 +295,4 @@ def list_formula(parts: Sequence[Formula]) -> Formula:
         return [call(*[values[at] for at in place]) for call, place in zip(calls, places, strict=True)]
 
     text = f"[{', '.join(part.text for part in parts)}]"
-    source = "(" + "".join(f"{part.source}, " for part in parts) + ")"
-    return Formula(text, names, source, plain=False, tolerant=False, function=compute)
+    return Formula(text, names, False, compute, compute)

@@ -4,9 +4,11 @@ formula takes for "cannot be computed": ArithmeticError, AttributeError, TypeErr
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -44,6 +46,13 @@ def _modulo(left: float, right: float) -> float:
     if isinstance(left, str):
         raise TypeError("text has no remainder")
     return left % right
+
+
+def _there(value: Any) -> Any:
+    """A value that must be there to be compared."""
+    if value is None:
+        raise TypeError("a missing value is compared")
+    return value
 
 
 def _join(separator: str, *values: Any) -> str | None:
@@ -322,6 +331,25 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 }
 """Functions that every formula may call."""
 
+_COUNTS: Mapping[str, tuple[int, int | None]] = {
+    "min": (1, None),
+    "max": (1, None),
+    "hypot": (1, None),
+    "log": (1, 2),
+}
+"""Fewest and most arguments of functions that Python does not say it of."""
+
+
+@cache
+def argument_counts(name: str) -> tuple[int, int | None]:
+    """Fewest and most arguments of one of FUNCTIONS; None: any number."""
+    if name in _COUNTS:
+        return _COUNTS[name]
+    given = inspect.signature(FUNCTIONS[name]).parameters.values()
+    most = None if any(item.kind is item.VAR_POSITIONAL for item in given) else len(given)
+    return sum(item.default is item.empty and item.kind is not item.VAR_POSITIONAL for item in given), most
+
+
 GIVE_TEXT = frozenset(
     {"text", "luhn", "strip_left", "part", "unhex", "hex", "pad", "upper", "lower", "replace", "split"}
 )
@@ -335,6 +363,7 @@ NAMESPACE: Mapping[str, Any] = {
     "_shift": _shift,
     "_times": _times,
     "_modulo": _modulo,
+    "_there": _there,
     **{f"fn_{name}": function for name, function in FUNCTIONS.items()},
 }
 """What a formula's source may refer to besides its own names."""

@@ -14,6 +14,7 @@ from decoders.convert import Convert
 from decoders.formula import Formula
 from decoders.framing.escape import stuff
 from decoders.framing.plan import Transcoding
+from decoders.fused.formulas import over_integers
 from decoders.fused.refusal import Unsupported
 from decoders.inverse import to_raw
 from decoders.layout import (
@@ -107,7 +108,7 @@ class _EncoderWriter:
             case Condition(test=test, nodes=nodes):
                 if any(name not in self.raw for name in test.names):
                     raise Unsupported("a condition on what is not known")
-                with self.out.block(f"if {self._formula(test, self.raw)}:"):
+                with self.out.block(f"if {self._formula(test, self.raw, raw=True)}:"):
                     self._nodes(nodes)
             case Skip(size=int(size)):
                 self.out.emit(f"data += {bytes(size)!r}")
@@ -137,12 +138,14 @@ class _EncoderWriter:
         zone = f"v.get({ZONE_OF_SESSION!r}, {self.out.bind(self.zone)})" if convert.uses_zone else "0"
         return f"to_raw({name!r}, {self.out.bind(convert)}, {text}, {zone})"
 
-    def _formula(self, formula: Formula, sources: Mapping[str, str]) -> str:
-        """A formula that cannot fail on integers stands in the code as it is: on anything else it raises, and the
-        reference encoder takes over. (A text can be multiplied and formatted, so `*` and `%` stay guarded.)"""
-        if formula.plain and not any(sign in formula.source for sign in "/*%"):
-            return formula.inline(sources)
-        return f"{self.out.bind(formula.function)}({', '.join(sources[name] for name in formula.names)})"
+    def _formula(self, formula: Formula, sources: Mapping[str, str], *, raw: bool = False) -> str:
+        """What only puts integers together stands in the code as it is: where it raises, the reference encoder takes
+        over. raw: the formula is over raw values."""
+        expression = over_integers(formula, sources)
+        if expression:
+            return expression
+        arguments = ", ".join(sources[name] for name in formula.names)
+        return f"{self.out.bind(formula.raw_function if raw else formula.function)}({arguments})"
 
     def _integer(self, node: Value) -> str:
         if node.const is not None:
@@ -194,7 +197,7 @@ class _EncoderWriter:
         if isinstance(node.wire.size, int):
             size = str(node.wire.size)
         elif isinstance(node.wire.size, Formula) and all(name in self.raw for name in node.wire.size.names):
-            size = self._formula(node.wire.size, self.raw)
+            size = self._formula(node.wire.size, self.raw, raw=True)
         else:
             raise Unsupported("bytes of a size that is not known")
         value = self._keep(node.name, f"there({self._value(node.name, node.convert)})")

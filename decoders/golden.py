@@ -18,6 +18,7 @@ from decoders.errors import DecodeError
 from decoders.formula import compile_formula
 from decoders.product import CompiledProduct
 from decoders.spec.model import HexBytes, Model
+from decoders.spec.model_rows import HexPayload
 from decoders.spec.source import Document, validate
 from decoders.times import iso_from_unix, iso_from_unix_ms, unix_ms_from_iso
 from decoders.types import SessionContext
@@ -49,12 +50,21 @@ def _answer(value: Any) -> Any:
 Answers = dict[str, Annotated[Answer, BeforeValidator(_answer)]]
 
 
+def _reply(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {"text"} and isinstance(value["text"], str):
+        return value["text"].encode().hex()
+    return value
+
+
+ReplyBytes = Annotated[HexBytes, BeforeValidator(_reply)]
+
+
 class GoldenCase(Model):
     """One frame and what must come out of it."""
 
     name: str
     source: str = ""
-    hex: HexBytes | None = None
+    hex: HexPayload | None = None
     text: str | None = None
     port: int = 0
     variant: str = ""
@@ -67,7 +77,7 @@ class GoldenCase(Model):
     absent: list[str] = Field(default_factory=list)
     records: list[dict[str, Any]] | None = Field(None, description="Metrics that each record has at least.")
     flags: dict[str, str] | None = Field(None, description="Value -> what is wrong with it; {}: nothing may be.")
-    replies: list[HexBytes] | None = None
+    replies: list[ReplyBytes] | None = Field(None, description="In hex, or `{text: ...}`.")
     error: str | None = Field(None, description="Code of the error that must come.")
     note: str = ""
 

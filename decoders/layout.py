@@ -104,7 +104,15 @@ class PythonWire:
     name: str
 
 
-Wire: TypeAlias = IntWire | FloatWire | BytesWire | RecordWire | PythonWire
+@dataclass(slots=True, frozen=True)
+class FormulaWire:
+    """What a formula over raw integers gives where it stands; reads no bytes."""
+
+    formula: Formula
+    size: int = 0
+
+
+Wire: TypeAlias = IntWire | FloatWire | BytesWire | RecordWire | PythonWire | FormulaWire
 
 
 @dataclass(slots=True, frozen=True)
@@ -425,6 +433,18 @@ def least_size(nodes: Sequence[Node]) -> int:
             case Repeat(count_wire=IntWire(size=size)) | Tags(count_wire=IntWire(size=size)):
                 total += size
     return total
+
+
+def open_ended(nodes: Sequence[Node]) -> bool:
+    """True when a value, or an item of a list, may end with its window in place of a mark: what reads it is then behind
+    the window's end."""
+    for node in walk(nodes):
+        if isinstance(node, TextTags) or (isinstance(node, Repeat) and node.item_until):
+            return True
+        size = getattr(node.wire if isinstance(node, Value) else node, "size", None)
+        if isinstance(size, Until) and not size.needed:
+            return True
+    return False
 
 
 def walk(nodes: Sequence[Node]) -> Iterator[Node]:

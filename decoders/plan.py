@@ -99,7 +99,7 @@ class MessagePlan:
         whole = self.whole
         metrics = whole.metrics(values)
         device_time, hub_time = values.get(whole.device_time, ""), values.get(whole.hub_time, "")
-        if not self.records:
+        if not self.records or self.records not in values:  # no list: its frame is one record
             return [RecordPart(metrics, device_time, hub_time, violations, None)]
         metrics.pop(self.records, None)
         parts = []

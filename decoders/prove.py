@@ -237,7 +237,10 @@ def _resealed(kind: KindCodec, inputs: Iterable[bytes], message: str) -> Iterato
 
 
 def _changed(kind: KindCodec, data: bytes, seed: int, message: str) -> Iterator[bytes]:
-    """Changed frames from a small fixed generator: single bytes, bit flips, extremes, cut and doubled pieces."""
+    """Changed frames from a small fixed generator: single bytes, bit flips, extremes, cut and doubled pieces. Nothing
+    changes in an empty one."""
+    if not data:
+        return
     state = (seed * 2654435761 + 97) & 0xFFFFFFFF
     for step in range(CHANGES_PER_FRAME):
         state = (state * 1664525 + 1013904223) & 0xFFFFFFFF

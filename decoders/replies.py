@@ -13,6 +13,7 @@ from decoders.encode import Encoder
 from decoders.errors import EncodeError
 from decoders.formula import Formula
 from decoders.fused_encoder import ZONE_OF_SESSION, Build, Source
+from decoders.times import Zone
 
 SESSION_NAMES = frozenset({"now", "device_id", "received"})
 """Names that replies may read besides values: Unix ms of now and of arrival, and the session's device id."""
@@ -93,8 +94,9 @@ class MessageReply:
         return self.encoder.encode(given, values.get(ZONE_OF_SESSION), raw=raw)
 
 
-def text_reply(template: str, encoding: str = "utf-8") -> Render:
-    """`*HQ,{device_id},V4,{now:%H%M%S}#`: names of values; `now` with a strftime pattern."""
+def text_reply(template: str, zone: Zone = 0) -> Render:
+    """`*HQ,{device_id},V4,{now:%H%M%S}#`: names of values; times with a strftime pattern, in the session's zone. zone:
+    where the session has none."""
     parts = _PLACEHOLDER.split(template)
 
     def render(values: Mapping[str, Any]) -> bytes:
@@ -104,13 +106,26 @@ def text_reply(template: str, encoding: str = "utf-8") -> Render:
             if name not in values:
                 raise EncodeError(name, "has no value for this reply")
             value = values[name]
-            text.append(times.format_ms(value, pattern) if pattern else str(value))
+            text.append(_time(name, value, pattern, values.get(ZONE_OF_SESSION, zone)) if pattern else str(value))
             text.append(following)
-        return "".join(text).encode(encoding)
+        return "".join(text).encode()
 
     return render
+
+
+def _time(name: str, value: Any, pattern: str, zone: Zone) -> str:
+    """Unix ms, or RFC 3339 text, as the pattern says."""
+    try:
+        return times.format_ms(times.unix_ms_from_iso(value) if isinstance(value, str) else value, pattern, zone)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise EncodeError(name, f"{value!r} is no time: {error}") from None
 
 
 def placeholders(template: str) -> list[str]:
     """Names that a text reply reads."""
     return [match[1] for match in _PLACEHOLDER.finditer(template)]
+
+
+def time_patterns(template: str) -> list[str]:
+    """The patterns of times in a text reply."""
+    return [match[2] for match in _PLACEHOLDER.finditer(template) if match[2]]

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from decoders.encode import Encoder
+from decoders.formula import Formula
 from decoders.fused.refusal import Unsupported
 from decoders.fused_encoder import Source, fused_encoder
-from decoders.layout import Value, walk
+from decoders.layout import Value, raw_names, walk
+from decoders.naming import pattern_of
 from decoders.reference.codec import FrameLayout
-from decoders.replies import SESSION_NAMES, MessageReply, Render, ReplyPlan, placeholders, text_reply
+from decoders.replies import (
+    SESSION_NAMES,
+    MessageReply,
+    Render,
+    ReplyPlan,
+    placeholders,
+    text_reply,
+    time_patterns,
+)
 from decoders.spec import model
 from decoders.spec.conversions import ConvertBuilder
 from decoders.spec.frames import FramePlan
 from decoders.spec.message_draft import MessageDraft
 from decoders.spec.notes import Path
+from decoders.spec.problems import nearest
 from decoders.times import Zone
 
+_DIRECTIVE = re.compile(r"%-?(.?)")
+_DIRECTIVES = frozenset("aAbBcdfGHIjmMpSuUVwWxXyYzZ%")  # of `datetime.strftime`
 
-@dataclass(slots=True)
+
+_IDENTIFIER = re.compile(r"[A-Za-z]\w*")
+
+
+@dataclass
 class ReplyBuilder:
     """Builds the replies of one spec. layouts: by number of the frame kind. kept: values that logins keep."""
 
@@ -32,26 +50,21 @@ class ReplyBuilder:
     encoder_of: Callable[[MessageDraft, FramePlan, FrameLayout], Encoder]
 
     def plans(
-        self,
-        replies: Sequence[model.Reply],
-        path: Path,
-        frames: Sequence[FramePlan],
-        *,
-        unknown: bool = False,
+        self, replies: Sequence[model.Reply], path: Path, frames: Sequence[FramePlan], request: MessageDraft | None = None
     ) -> list[ReplyPlan]:
-        """What a message is answered with. frames: those in which the request comes; `path` is that of the list for
-        `unknown` messages."""
+        """What a message is answered with. path: of the list. frames: those in which the request comes. request: None
+        for frames that no message answers to."""
         plans = []
         for index, reply in enumerate(replies):
-            here = path if unknown else (*path, "replies", index)
-            test = self.converts.formula(reply.if_, (*here, "if"))
+            here = (*path, index)
+            test = self._formula(reply.if_, (*here, "if"), request)
             if reply.hex is not None:
                 plans.append(ReplyPlan("hex", _constant(bytes.fromhex(reply.hex)), test))
             elif reply.text is not None:
-                self._check_text(reply.text, here)
-                plans.append(ReplyPlan("text", text_reply(reply.text), test, of_session=True))
+                self._check_text(reply.text, (*here, "text"), request)
+                plans.append(ReplyPlan("text", text_reply(reply.text, self.zone), test, of_session=True))
             else:
-                render = self._message_reply(reply, here, frames)
+                render = self._message_reply(reply, here, frames, request)
                 if render is not None:
                     of_session = render.uses_zone or not (SESSION_NAMES | self.kept).isdisjoint(render.names)
                     plans.append(ReplyPlan(reply.message or "", render, test, of_session))
@@ -59,40 +72,70 @@ class ReplyBuilder:
                 plans[-1].of_session = True
         return plans
 
-    def _check_text(self, text: str, path: Path) -> None:
-        known = {name for message in self.messages for name in message.structure.notes} | SESSION_NAMES
-        known |= {name for message in self.messages for plan in message.frames for name in plan.notes.notes}
-        for name in placeholders(text):
-            if name not in known:
-                self.converts.report(
-                    (*path, "text"), f"no value `{name}`", f"values and {', '.join(sorted(SESSION_NAMES))}"
-                )
+    @cached_property
+    def known(self) -> set[str]:
+        """Names that a reply to some message may read."""
+        names = set(SESSION_NAMES | self.kept)
+        for message in self.messages:
+            for structure in (message.structure, *(plan.notes for plan in message.frames)):
+                names |= {*structure.notes, *structure.inner}
+        return names
+
+    def _check_names(self, names: Iterable[str], path: Path, request: MessageDraft | None) -> None:
+        """Names that no message has, and those of this request that are hidden: replies see what is shown."""
+        hidden: set[str] = set()
+        if request is not None:
+            shown = {*request.structure.notes, *(name for plan in request.frames for name in plan.notes.notes)}
+            frames = [(*plan.header, *plan.trailer) for plan in request.frames]
+            hidden = set().union(*map(raw_names, (request.body, *frames))) - shown
+        for name in names:
+            if name in self.kept or name in SESSION_NAMES:
+                continue
+            if name in hidden:
+                hint = "`hidden: false`, with `metric: false` where it is no metric"
+                self.converts.report(path, f"`{name}` is hidden, and replies read what is shown", hint)
+            elif name not in self.known and not any(pattern_of(word).fullmatch(name) for word in self.known):
+                close = nearest(name, self.known)
+                hint = f"did you mean `{close}`?" if close else f"values and {', '.join(sorted(SESSION_NAMES))}"
+                self.converts.report(path, f"no value `{name}`", hint)
+
+    def _formula(self, text: str | None, path: Path, request: MessageDraft | None) -> Formula | None:
+        formula = self.converts.formula(text, path)
+        if formula is not None:
+            self._check_names(formula.names, path, request)
+        return formula
+
+    def _check_text(self, text: str, path: Path, request: MessageDraft | None) -> None:
+        self._check_names(placeholders(text), path, request)
+        for pattern in time_patterns(text):
+            wrong = next((word for word in _DIRECTIVE.findall(pattern) if word not in _DIRECTIVES), None)
+            if wrong is not None:
+                self.converts.report(path, f"`%{wrong}` is no part of a time", "such as %Y %m %d %H %M %S")
 
     def _message_reply(
-        self,
-        reply: model.Reply,
-        path: Path,
-        frames: Sequence[FramePlan],
+        self, reply: model.Reply, path: Path, frames: Sequence[FramePlan], request: MessageDraft | None
     ) -> MessageReply | None:
         target = next((message for message in self.messages if message.name == reply.message), None)
         if target is None or not target.spec.downlink:
             words = [message.name for message in self.messages if message.spec.downlink]
-            near = difflib.get_close_matches(reply.message or "", words, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"downlink messages: {', '.join(words) or 'none'}"
+            near = nearest(reply.message or "", words)
+            hint = f"did you mean `{near}`?" if near else f"downlink messages: {', '.join(words) or 'none'}"
             self.converts.report((*path, "message"), f"no downlink message `{reply.message}`", hint)
             return None
         out = next((plan for plan in frames if plan in target.frames), target.frames[0])
         frame = self.layouts[out.kind.index]
         layout = frame.messages[target.name]
         encoder = self.encoder_of(target, out, frame)
-        sources = self._sources(reply, target, encoder, path)
+        sources = self._sources(reply, target, encoder, path, request)
         try:
             fused = fused_encoder(frame, layout, sources, out.kind.escape, self.zone)
         except Unsupported:
             fused = None
         return MessageReply(encoder, sources, fused)
 
-    def _sources(self, reply: model.Reply, target: MessageDraft, encoder: Encoder, path: Path) -> dict[str, Source]:
+    def _sources(
+        self, reply: model.Reply, target: MessageDraft, encoder: Encoder, path: Path, request: MessageDraft | None
+    ) -> dict[str, Source]:
         """Where each field gets its value: `with`, else a constant of `when`, else the row's default, else an echo."""
         defaults = {
             node.name: node.default
@@ -103,7 +146,7 @@ class ReplyBuilder:
         for name in encoder.fields:
             when = target.spec.when.get(name)
             if name in reply.with_:
-                formula = self.converts.formula(reply.with_[name], (*path, "with", name))
+                formula = self._formula(reply.with_[name], (*path, "with", name), request)
                 if formula is not None:
                     sources[name] = Source(formula=formula)
             elif isinstance(when, int | str):
@@ -114,10 +157,27 @@ class ReplyBuilder:
                 sources[name] = Source(echo=name)
         for name in reply.with_:
             if name not in encoder.fields:
-                near = difflib.get_close_matches(name, list(encoder.fields), 1)
-                hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(encoder.fields)}"
+                near = nearest(name, encoder.fields)
+                hint = f"did you mean `{near}`?" if near else f"it has {', '.join(encoder.fields)}"
                 self.converts.report((*path, "with", name), f"`{target.name}` has no field `{name}`", hint)
         return sources
+
+
+def reply_names(spec: model.SpecFile) -> frozenset[str]:
+    """Names that replies may read: of formulas and placeholders, and of fields that the answers have as well."""
+    replies = [reply for message in spec.messages.values() for reply in message.replies] + list(spec.unknown_message)
+    names: set[str] = set()
+    for reply in replies:
+        texts = [*reply.with_.values(), *([reply.if_] if reply.if_ else [])]
+        for text in texts:
+            names.update(_IDENTIFIER.findall(text))
+        names.update(placeholders(reply.text or ""))
+        target = spec.messages.get(reply.message or "")
+        if target is not None:
+            frames = [spec.frame] if spec.frame else list(spec.frames.values())
+            rows = [row for frame in frames for row in (*frame.header, *frame.trailer)]
+            names.update(row.name for row in (*rows, *target.fields) if isinstance(row, model.ValueRow) and not row.crc)
+    return frozenset(names)
 
 
 def _constant(data: bytes) -> Render:

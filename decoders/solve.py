@@ -39,14 +39,21 @@ class Unknown:
 
 
 def solve(
-    formula: Formula, known: Callable[[str], Any], unknown: Sequence[Unknown], wanted: Any, off: float = 0
+    formula: Formula,
+    known: Callable[[str], Any],
+    unknown: Sequence[Unknown],
+    wanted: Any,
+    off: float = 0,
+    *,
+    raw: bool = False,
 ) -> dict[str, Any] | None:
     """Inputs with which the formula gives `wanted`: a value (a number may be `off` by so much), or True or False for
-    anything that counts as such. None when none are found."""
+    anything that counts as such. None when none are found. raw: the formula is over raw values."""
     names = [item.name for item in unknown]
 
     def compute(inputs: Mapping[str, Any]) -> Any:
-        return formula.evaluate(lambda name: inputs[name] if name in inputs else known(name))
+        evaluate = formula.evaluate_raw if raw else formula.evaluate
+        return evaluate(lambda name: inputs[name] if name in inputs else known(name))
 
     def good(inputs: Mapping[str, Any]) -> bool:
         found = compute(inputs)

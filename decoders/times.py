@@ -146,9 +146,9 @@ def bcd_six_from_ms(unix_ms: int, zone: Zone) -> bytes:
     return bytes([byte // 10 << 4 | byte % 10 for byte in six_from_ms(unix_ms, zone)])
 
 
-def format_ms(unix_ms: int, pattern: str, zone_s: int = 0) -> str:
-    """Unix ms by a `strftime` pattern, in the zone."""
-    return datetime.datetime.fromtimestamp(unix_ms / 1000 + zone_s, datetime.UTC).strftime(pattern)
+def format_ms(unix_ms: int, pattern: str, zone: Zone = 0) -> str:
+    """Unix ms by a `strftime` pattern, in the zone. Raises ValueError outside of the calendar."""
+    return moment_to_write(unix_ms, zone).strftime(pattern)
 
 
 def zone_seconds(text: str) -> int:

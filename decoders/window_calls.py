@@ -113,3 +113,8 @@ def body_source(name: str, data: str, start: str, length: str, known: int | None
 def without_calls(names: Collection[str]) -> list[str]:
     """The names that are names of fields."""
     return [name for name in names if not name.startswith("_")]
+
+
+def looks_ahead(names: Collection[str]) -> bool:
+    """True when one of the names stands for bytes that are not read yet, which may not be there."""
+    return any(name in ("next_u8", "next_u16") or body_called(name) is not None for name in names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.length_field import declared_bytes
 from decoders.framing.matcher import matcher_of
@@ -119,7 +121,7 @@ _REASONS = {
 
 def cut(framing: Framing, data: bytes | bytearray | memoryview) -> Frame:
     """The one frame that `data` is, as it stood on the wire; decided as a Framer decides. Blanks and line ends behind
-    a text frame are left out.
+    a text frame are left out; a delimiter (`until:` of text formats) that it lacks is added.
 
     Raises DecodeError: TRUNCATED (says how many bytes it needs and has), TRAILING_BYTES (offset of the first extra
     one), FRAME_TOO_LONG, BAD_LENGTH (declares less than the frame must have), BAD_CONST (offset where the stop bytes
@@ -127,8 +129,10 @@ def cut(framing: Framing, data: bytes | bytearray | memoryview) -> Frame:
     """
     wire = bytes(data)
     if not wire:
-        least = min((kind.min_bytes for kind in framing.kinds), default=1)
-        raise _truncated(max(least, 1), 0)
+        least, kind = min(((kind.min_bytes, kind) for kind in framing.kinds), key=itemgetter(0))
+        if least == 0:  # a payload of a product without frames may be empty
+            return Frame(kind, wire)
+        raise _truncated(least, 0)
     refused: tuple[int, FrameKind] | None = None
     for measure, kind in matcher_of(framing).by_first[wire[0]]:
         size = measure(wire, 0, len(wire), {})
@@ -140,12 +144,21 @@ def cut(framing: Framing, data: bytes | bytearray | memoryview) -> Frame:
             detail = f"the frame ends after {size} bytes, {len(wire) - size} more follow"
             raise DecodeError(DecodeCode.TRAILING_BYTES, detail, offset=size)
         if CANNOT < size < 0:
+            ended = _with_delimiter(wire, kind.delimiter)
+            if ended != wire and measure(ended, 0, len(ended), {}) == len(ended):
+                return Frame(kind, ended)
             raise _truncated(max(-size, kind.min_bytes), len(wire))
         if refused is None and size != NOT_THIS:
             refused = size, kind
     if refused is None:
         raise DecodeError(DecodeCode.NOT_A_FRAME, f"no frame starts with {wire[:8].hex(' ')}", offset=0)
     raise _refusal(*refused, wire)
+
+
+def _with_delimiter(wire: bytes, delimiter: bytes) -> bytes:
+    """The frame with what it lacks of the delimiter behind it."""
+    there = next((size for size in range(len(delimiter), 0, -1) if wire.endswith(delimiter[:size])), 0)
+    return wire + delimiter[there:]
 
 
 def _truncated(need: int, have: int) -> DecodeError:

@@ -20,6 +20,7 @@ from decoders.framing.plan import (
     StopBytes,
     WholeChunk,
 )
+from decoders.framing.race import race
 from decoders.framing.stop_bytes import measure_stop_bytes
 from decoders.framing.whole_chunk import measure_whole_chunk, never_waits
 
@@ -62,12 +63,23 @@ def _compile(framing: Framing) -> Matcher:
             slot += len(kind.size.stops)
     first_bytes = [starts(kind.begins) for kind in framing.kinds]
     by_first = tuple(
-        tuple(entry for entry, values in zip(measured, first_bytes, strict=True) if byte in values)
+        _together(tuple(entry for entry, values in zip(measured, first_bytes, strict=True) if byte in values))
         for byte in range(256)
     )
     # A chunk starts where it starts: nothing inside one is searched for its first bytes.
     searched = [kind.begins for kind in framing.kinds if not isinstance(kind.size, WholeChunk)]
     return Matcher(by_first, searcher(searched))
+
+
+def _together(candidates: Candidates) -> Candidates:
+    """Where several of them end with a mark, each of these looks at the others."""
+    ending = [measure for measure, kind in candidates if isinstance(kind.size, StopBytes)]
+    if len(ending) < 2:
+        return candidates
+    return tuple(
+        (race(ending, ending.index(measure)), kind) if isinstance(kind.size, StopBytes) else (measure, kind)
+        for measure, kind in candidates
+    )
 
 
 def _measure(kind: FrameKind, slot: int) -> Measure:

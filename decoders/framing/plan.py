@@ -102,6 +102,7 @@ class FrameKind:
     max_bytes: int
     escape: Transcoding | None = None
     text: bool = False  # blanks and line ends behind a frame that comes alone mean nothing
+    delimiter: bytes = b""  # stands between frames of a stream; one that comes alone may lack it
 
 
 @dataclass(slots=True)

@@ -48,35 +48,38 @@ def _own(writer: Writer, name: str, scope: Structure) -> Known:
 
 
 def _derived(writer: Writer, node: Derived, scope: Structure) -> None:
+    """A formula that gives nothing leaves an earlier value alone; one whose result means "no value" does not."""
     out, value = writer.out, over_values(writer, node.formula, scope)
-    if not node.convert.plain:
+    tests = [scope.reached[id(node)]] if id(node) in scope.reached else []
+    if node.test is not None:
+        tests.append(over_values(writer, node.test, scope).source)
+    if tests:
+        source = f"({value.source} if {' and '.join(tests)} else None)"
+        value = Known(source, False, value.kind, value.most, value.finite)
+    earlier, plain = node.name in scope.values, node.convert.plain
+    if not value.source.isidentifier() and (earlier or not plain):
         part = out.fresh("t")
         out.emit(f"{part} = {value.source}")
-        guard = "" if value.sure else f" if {part} is not None else None"
+        value = Known(part, value.sure, value.kind, value.most, value.finite)
+    result = value
+    if not plain:
         kind, most, finite = kind_after(node.convert, value)
-        source = node.convert.source(part, out.bind) + guard
-        value = Known(source, value.sure and not node.convert.nullable, kind, most, finite)
-    reached = scope.reached.get(id(node))
-    if reached is not None:
-        value = Known(f"(({value.source}) if {reached} else None)", False, value.kind, value.most, value.finite)
-    if node.test is not None:
-        test = over_values(writer, node.test, scope).source
-        value = Known(f"(({value.source}) if {test} else None)", False, value.kind, value.most, value.finite)
-    if node.name not in scope.values:
+        source = node.convert.source(value.source, out.bind)
+        result = Known(source, value.sure and not node.convert.nullable, kind, most, finite)
+    there = "" if value.sure else f"{value.source} is not None"
+    if not earlier:
         variable = out.fresh("v_" + node.name)
-        out.emit(f"{variable} = {value.source}")
-        scope.values[node.name] = Known(
-            variable, value.sure, value.kind, value.most, value.finite, node.hidden, own=True
-        )
+        guard = f" if {there} else None" if there and not plain else ""
+        out.emit(f"{variable} = {result.source}{guard}")
+        known = Known(variable, result.sure, result.kind, result.most, result.finite, node.hidden, own=True)
+        scope.values[node.name] = known
         return
-    part = out.fresh("t")
-    out.emit(f"{part} = {value.source}")
     known = _own(writer, node.name, scope)
-    out.emit(f"{known.source} = {part}" if value.sure else f"if {part} is not None: {known.source} = {part}")
-    known.sure = known.sure or value.sure
-    known.kind = known.kind if known.kind == value.kind else "any"
+    out.emit(f"{f'if {there}: ' if there else ''}{known.source} = {result.source}")
+    known.sure = (known.sure or value.sure) and (plain or not node.convert.nullable)
+    known.kind = known.kind if known.kind == result.kind else "any"
     known.most = None
-    known.finite = known.finite and value.finite
+    known.finite = known.finite and result.finite
     known.hidden = known.hidden and node.hidden
 
 

@@ -21,7 +21,7 @@ from decoders.fused.refusal import Refused, Unsupported
 from decoders.fused.scope import Known, Structure, names_of
 from decoders.fused.select import write_entry
 from decoders.fused.writer import Place, Writer
-from decoders.layout import Bit, MessageLayout, Value, fixed_size, least_size
+from decoders.layout import Bit, MessageLayout, Value, fixed_size, least_size, open_ended
 from decoders.raw import bcd_bits, bcd_text, integer_of, magnitude, manufacturer_text, mixed_number
 from decoders.reference.codec import FrameLayout
 from decoders.source_writer import SourceWriter
@@ -105,7 +105,7 @@ class FusedCodec:
         out = SourceWriter(self.namespace)
         nodes = (*message.header, *message.body, *message.trailer)
         writer, scope = Writer(out, names_of(nodes), write_nodes), Structure(_of_session(self.layout.kept))
-        writer.text = message.text
+        writer.open_ended = open_ended(nodes)
         front = fixed_size((*message.header, *message.body))
         if front is not None and not message.skip_rest:
             total = front + message.trailer_size
@@ -119,10 +119,8 @@ class FusedCodec:
             _parts(writer, scope, message)
         _lengths(out, scope, message)
         out.emit(f"return {message.message!r}, {assemble(writer, scope)}")
-        if not any("body_length" in line for line in out.lines if "body_length =" not in line):
-            out.lines = [line for line in out.lines if "body_length =" not in line]
-        if not any(re.search(r"\bbody\b", line) for line in out.lines if not line.lstrip().startswith("body = ")):
-            out.lines = [line for line in out.lines if not line.lstrip().startswith("body = ")]
+        for name in ("body_length", "body"):
+            _drop_unread(out, name)
         title = message.message.replace('"', "'")
         return "\n".join([f"def message_{index}(b, n, s, z):", f'    """{title}"""', *out.lines])
 
@@ -145,7 +143,7 @@ def _parts(writer: Writer, scope: Structure, message: MessageLayout) -> None:
     """Header, then trailer, then body: the body's formulas may read the trailer. Where they do not, header and body
     are read in one go."""
     out, tail = writer.out, message.trailer_size
-    size = None if message.text else fixed_size(message.header)
+    size = fixed_size(message.header)
     out.emit(f"e = n - {tail}" if tail else "e = n")
     if size is not None and not _read_late(writer, message):
         out.emit(f"body_length = e - {size}")
@@ -162,7 +160,7 @@ def _parts(writer: Writer, scope: Structure, message: MessageLayout) -> None:
         out.emit(f"{start} = {writer.position}")
         body = Place(start, 0, "e")
     writer.place = body
-    out.emit(f"body_length = {writer.left if message.text else f'e - {writer.position}'}")
+    out.emit(f"body_length = {writer.left if writer.open_ended else f'e - {writer.position}'}")
     out.emit(f"body = {writer.position}")
     writer.body = "body"
     _trailer(writer, scope, message)
@@ -205,6 +203,13 @@ def _lengths(out: SourceWriter, scope: Structure, message: MessageLayout) -> Non
             _once(out, f"if {missing}{known.source}{adjust} != {size}: raise Refused")
         if node.equals:
             _once(out, f"if {scope.raw[node.name].source} != {scope.raw[node.equals].source}: raise Refused")
+
+
+def _drop_unread(out: SourceWriter, name: str) -> None:
+    """Takes out the lines that give a variable which no other line reads."""
+    sets = f"{name} = "
+    if not any(re.search(rf"\b{name}\b", line) for line in out.lines if not line.lstrip().startswith(sets)):
+        out.lines = [line for line in out.lines if not line.lstrip().startswith(sets)]
 
 
 def _once(out: SourceWriter, line: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from decoders.formula import Formula, constant_of
+from decoders.formula import Formula, constant_of, needs_value
 from decoders.formula_functions import GIVE_TEXT
 from decoders.fused.scope import Known, Structure
 from decoders.fused.writer import Writer
@@ -33,6 +33,7 @@ _TEXTS = frozenset({"text", "hex"})
 _EMPTY = frozenset({"text", "hex", "list", "none"})  # kinds that are false only when `join` has nothing to join
 _FLAT: Mapping[type[ast.operator], str] = {ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^"}
 _SUM: Mapping[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-"}
+_INTEGERS_JOINED: Mapping[type[ast.operator], str] = {**_FLAT, **_SUM}
 _BY_CONSTANT: Mapping[type[ast.operator], str] = {ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Mult: "*"}
 _ORDER: Mapping[type[ast.cmpop], str] = {
     ast.Eq: "==",
@@ -51,11 +52,33 @@ class _Opaque(Exception):
 
 
 class _Inline:
-    """Translates a formula, knowing its operands. `fails`: some part of it may raise one of FAILED."""
+    """Translates a formula, knowing its operands. strict: as of `Formula.function`, else as of `raw_function`. `fails`:
+    some part of it may raise one of FAILED."""
 
-    def __init__(self, operands: Mapping[str, Known]) -> None:
+    def __init__(self, operands: Mapping[str, Known], *, strict: bool) -> None:
         self.operands = operands
+        self.strict = strict
         self.fails = False
+
+    def whole(self, node: ast.expr) -> Known:
+        """A formula, or one of the tests that make it up with `and`: there a missing value may be said without
+        failing, since nothing more is worked out behind it."""
+        match node:
+            case ast.BoolOp(op=ast.And(), values=values):
+                parts = [self.whole(value) for value in values]
+                return _either(f"({' and '.join(part.source for part in parts)})", parts)
+            case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() as operator], comparators=[right]):
+                sides = [self.visit(left, 1), self.visit(right, 1)]
+                needed = [sides[index] for index in self._missing(node, sides)]
+                if len(needed) == 1 and needed[0].source.isidentifier():
+                    test = f"{sides[0].source} {_ORDER[type(operator)]} {sides[1].source}"
+                    return Known(f"({test} if {needed[0].source} is not None else None)", False, "bool", 1)
+        return self.visit(node)
+
+    def _missing(self, node: ast.Compare, sides: list[Known]) -> list[int]:
+        """Sides of a comparison, counted from 0, that must be there and may not."""
+        wanted = needs_value(node.left, node.ops, node.comparators) if self.strict else ()
+        return [index for index in sorted(wanted) if not sides[index].sure]
 
     def visit(self, node: ast.expr, depth: int = 0) -> Known:
         if depth > _MAX_DEPTH:
@@ -128,7 +151,11 @@ class _Inline:
             raise _Opaque
         if not all(part.sure and part.kind in _NUMBERS for part in parts):
             self.fails = self.fails or any(word not in ("==", "!=") for word in words)
-        text = parts[0].source + "".join(f" {word} {part.source}" for word, part in zip(words, parts[1:], strict=True))
+        sources = [part.source for part in parts]
+        for index in self._missing(node, parts):
+            self.fails = True
+            sources[index] = f"_there({sources[index]})"
+        text = sources[0] + "".join(f" {word} {source}" for word, source in zip(words, sources[1:], strict=True))
         return Known(f"({text})", kind="bool", most=1)
 
     def _has_letters(self, node: ast.Compare) -> Known | None:
@@ -147,7 +174,7 @@ class _Inline:
     def _call(self, name: str, arguments: list[Known]) -> Known:
         sources = ", ".join(argument.source for argument in arguments)
         source = f"fn_{name}({sources})"
-        if name == "join" and arguments and not self.fails:
+        if name == "join" and arguments and arguments[0].sure and arguments[0].kind in _TEXTS and not self.fails:
             return _joined(source, arguments)
         if name == "first" and arguments and not self.fails:
             return _first_of(arguments)
@@ -169,7 +196,7 @@ def _joined(call: str, arguments: list[Known]) -> Known:
     if any(part.sure and part.kind not in _EMPTY for part in parts):
         return Known(call, False, "text")
     tests = [part.source if part.kind in _EMPTY else f"{part.source} is not None" for part in parts]
-    if arguments[0].kind == "text" and all(part.kind in _TEXTS for part in parts):
+    if all(part.kind in _TEXTS for part in parts):
         call = f"{arguments[0].source}.join(filter(None, ({''.join(f'{part.source}, ' for part in parts)})))"
     return Known(f"({call} if {' or '.join(tests)} else None)" if tests else "None", False, "text")
 
@@ -224,14 +251,14 @@ def _most_of_bits(kind: type[ast.operator], left: int | None, right: int | None)
     return (1 << max(left.bit_length(), right.bit_length())) - 1
 
 
-def inlined(writer: Writer, formula: Formula, operands: Mapping[str, Known]) -> Known:
-    """The formula as an expression, with what it needs written before."""
-    visitor = _Inline(operands)
+def inlined(writer: Writer, formula: Formula, operands: Mapping[str, Known], *, raw: bool = False) -> Known:
+    """The formula as an expression, with what it needs written before. raw: it is over raw values."""
+    visitor = _Inline(operands, strict=not raw)
     try:
-        known = visitor.visit(ast.parse(formula.text, mode="eval").body)
+        known = visitor.whole(ast.parse(formula.text, mode="eval").body)
     except _Opaque:
         arguments = ", ".join(operands[name].source for name in formula.names)
-        return Known(f"{writer.out.bind(formula.function)}({arguments})", False)
+        return Known(f"{writer.out.bind(formula.raw_function if raw else formula.function)}({arguments})", False)
     if not visitor.fails and known.finite:
         return known
     out, variable = writer.out, writer.out.fresh("t")
@@ -271,7 +298,7 @@ def over_raw(writer: Writer, formula: Formula, scope: Structure) -> Known:
             operands[name] = Known("s.port", kind="int")
         else:
             operands[name] = scope.find_raw(name) or Known("None", False, "none")
-    return inlined(writer, formula, operands)
+    return inlined(writer, formula, operands, raw=True)
 
 
 def _of_body(writer: Writer, name: str) -> Known:
@@ -287,6 +314,26 @@ def over_values(writer: Writer, formula: Formula, scope: Structure) -> Known:
     """A formula over values, as an expression."""
     operands = {name: scope.find_value(name) or Known("None", False, "none") for name in formula.names}
     return inlined(writer, formula, operands)
+
+
+def over_integers(formula: Formula, sources: Mapping[str, str]) -> str:
+    """The formula as an expression where it does no more than put integers together: on anything else than these it
+    gives what the formula's function gives, or raises TypeError. "" for all other formulas."""
+
+    def text(node: ast.expr) -> str:
+        match node:
+            case ast.Constant(value=int() as value) if not isinstance(value, bool):
+                return repr(value)
+            case ast.Name(id=name):
+                return sources[name]
+            case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _INTEGERS_JOINED:
+                return f"({text(left)} {_INTEGERS_JOINED[type(operator)]} {text(right)})"
+        raise _Opaque
+
+    try:
+        return text(ast.parse(formula.text, mode="eval").body)
+    except _Opaque:
+        return ""
 
 
 def bytes_left(formula: Formula) -> int:

@@ -9,7 +9,7 @@ from decoders.fused.nodes import write_nodes
 from decoders.fused.refusal import Unsupported
 from decoders.fused.scope import Structure, names_of
 from decoders.fused.writer import Place, Writer
-from decoders.layout import Branch, Condition, Group, Nodes, Value, least_size
+from decoders.layout import Branch, Condition, Group, Nodes, Value, least_size, open_ended
 from decoders.reference.codec import FrameLayout
 from decoders.source_writer import SourceWriter
 
@@ -21,7 +21,7 @@ def read_header(out: SourceWriter, layout: FrameLayout, wanted: set[str]) -> tup
     names = names_of(nodes)
     names.raw |= wanted
     writer, scope = Writer(out, names, write_nodes), Structure()
-    writer.text = any(message.text for message in layout.messages.values())
+    writer.open_ended = open_ended(layout.header)
     out.emit(f"e = n - {layout.trailer_size}" if layout.trailer_size else "e = n")
     writer.place = Place("", 0, "e", least_size(layout.header))
     writer.write(nodes, scope)

@@ -41,7 +41,7 @@ def _items(writer: Writer, node: Repeat, scope: Structure, target: str) -> str:
         count = count_of(writer, node.count, node.count_wire, node.max_items, scope)
         behind = None if node.size is None else enter_span(writer, node.size, scope)
         stop = writer.place.end
-        size = fixed_size(node.nodes) if _item_size(node) is None and not writer.text else None
+        size = fixed_size(node.nodes) if _item_size(node) is None and not writer.open_ended else None
         if size and (count or node.left is None) and node.going is None:
             items = _equal_sizes(writer, node, scope, count, size, target)
         else:
@@ -64,7 +64,7 @@ def _single(writer: Writer, node: Repeat, scope: Structure) -> str:
     """A list of one item needs no loop."""
     inner = inside(scope)
     if _tells_index(writer, node):
-        inner.raw["index"] = Known("0", kind="int", most=0)
+        _number(inner, Known("0", kind="int", most=0))
     with writer.unconditional():
         writer.write(node.nodes, inner)
         if node.keep is None:
@@ -77,14 +77,19 @@ def _single(writer: Writer, node: Repeat, scope: Structure) -> str:
 
 def _tells_index(writer: Writer, node: Repeat) -> bool:
     """True where something reads the number of the item, counted from 0."""
-    return "index" in writer.names.raw and "index" not in raw_names((node,))
+    return "index" in writer.names.raw | writer.names.values and "index" not in raw_names((node,))
+
+
+def _number(inner: Structure, known: Known) -> None:
+    """The number of the item, around the item: no value of it, but all formulas may read it."""
+    inner.outer = Structure(inner.outer, raw={"index": known}, values={"index": known}, depth=inner.depth - 1)
 
 
 def _indexed(writer: Writer, node: Repeat, inner: Structure, index: str) -> None:
     """In the loop: the next number of an item."""
     if index:
         writer.out.emit(f"{index} += 1")
-        inner.raw["index"] = Known(index, kind="int", most=node.max_items)
+        _number(inner, Known(index, kind="int", most=node.max_items))
 
 
 def _index(writer: Writer, node: Repeat) -> str:
@@ -144,9 +149,9 @@ def _equal_sizes(writer: Writer, node: Repeat, scope: Structure, count: str, siz
             comma = "," if len(made.variables) == 1 else ""
             head = f"for {', '.join(made.variables)}{comma} in {out.iter_unpack(made.pattern)}(b[{start}:{stop}])"
             with out.block(f"{head}:"):
-                _indexed(writer, node, inner, index)
                 if target:
                     beside(writer, node, scope, inner, target, items)
+                _indexed(writer, node, inner, index)
                 for row, variable, form in made.readers:
                     take(writer, row, variable, form, inner)
                 _append(writer, node, inner, items)
@@ -154,9 +159,9 @@ def _equal_sizes(writer: Writer, node: Repeat, scope: Structure, count: str, siz
             place = out.fresh("o")
             head = f"for {place} in range({start}, {stop}, {size})"
             with out.block(f"{head}:"):
-                _indexed(writer, node, inner, index)
                 if target:
                     beside(writer, node, scope, inner, target, items)
+                _indexed(writer, node, inner, index)
                 writer.enter(place, end, size)
                 writer.write(node.nodes, inner)
                 _append(writer, node, inner, items)
@@ -187,9 +192,9 @@ def _any_sizes(writer: Writer, node: Repeat, scope: Structure, count: str, targe
     with writer.unconditional(), each(writer, count, node.max_items, done, None if going is None else test):
         writer.enter(place, end)
         inner = inside(scope)
-        _indexed(writer, node, inner, index)
         if target:
             beside(writer, node, scope, inner, target, items)
+        _indexed(writer, node, inner, index)
         size = _item_size(node)
         if size is None:
             writer.write(node.nodes, inner)

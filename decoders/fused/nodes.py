@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from decoders.fused.formulas import over_raw
 from decoders.fused.lists import repeat
 from decoders.fused.python_values import python_value
 from decoders.fused.records import record_value, records
@@ -19,11 +20,13 @@ from decoders.fused.structures import branch, condition, group
 from decoders.fused.tags import tags
 from decoders.fused.text_items import text_tags
 from decoders.fused.text_values import optional_mark
+from decoders.fused.values import take
 from decoders.fused.writer import Writer
 from decoders.layout import (
     Branch,
     Condition,
     Derived,
+    FormulaWire,
     Group,
     Node,
     OptionalMark,
@@ -80,6 +83,10 @@ def _write_node(writer: Writer, node: Node, scope: Structure) -> None:
     match node:
         case Value(wire=PythonWire()):
             python_value(writer, node, scope)
+        case Value(wire=FormulaWire(formula=formula)):
+            variable = writer.out.fresh(node.name)
+            writer.out.emit(f"{variable} = {over_raw(writer, formula, scope).source}")
+            take(writer, node, variable, "", scope)
         case Value(wire=RecordWire()):
             record_value(writer, node, scope)
         case Value():

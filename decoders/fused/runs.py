@@ -9,7 +9,7 @@ from decoders.fused.scope import Structure
 from decoders.fused.values import MARK, take
 from decoders.fused.wires import SPLIT, byte_order, split_form, struct_code
 from decoders.fused.writer import Writer
-from decoders.layout import BytesWire, PythonWire, RecordWire, Skip, Value, fixed_size
+from decoders.layout import BytesWire, FormulaWire, PythonWire, RecordWire, Skip, Value, fixed_size
 from decoders.raw import MAY_FAIL
 
 
@@ -60,7 +60,7 @@ def stretch_of(writer: Writer, nodes: Sequence[Value | Skip]) -> Stretch:
         if isinstance(node, Skip) or _unread(writer, node):
             made.parts.append(f"{size}x")
             continue
-        assert not isinstance(node.wire, RecordWire | PythonWire)  # they are read apart
+        assert not isinstance(node.wire, RecordWire | PythonWire | FormulaWire)  # they are read apart
         code, form = ("B", MARK) if size == 1 and _is_mark(writer, node) else struct_code(node.wire)
         made.parts.append(code)
         variable = writer.out.fresh(node.name)

@@ -15,6 +15,7 @@ from decoders.layout import (
     Branch,
     Condition,
     Derived,
+    FormulaWire,
     Given,
     Group,
     Node,
@@ -220,6 +221,8 @@ def _uses(node: Node, names: Names) -> None:
             names.values.update(formula.names)
         case Repeat(keep=formula) if formula is not None:
             names.values.update(formula.names)
+    if isinstance(node, Value) and isinstance(node.wire, FormulaWire):
+        names.raw.update(node.wire.formula.names)
     size = node.wire.size if isinstance(node, Value) else getattr(node, "size", None)
     others = (getattr(node, name, None) for name in ("count", "left", "going", "key", "length"))
     for part in (*others, size):

@@ -80,7 +80,7 @@ def span(writer: Writer, size: Size, scope: Structure) -> tuple[str, str]:
         length = whole(writer, size, scope).source
     start, stop = writer.position, writer.out.fresh("o")
     writer.out.emit(f"{stop} = {start} + {length}")
-    nothing = f" and {length}" if writer.text else ""  # nothing may be read behind the end
+    nothing = f" and {length}" if writer.open_ended else ""  # nothing may be read behind the end
     writer.refuse_if(f"{stop} > {writer.place.end}{nothing}")
     writer.move_to(stop)
     return start, stop

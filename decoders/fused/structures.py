@@ -87,7 +87,7 @@ def group(writer: Writer, node: Group, scope: Structure) -> None:
         return
     behind = enter_span(writer, node.size or Rest(), scope)
     if node.encoded:
-        with decoded_window(writer, node.encoded, scope):
+        with decoded_window(writer, node, scope):
             _group_nodes(writer, node, scope, inner)
     else:
         _group_nodes(writer, node, scope, inner)

@@ -31,6 +31,7 @@ class _Loop:
     place: str
     end: str
     value: str = ""
+    last: str = ""
 
     @property
     def tells_key(self) -> bool:
@@ -61,6 +62,9 @@ def tags(writer: Writer, node: Tags, scope: Structure) -> None:
             place = out.fresh("o")
             out.emit(f"{place} = {writer.position}")
             loop = _Loop(node, scope, place, writer.place.end)
+            if loop.tells_key and node.going is not None and "key" in node.going.names:
+                loop.last = out.fresh("last_key")
+                out.emit(f"{loop.last} = None")
             done = f"{loop.end} - {place} <= {left}" if left else f"{place} >= {loop.end}"
             with each(writer, count, node.max_items, done, _going(writer, loop)):
                 writer.enter(place, loop.end)
@@ -87,7 +91,10 @@ def _going(writer: Writer, loop: _Loop) -> Callable[[], str] | None:
 
     def test() -> str:
         writer.enter(loop.place, loop.end)
-        return f"({over_raw(writer, formula, loop.scope).source})"
+        if not loop.last:
+            return f"({over_raw(writer, formula, loop.scope).source})"
+        before = Structure(loop.scope, raw={"key": Known(loop.last, False)}, depth=loop.scope.depth)
+        return f"({loop.last} is None or {over_raw(writer, formula, before).source})"
 
     return test
 
@@ -265,6 +272,8 @@ def _value(writer: Writer, loop: _Loop, key: str) -> None:
 def _dispatch(writer: Writer, loop: _Loop, key: str) -> None:
     """Finds the tag by halves, so that a long list of tags costs a few comparisons."""
     node, out, here, scope = loop.node, writer.out, writer.place, loop.scope
+    if loop.last:
+        out.emit(f"{loop.last} = {key}")
     outer_key = scope.raw.get("key")
     if loop.tells_key:
         scope.raw["key"] = Known(key, kind="int")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from decoders.custom import PREFIX, bytes_by
 from decoders.fused.scope import Structure, python_inputs
 from decoders.fused.writer import Place, Writer
-from decoders.layout import BytesWire, CharRun, OptionalMark, Until
+from decoders.layout import BytesWire, CharRun, Group, OptionalMark, Until, open_ended
 from decoders.text_forms import decoded, run_end
 
 
@@ -52,9 +52,10 @@ def optional_mark(writer: Writer, node: OptionalMark) -> None:
 
 
 @contextmanager
-def decoded_window(writer: Writer, encoded: str, scope: Structure) -> Iterator[None]:
+def decoded_window(writer: Writer, group: Group, scope: Structure) -> Iterator[None]:
     """The rest of the window as the bytes that it stands for: what is written meanwhile reads these as `b`."""
-    out, text, slack = writer.out, writer.text, writer.slack
+    out, encoded = writer.out, group.encoded
+    before = writer.open_ended, writer.slack
     frame, end = out.fresh("b"), out.fresh("e")
     out.emit(f"{frame} = b")
     data = f"b[{writer.position}:{writer.place.end}]"
@@ -65,9 +66,9 @@ def decoded_window(writer: Writer, encoded: str, scope: Structure) -> Iterator[N
     out.emit(f"b = {source}")
     out.emit(f"{end} = len(b)")
     writer.place = Place("", 0, end, 0, "0")
-    writer.text, writer.slack = False, 0
+    writer.open_ended, writer.slack = open_ended(group.nodes), 0
     yield
-    writer.text, writer.slack = text, slack
+    writer.open_ended, writer.slack = before
     out.emit(f"b = {frame}")
 
 

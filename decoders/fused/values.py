@@ -14,7 +14,19 @@ from decoders.fused.formulas import inlined
 from decoders.fused.placing import placed
 from decoders.fused.scope import Known, Structure
 from decoders.fused.writer import Writer
-from decoders.layout import STATUS, Bit, BytesWire, Check, FloatWire, IntWire, PythonWire, RecordWire, Value, Wire
+from decoders.layout import (
+    STATUS,
+    Bit,
+    BytesWire,
+    Check,
+    FloatWire,
+    FormulaWire,
+    IntWire,
+    PythonWire,
+    RecordWire,
+    Value,
+    Wire,
+)
 from decoders.raw import BCD_NUMBERS, INTEGER_FORMS, MIXED, bits_source
 from decoders.text_forms import READERS, WHOLE_FORMS
 
@@ -44,6 +56,8 @@ def take(writer: Writer, node: Value, variable: str, form: str, scope: Structure
         writer.refuse_if(f"{variable} != {node.const!r}")
     if node.check is not None:
         _check(writer, node.check, node.wire, variable)
+    if node.equals and (other := scope.find_raw(node.equals)) is not None:
+        writer.refuse_if(f"{variable} != {other.source}")
     raw = raw_known(node.wire, variable)
     keep_raw(writer, node.name, raw, scope)
     parts = [(bit, bit_known(writer, bit, variable, sure=raw.sure)) for bit in node.bits]
@@ -85,7 +99,7 @@ def _inlined(writer: Writer, node: Value, form: str) -> bool:
 def raw_known(wire: Wire, variable: str) -> Known:
     """What is known of a raw value by its wire."""
     match wire:
-        case RecordWire() | PythonWire():
+        case RecordWire() | PythonWire() | FormulaWire():
             return Known(variable, sure=False, finite=False)
         case IntWire(size=size) if size > _LARGE_SIZE:
             return Known(variable)  # formulas keep clear of integers that no float holds

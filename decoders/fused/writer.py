@@ -30,7 +30,7 @@ class Writer:
     """Position of the code that is being written, and the lines of it. `write` writes the code of any nodes.
 
     slack: bytes of the frame that are known to stand behind the window, so that reading there is no error.
-    text: values may end with the window instead of a mark: the position is then behind the end (see `Window`).
+    open_ended: values may end with the window instead of a mark: the position is then behind the end (see `Window`).
     """
 
     def __init__(self, out: SourceWriter, names: Names, write: WriteNodes) -> None:
@@ -41,7 +41,7 @@ class Writer:
         self.slack = 0
         self.body = ""  # where the message's body starts, once that is known
         self.body_size: int | None = None
-        self.text = False
+        self.open_ended = False
         self.conditional = 0
         self.record = ""  # variable of the self-describing record around the code
         self._left: tuple[str, str, str] = ("", "", "")
@@ -93,7 +93,7 @@ class Writer:
 
     def unread(self, stop: str = "") -> str:
         """A test for bytes that are left up to `stop`, which is the window's end."""
-        return f"{self.position} {'<' if self.text else '!='} {stop or self.place.end}"
+        return f"{self.position} {'<' if self.open_ended else '!='} {stop or self.place.end}"
 
     def refuse_if(self, test: str) -> None:
         self.out.emit(f"if {test}: raise Refused")
@@ -111,7 +111,7 @@ class Writer:
         if (here.base, here.end) == self._left[:2]:
             size = self._left[2]  # of a binary item
             return f"({size} - {here.shift})" if here.shift else size
-        if self.text:
+        if self.open_ended:
             return f"({here.end} - {self.bracket} if {self.position} < {here.end} else 0)"
         return f"({here.end} - {self.bracket})"
 

@@ -40,7 +40,7 @@ def build_skip(node: Skip, stream: Any, context: Any) -> None:
     elif isinstance(size, Prefix):
         primitive(size.wire)._build(size.wire.size if size.itself else 0, stream, context, "")
     elif isinstance(size, Formula):
-        count = size.evaluate(scope.find)
+        count = size.evaluate_raw(scope.find)
         stream.write(bytes(count) if isinstance(count, int) and 0 <= count <= PLENTY else b"")
 
 
@@ -58,7 +58,7 @@ def build_condition(part: Any, stream: Any, context: Any, path: str) -> None:
         scope.settle(node.test, there, ahead=PLENTY if there else 0, firm=False)
     if there and not chosen and follows(node.test):
         there = _is_read(node, scope, mark, stream)
-    if not (there if node.optional or follows(node.test) else bool(node.test.evaluate(scope.find))):
+    if not (there if node.optional or follows(node.test) else bool(node.test.evaluate_raw(scope.find))):
         if node.optional:
             hold_places(node.nodes, stream)
         return
@@ -99,7 +99,7 @@ def _is_read(node: Condition, scope: Draft, mark: tuple[str, int], stream: Any) 
 def build_branch(part: Any, stream: Any, context: Any, path: str) -> None:
     node: Branch = part.node
     scope: Draft = context["scope"]
-    value = node.on.evaluate(scope.find)
+    value = node.on.evaluate_raw(scope.find)
     opened = scope.open_names(node.on)
     if not opened and not follows(node.on):
         rows = part.choose(value)
@@ -199,7 +199,7 @@ def missing_bytes(size: Any, built: int, scope: Draft, name: str, *, fill: bool 
     if isinstance(size, Formula):
         if follows(size) or scope.settle(size, built):
             return 0
-        wanted = size.evaluate(scope.find)
+        wanted = size.evaluate_raw(scope.find)
     if not isinstance(wanted, int) or built > wanted or (built < wanted and not fill):
         raise EncodeError(scope.place(name), f"takes {built} bytes, there are {wanted}")
     return wanted - built
@@ -215,7 +215,7 @@ def build_list(part: Any, stream: Any, context: Any, path: str) -> None:
     given = len(items)
     dropped = node.keep is not None or (node.hidden and scope.work.fill)
     if dropped and node.count is not None and not scope.open_names(node.count):
-        said = node.count.evaluate(scope.find)  # places that were empty
+        said = node.count.evaluate_raw(scope.find)  # places that were empty
         items = [*items, *([{}] * (min(said, node.max_items) - given if isinstance(said, int) else 0))]
     if len(items) > node.max_items:
         raise EncodeError(scope.place(node.name), f"{len(items)} items, at most {node.max_items}")
@@ -290,7 +290,7 @@ def _numbered(part: Any, node: Repeat, scope: Draft) -> list[Mapping[str, Any]]:
             items.setdefault(int(number), {})[base] = value
     count = max(items, default=0)
     if node.count is not None and not scope.open_names(node.count):
-        fixed = node.count.evaluate(scope.find)
+        fixed = node.count.evaluate_raw(scope.find)
         count = fixed if isinstance(fixed, int) else count
     return [items.get(number, {}) for number in range(1, min(count, node.max_items + 1) + 1)]
 
@@ -305,7 +305,7 @@ def write_count(
             raise EncodeError(scope.place(name), f"{count} items are more than their count can say")
         primitive(wire)._build(count, stream, context, "")
     elif formula is not None and not follows(formula) and not scope.settle(formula, count):
-        said = formula.evaluate(scope.find)
+        said = formula.evaluate_raw(scope.find)
         raise EncodeError(scope.place(name), f"has {count} items, `{formula.text}` says {said!r}")
 
 

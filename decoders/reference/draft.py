@@ -192,7 +192,7 @@ class Draft(Scope):
         if place is None:
             return self.values.get(part.name)
         if place.naming is not None:
-            label = place.naming.render(lambda formula: formula.evaluate(self.find))
+            label = place.naming.render(lambda formula: formula.evaluate_raw(self.find))
             return None if label is None else self.values.get(label)
         number = self.counts.get(part.name, 0)
         if place.repeat == "number":
@@ -260,7 +260,7 @@ class Draft(Scope):
             return owner.solved[name] if owner is not None and name in owner.solved else self.find(name)
 
         unknown = [owner.unknown(name) for name, owner in owners.items()]
-        found = solve(formula, known, unknown, wanted)
+        found = solve(formula, known, unknown, wanted, raw=True)
         if found is None:
             return False
         for name, owner in owners.items():

@@ -188,8 +188,9 @@ class Finisher:
         inner = self.inner[id(node)]
         items: list[tuple[int, Any]] = []
         for number, scope in enumerate(scopes, 1):
-            values = inner.compute(scope, zone_s, around, session)
-            if node.keep is None or _evaluate(node.keep, (values, *around)):
+            beyond = _around_item(scope, around)
+            values = inner.compute(scope, zone_s, beyond, session)
+            if node.keep is None or _evaluate(node.keep, (values, *beyond)):
                 items.append((number, values.get(node.name) if node.plain else inner.shown(values)))
         return items
 
@@ -209,7 +210,7 @@ class Finisher:
         dropped = set()
         for number, scope in enumerate(scopes):
             there: dict[str, Any] = target[number] if number < len(target) else {}
-            around = (there, values, *outer)
+            around = _around_item(scope, (there, values, *outer))
             own = inner.compute(scope, zone_s, around, session)
             if number >= len(target):
                 target.append(there)
@@ -217,6 +218,11 @@ class Finisher:
                 dropped.add(number)
             there |= inner.shown(own)
         values[node.into] = [item for number, item in enumerate(target) if number not in dropped]
+
+
+def _around_item(scope: Scope, around: Outer) -> Outer:
+    """What formulas of an item may read beyond its values: first of all its number, counted from 0."""
+    return ({"index": scope.raw["index"]}, *around) if "index" in scope.raw else around
 
 
 def _evaluate(formula: Formula, around: Outer) -> Any:

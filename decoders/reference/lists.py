@@ -94,6 +94,7 @@ class TagList(Part):
         self.header = Rows(node.header)
         self.tells_key = "key" not in raw_names((node,))
         self.parts = parts
+        self.last_key: int | None = None  # while a list is read
         self.writer: TagWriter | None = None  # made when a message is built
 
     def _parse(self, stream: Window, context: Any, path: str) -> None:
@@ -103,10 +104,11 @@ class TagList(Part):
         window = stream if node.size is None else sub_window(node.size, stream, scope, path)
         done = 0
         left = 0
+        self.last_key = None
         if node.left is not None:
             left = whole(evaluate(node.left, scope, stream), node.left, stream, path)
         while (done < count) if count is not None else (window.remaining > left):
-            if node.going is not None and not evaluate(node.going, scope, window):
+            if not self.going(scope, window):
                 break
             if done >= node.max_items:
                 raise failure(DecodeCode.TOO_MANY_ITEMS, f"more than {node.max_items} items", window, path)
@@ -116,6 +118,17 @@ class TagList(Part):
                 return
         if window is not stream and window.remaining:
             raise failure(DecodeCode.TRAILING_BYTES, f"{window.remaining} bytes left in the list", window, path)
+
+    def going(self, scope: Scope, window: Window) -> bool:
+        """Whether there is another item. `key` is that of the item before; where it is asked for, the first item is
+        always there."""
+        formula = self.node.going
+        if formula is None:
+            return True
+        if not self.tells_key or "key" not in formula.names:
+            return bool(evaluate(formula, scope, window))
+        before = Scope(raw={"key": self.last_key}, outer=scope)
+        return self.last_key is None or bool(evaluate(formula, before, window))
 
     def item(self, window: Window, context: Any, path: str) -> bool:
         """Reads one item; False when an unknown tag says stop."""
@@ -129,6 +142,7 @@ class TagList(Part):
         except c.StreamError:
             window.seek(start)
             raise failure(DecodeCode.TRUNCATED, f"item cut off, {window.remaining} bytes left", window, path) from None
+        self.last_key = key
         here = f"{path}#{key}" if path else f"#{key}"
         if context["trace"] is not None and self.key is not None:
             end = window.tell() if part is window else part.base - window.base

@@ -113,7 +113,7 @@ def evaluate(formula: Formula, scope: Scope, stream: Window | None) -> Any:
             return call_value(name, stream.data, stream.tell(), stream.size) if stream is not None else None
         return scope.find(name)
 
-    return formula.evaluate(lookup)
+    return formula.evaluate_raw(lookup)
 
 
 def failure(code: DecodeCode, detail: str, stream: Window, path: str) -> DecodeError:

@@ -21,6 +21,7 @@ from decoders.layout import (
     CharRun,
     Condition,
     Derived,
+    FormulaWire,
     Given,
     Group,
     Node,
@@ -39,6 +40,7 @@ from decoders.reference.draft import Draft
 from decoders.reference.raw_tree import Labelled, Scope, Trace, Window, check_depth, evaluate, failure, shown, within
 from decoders.reference.values import primitive, python_inputs, sub_window, take
 from decoders.text_forms import decoded
+from decoders.window_calls import looks_ahead
 
 PARTS: dict[type[Any], Callable[[Any], Any]] = {}
 """Kind of node -> the construct that reads it; each module of parts adds its own."""
@@ -123,6 +125,12 @@ class ValuePart(Part):
             stream.seek(start)
             raise failure(DecodeCode.BAD_CONST, f"expected {shown(node.const)}, found {shown(raw)}", stream, path)
         scope: Scope = context["scope"]
+        other = scope.find(node.equals) if node.equals else None  # what is read later is compared when it is there
+        if other is not None and raw != other:
+            stream.seek(start)
+            raise failure(
+                DecodeCode.BAD_LENGTH, f"{shown(raw)} differs from `{node.equals}` {shown(other)}", stream, path
+            )
         if isinstance(node.wire, RecordWire) and node.bits and raw.__class__ is not int:
             return raw  # a record without an integer has no bits
         for bit in node.bits:
@@ -139,6 +147,8 @@ class ValuePart(Part):
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         node: Value = self.node
         scope: Draft = context["scope"]
+        if isinstance(node.wire, FormulaWire):
+            return obj  # nothing stands on the wire
         if node.const is not None:
             raw: Any = node.const
         elif node.check is not None or node.counts is not None:
@@ -225,6 +235,8 @@ class BranchPart(Part):
     def _parse(self, stream: Window, context: Any, path: str) -> None:
         value = evaluate(self.node.on, context["scope"], stream)
         rows = self.choose(value)
+        if rows is None and value is None and looks_ahead(self.node.on.names):
+            raise failure(DecodeCode.TRUNCATED, f"`{self.node.on.text}` needs more bytes than there are", stream, path)
         if rows is None:
             raise failure(DecodeCode.NO_BRANCH, f"no case for {shown(value)} of `{self.node.on.text}`", stream, path)
         rows._parse(stream, context, path)

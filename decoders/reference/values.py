@@ -14,6 +14,7 @@ from decoders.layout import (
     BytesWire,
     CharRun,
     FloatWire,
+    FormulaWire,
     Group,
     IntWire,
     Nodes,
@@ -53,7 +54,23 @@ def primitive(wire: Wire) -> Any:
             return RecordField(wire)
         case PythonWire():
             return PythonBytes(wire)
+        case FormulaWire():
+            return RawFormula(wire)
     raise AssertionError(wire)
+
+
+class RawFormula(c.Construct):  # type: ignore[misc]
+    """A formula over raw integers, worked out where it stands."""
+
+    def __init__(self, wire: FormulaWire) -> None:
+        super().__init__()
+        self.wire = wire
+
+    def _parse(self, stream: Window, context: Any, path: str) -> Any:
+        return evaluate(self.wire.formula, context["scope"], stream)
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        return obj
 
 
 class PythonBytes(c.Construct):  # type: ignore[misc]
@@ -117,7 +134,7 @@ class FormBytes(c.Construct):  # type: ignore[misc]
             primitive(size.wire)._build(length, stream, context, path)
         elif isinstance(size, Formula):
             data = write_form(obj, self.wire, None, path)
-            said = None if context["scope"].settle(size, len(data)) else size.evaluate(context["scope"].find)
+            said = None if context["scope"].settle(size, len(data)) else size.evaluate_raw(context["scope"].find)
             if isinstance(said, int):
                 data = write_form(obj, self.wire, said, path)
         else:

@@ -41,7 +41,8 @@ def check_row(rows: RowBuilder, row: model.ValueRow, path: Path, *, big: bool) -
         if wire is None:
             rows.report((*path, "type"), f"a check value is an integer, not `{row.type}`", "such as u16")
     check = Check(name, UNRESOLVED, row.over or "", written, row.on_wrong == "flag")
-    return (Value(row.name, wire or IntWire(2), PLAIN, hidden=True, check=check if name else None),)
+    hidden = row.hidden is not False
+    return (Value(row.name, wire or IntWire(2), PLAIN, hidden=hidden, check=check if name else None),)
 
 
 def _algorithm(rows: RowBuilder, given: str | model.CheckSpec, path: Path) -> tuple[str, int]:
@@ -60,8 +61,8 @@ def _algorithm(rows: RowBuilder, given: str | model.CheckSpec, path: Path) -> tu
     try:
         algorithm = checksum(given)
     except UnknownChecksum as error:
-        near = [error.nearest] if error.nearest else difflib.get_close_matches(given, checksum_names(), 1, 0.4)
-        known = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(checksum_names())}"
+        close = error.nearest or next(iter(difflib.get_close_matches(given, checksum_names(), 1, 0.4)), "")
+        known = f"did you mean `{close}`?" if close else f"there are {', '.join(checksum_names())}"
         rows.report(path, f"unknown check value `{given}`", error.hint or known)
         return "", 16
     return algorithm.name, algorithm.bits
@@ -89,6 +90,7 @@ class Spans:
     def __init__(self, header: Nodes, trailer: Nodes, trailer_size: int, mark: int, body: Sequence[Node] = ()) -> None:
         """mark: bytes of the start mark."""
         self.mark = mark
+        self.header = header
         self.trailer_size = trailer_size
         self.starts: dict[str, int] = {}
         self.ends: dict[str, int] = {}
@@ -158,6 +160,11 @@ class Spans:
         start = self.starts.get(check.name)
         return None if start is None or start - asterisk <= 0 else Span(self.mark, asterisk - start)
 
+    def reversed(self, first: str, last: str) -> bool:
+        """True where the row `last` stands before the row `first`."""
+        names = [node.name for node in (*self.header, *self.body, *self.trailer) if isinstance(node, Value)]
+        return first in names and last in names and names.index(first) > names.index(last)
+
     @property
     def words(self) -> str:
         first = ", ".join(dict.fromkeys((*self.starts, *self.befores)))
@@ -177,6 +184,9 @@ def resolve_check(rows: RowBuilder, spans: Spans, node: Value, path: Path) -> Va
     assert node.check is not None
     span, origin = spans.over(node), rows.origins.of(node)
     path = path if origin is None else origin.path
+    first, dots, last = (part.strip() for part in node.check.over.partition(".."))
+    if span is not None and dots and spans.reversed(first, last):
+        rows.report((*path, "over"), f"`{node.check.over}` ends before it begins", f"`{last}..{first}`")
     if span is not None:
         return replace(node, check=replace(node.check, span=span))
     if node.check.over:

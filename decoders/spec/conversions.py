@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,9 +13,12 @@ from decoders.formula import Formula, FormulaError, compile_formula
 from decoders.layout import BytesWire, FloatWire, IntWire, Wire
 from decoders.raw import BCD_NUMBERS, INTEGER_FORMS, MIXED, is_number
 from decoders.spec import model
+from decoders.spec.formula_faults import FormulaPlaces, operator_hint
 from decoders.spec.model_rows import Absent, BitOrder, FlagMap
 from decoders.spec.notes import Path, Report
+from decoders.spec.problems import nearest
 from decoders.spec.sentinels import Bits, Kind, sentinels
+from decoders.spec.words import whole_number_hint
 from decoders.text_forms import READERS, WHOLE_FORMS
 from decoders.times import Zone, zone_of
 
@@ -31,6 +33,7 @@ class ConvertBuilder:
     def __init__(self, spec: model.SpecFile, report: Report) -> None:
         self.spec = spec
         self.report = report
+        self.places = FormulaPlaces()
 
     def of_row(self, row: model.ValueRow, path: Path, clock: str, wire: Wire) -> Convert:
         formula = self.formula(row.formula, (*path, "formula"), only={"x"})
@@ -38,23 +41,24 @@ class ConvertBuilder:
         enum, other, has_other = self._enum(
             row.enum, (*path, "enum"), text=text, any_type=formula is not None, digits=_hex_digits(wire) if text else 0
         )
+        if row.enum is not None and not text and formula is None:
+            self._numbers_only(row.enum, row.type, (*path, "enum"))
         absent, _ = sentinels(row.absent, wire, self.report, (*path, "absent"))
         zone = self.zone(row.zone, (*path, "zone"))
         step = self._linear(row, path)
         integer = isinstance(wire, IntWire) and step is None and formula is None
         number = is_number(wire) and not (isinstance(wire, BytesWire) and wire.form in READERS)
         clock = self._row_clock(row, path, clock, zone, number=number, integer=integer)
-        if step is not None and (row.flags or not is_number(wire)):
-            self.report(
-                (*path, "scale"), "only numbers have `scale` and `offset`", f"remove it, or change `{row.type}`"
-            )
+        if step is not None and not is_number(wire):
+            hint = f"remove it, or change `{row.type}`"
+            self.report((*path, "scale"), "only numbers have `scale` and `offset`", hint)
         whole = isinstance(wire, IntWire) or (
             isinstance(wire, BytesWire) and (wire.form in INTEGER_FORMS or wire.form in WHOLE_FORMS)
         )
         if row.flags is not None and not whole:
             self.report((*path, "flags"), f"only integers have flags, not `{row.type}`", "such as u16")
-        if row.flags is not None and (clock or enum is not None or formula is not None):
-            self.report((*path, "flags"), "`flags` stands alone", "without `enum`, `formula` or a clock")
+        if row.flags is not None and (clock or enum is not None or formula is not None or step is not None):
+            self.report((*path, "flags"), "`flags` stands alone", "without `enum`, `formula`, `scale` or a clock")
         return Convert(
             absent=absent,
             clock=clock,
@@ -185,7 +189,9 @@ class ConvertBuilder:
                 exact(getattr(row, key))
             return linear(row.scale, row.offset, row.raw_offset)
         except (ValueError, ZeroDivisionError):
-            self.report((*path, key), f"{key} `{getattr(row, key)}` is no number", "such as 0.1 or 1/256")
+            given = getattr(row, key)
+            what = f"{key} `{given}` is no number" if given else "scale 0 makes every value the same"
+            self.report((*path, key), what, "such as 0.1 or 1/256")
             return None
 
     def _enum(
@@ -230,6 +236,20 @@ class ConvertBuilder:
                 self.report(path, f"the range {key} holds more than {_MAX_ENUM} values", "use a formula")
         return words, other, has_other
 
+    def _numbers_only(self, enum: Mapping[Any, Any] | str, what: str, path: Path) -> None:
+        """Texts as keys of a number's enum never come. A shared enum may have some for other rows."""
+        shared = isinstance(enum, str)
+        keys = self.spec.enums.get(enum, {}) if isinstance(enum, str) else enum
+        place: Path = ("enums", enum) if isinstance(enum, str) else path
+        words = [key for key in keys if isinstance(key, str) and key != "_" and ".." not in key and not _is_number(key)]
+        if shared and len(words) < len([key for key in keys if key != "_"]):
+            return
+        for word in words:
+            hint = whole_number_hint(word)
+            if isinstance(keys[word], int) and not isinstance(keys[word], bool):
+                hint = f"raw value first: {keys[word]}: {word}"
+            self.report((*place, word), f"`{what}` is never '{word}'", hint)
+
     def spans(self, key: int | str, path: Path, *, text: bool = False) -> list[tuple[int | str, int | str]]:
         """The values that a key stands for. Digits in quotes are the number and the text; in text frames others too."""
         span = self.span(key, path)
@@ -243,11 +263,14 @@ class ConvertBuilder:
             return key, key
         low, dots, high = key.partition("..")
         try:
-            return int(low, 0), int(high if dots else low, 0)
+            span = int(low, 0), int(high if dots else low, 0)
         except ValueError:
             if dots:
                 self.report(path, f"`{key}` is no range", "such as 2..9")
             return key, key
+        if span[0] > span[1]:
+            self.report(path, f"no value is in `{key}`", f"the lower one first: {high}..{low}")
+        return span
 
     def bit_span(self, at: int | str, path: Path) -> tuple[int, int]:
         if isinstance(at, int):
@@ -262,6 +285,8 @@ class ConvertBuilder:
 
     def of_bits(self, part: model.BitField, path: Path, width: int, order: BitOrder | None = None) -> Convert:
         enum, other, has_other = self._enum(part.enum, (*path, "enum"))
+        if part.enum is not None:
+            self._numbers_only(part.enum, str(path[-1]), (*path, "enum"))
         absent, _ = sentinels(part.absent, bits_kind(part, width), self.report, (*path, "absent"))
         step = self._linear(part, path)
         formula = self.formula(part.formula, (*path, "formula"), only={"x"})
@@ -303,18 +328,18 @@ class ConvertBuilder:
         try:
             formula = compile_formula(text)
         except FormulaError as error:
-            self.report(path, str(error), "")
+            self.report(path, str(error), operator_hint(text))
             return None
         if only is not None and not only.issuperset(formula.names):
             wrong = next(name for name in formula.names if name not in only)
             self.report(path, f"`{wrong}` cannot be used here", "a field's own formula reads `x`; use a formula row")
             return None
-        return formula
+        return self.places.keep(formula, path)
 
     def unknown(self, word: str, words: Mapping[str, Any], path: Path, what: str) -> None:
-        near = difflib.get_close_matches(word, list(words), 1, 0.5)
+        close = nearest(word, words)
         known = f"there are {', '.join(words)}" if words else "the spec has none"
-        self.report(path, f"no {what} `{word}`", f"did you mean `{near[0]}`?" if near else known)
+        self.report(path, f"no {what} `{word}`", f"did you mean `{close}`?" if close else known)
 
 
 def bits_kind(part: model.BitField, width: int) -> Bits:
@@ -322,6 +347,14 @@ def bits_kind(part: model.BitField, width: int) -> Bits:
     if part.signed == "magnitude":
         return Bits(width, "magnitude")
     return Bits(width, "twos" if part.signed and not part.bcd else "unsigned")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        int(text, 0)
+    except ValueError:
+        return False
+    return True
 
 
 def _hex_digits(wire: Wire) -> int:

@@ -66,6 +66,8 @@ def extended(document: Document, shelf: Shelf) -> tuple[Document, list[SpecText]
             names = shelf.products() - {_product(chain[-1])}
             close = nearest(wanted, names)
             hint = f"did you mean `{close}`?" if close else "the id of another product, `product:` in its spec"
+            if wanted == _product(chain[-1]):
+                hint = "a spec cannot extend itself, only one of the same id in another folder"
             raise SpecError([_problem(chain[-1], f"there is no product `{wanted}` to extend", hint)])
         if any(base.source == other.source for other in chain):
             circle = " -> ".join([*(_product(other) for other in chain), wanted])

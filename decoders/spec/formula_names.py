@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from decoders.formula import Formula
-from decoders.layout import STATUS, Bit, Derived, IntWire, Nodes, Place, Repeat, Tags, Value, walk
+from decoders.layout import (
+    STATUS,
+    Bit,
+    Branch,
+    Condition,
+    Derived,
+    Given,
+    Group,
+    Nodes,
+    Place,
+    Repeat,
+    Tags,
+    Value,
+    walk,
+)
 from decoders.naming import pattern_of
-from decoders.spec.notes import Path, Report
+from decoders.spec.formula_faults import Faults, compared
+from decoders.spec.raw_scopes import RawScopes
 from decoders.window_calls import BODY_CALLS, CALLS, without_calls
+
+__all__ = ["NEXT_NAMES", "SPECIAL_NAMES", "VALUES_OF_SESSION", "check_names"]
 
 NEXT_NAMES = frozenset({"remaining", "next_u8", "next_u16"})
 SPECIAL_NAMES = NEXT_NAMES | {"length", "port"}
@@ -19,46 +36,23 @@ bytes, which stay unread (no value when they are not there), body length, port."
 VALUES_OF_SESSION = frozenset({"received", "device_id", "port", "length"})
 """Names that all formulas may read besides fields and values that a login keeps: Unix seconds of arrival, with their
 fraction, and the id from the login (no value where they are not known), the port and the length of the body."""
-_LAYOUT_KEYS = ("test", "on", "count", "left", "size", "going", "key", "length")
-"""Attributes of nodes that may be formulas over raw values."""
 
 
-def check_names(nodes: Nodes, kept: Collection[str], path: Path, report: Report) -> None:
-    """Every name in a formula is a field of the message or of its frame, a value that a login keeps, or a special name.
+def check_names(frame: Nodes, body: Nodes, kept: Collection[str], faults: Faults) -> None:
+    """Every name in a formula is a field that is there when the formula is worked out, a value that a login keeps, or a
+    special name.
 
-    nodes: header, body and trailer.
+    frame: header and trailer, which are read before the body.
     """
-    raw = raw_names(nodes) | SPECIAL_NAMES
+    nodes = (*frame, *body)
+    known = {*kept, *VALUES_OF_SESSION}
     if any(isinstance(node, Tags) for node in walk(nodes)):
-        raw.add("key")
+        known.add("key")
     if any(isinstance(node, Repeat) for node in walk(nodes)):
-        raw.add("index")
-    raw |= set(kept) | VALUES_OF_SESSION
-    values = (raw - NEXT_NAMES) | _value_names(nodes)
-    for formula, layout in _formulas(nodes):
-        known = raw if layout else values
-        if not layout and len(without_calls(formula.names)) < len(formula.names):
-            words = ", ".join(f"`{word}`" for word in (*CALLS, *BODY_CALLS))
-            report(path, f"`{formula.text}` is over values", f"{words} stand in if, count, switch")
-        for name in without_calls(formula.names):
-            if name not in known and not (not layout and _is_numbered(name, nodes)):
-                near = difflib.get_close_matches(name, sorted(known), 1)
-                hint = f"did you mean `{near[0]}`?" if near else "use the name of a field of this message"
-                report(path, f"`{formula.text}`: there is no field `{name}`", hint)
-
-
-def raw_names(nodes: Sequence[Any]) -> set[str]:
-    names: set[str] = set()
-    for node in walk(nodes):
-        if isinstance(node, Value):
-            names.add(node.name)
-            names.update(bit.name for bit in node.bits)
-    return names
-
-
-def _value_names(nodes: Sequence[Any]) -> set[str]:
-    names = {name for node in walk(nodes) if (name := getattr(node, "name", ""))}
-    return names | {part.name + STATUS for part in _parts(nodes) if part.status is not None}
+        known.add("index")
+    computed = {node.name for node in walk(nodes) if isinstance(node, Derived)}
+    RawScopes(frame, body, known | SPECIAL_NAMES, computed, faults).check()
+    _ValueScopes(nodes, known, faults).check()
 
 
 def _parts(nodes: Sequence[Any]) -> Iterator[Value | Bit]:
@@ -76,6 +70,144 @@ def _places(nodes: Sequence[Any]) -> Iterator[tuple[str, Place]]:
             yield getattr(node, "name", ""), place
 
 
+def _branches(node: Branch) -> Iterator[Nodes]:
+    yield from (rows for _, rows in node.cases)
+    yield node.default or ()
+
+
+def _given(nodes: Nodes, *, computed: bool) -> set[str]:
+    """The values of one structure. computed: those by formula too."""
+    found: set[str] = set()
+    for node in nodes:
+        match node:
+            case Value():
+                found |= {part.name for part in node.parts}
+                found |= {part.name + STATUS for part in node.parts if part.status is not None}
+            case Derived():
+                found |= {node.name} if computed else set()
+            case Condition():
+                found |= _given((*node.nodes, *node.otherwise), computed=computed)
+            case Branch():
+                for rows in _branches(node):
+                    found |= _given(rows, computed=computed)
+            case Group(name=""):
+                found |= _given(node.nodes, computed=computed)
+            case Given() | Group() | Repeat():
+                found.add(node.name)
+            case Tags():
+                found |= {node.raw, node.unknown.removeprefix("into:")}
+                for _, rows in node.tags:
+                    found |= _given(rows, computed=computed)
+    return found
+
+
+@dataclass(slots=True)
+class _ValueScopes:
+    """Checks the formulas over values of one message.
+
+    Such a formula is worked out when its structure is complete, those of the items of a list when the list is: so it
+    sees its own structure and, of those around, what was read before.
+    """
+
+    nodes: Nodes
+    known: set[str]
+    faults: Faults
+
+    def check(self) -> None:
+        self._structure(self.nodes, set())
+
+    def _structure(self, nodes: Nodes, around: set[str]) -> None:
+        """around: values of the structures around that are there."""
+        self._rows(nodes, set(around), around | _given(nodes, computed=False))
+
+    def _rows(self, nodes: Nodes, before: set[str], whole: set[str]) -> None:
+        """before: values that were read before. whole: of the whole structure, those by formula only as far as they
+        are computed before. Both grow."""
+        for node in nodes:
+            match node:
+                case Value():
+                    before |= _given((node,), computed=False)
+                    self._formula(node.negate, whole)
+                case Derived():
+                    self._formula(node.formula, whole)
+                    self._formula(node.test, whole)
+                    whole.add(node.name)
+                case Given():
+                    before.add(node.name)
+                case Condition():
+                    self._rows((*node.nodes, *node.otherwise), before, whole)
+                case Branch():
+                    for rows in _branches(node):
+                        self._rows(rows, before, whole)
+                case Group():
+                    if node.name:
+                        self._structure(node.nodes, before)
+                        before.add(node.name)
+                    else:
+                        self._rows(node.nodes, before, whole)
+                case Repeat():
+                    self._repeat(node, before)
+                case Tags():
+                    before |= _given((node,), computed=False)
+                    for _, rows in node.tags:
+                        self._rows(rows, before, whole)
+
+    def _repeat(self, node: Repeat, before: set[str]) -> None:
+        around = set(before)
+        if node.into:
+            lists = (other for other in walk(self.nodes) if isinstance(other, Repeat) and other.name == node.into)
+            around |= {name for other in lists for name in _given(other.nodes, computed=True)}
+        self._structure(node.nodes, around)
+        self._formula(node.keep, around | _given(node.nodes, computed=True))
+        before.add(node.name)
+
+    def _formula(self, formula: Formula | None, there: set[str]) -> None:
+        if formula is None:
+            return
+        names = without_calls(formula.names)
+        if len(names) < len(formula.names):
+            words = ", ".join(f"`{word}`" for word in (*CALLS, *BODY_CALLS))
+            self.faults.add(formula, "it reads values, no bytes", f"{words} stand in if, count, switch")
+        for name in names:
+            if name not in there and name not in self.known and not _is_numbered(name, self.nodes):
+                self._missing(formula, name, there)
+        for name, number in compared(formula):
+            word = self._word_of(name, number)
+            if word is not None:
+                self.faults.add(formula, f"`{name}` is a word here, never {number}", f"write '{word}' for {number}")
+
+    def _word_of(self, name: str, number: Any) -> str | None:
+        """The word that a value always has in place of this raw number."""
+        if not isinstance(number, int) or isinstance(number, bool):
+            return None
+        rows = (*_parts(self.nodes), *(node for node in walk(self.nodes) if isinstance(node, Derived)))
+        words = {(row.convert.enum or {}).get(number) for row in rows if row.name == name}
+        word = words.pop() if len(words) == 1 else None
+        return word if isinstance(word, str) else None
+
+    def _missing(self, formula: Formula, name: str, there: set[str]) -> None:
+        """Why a name is not there."""
+        if name in NEXT_NAMES:
+            what = f"`{name}` is known only while bytes are read, and this formula reads values"
+            self.faults.add(formula, what, "it stands in if, count, bytes, switch")
+            return
+        for node in walk(self.nodes):
+            if isinstance(node, Repeat) and name in _given(node.nodes, computed=True):
+                what = f"`{name}` stands in the items of `{node.name}`"
+                hint = f"such as sum(values({node.name}, '{name}')) or item({node.name}, 0, '{name}')"
+                self.faults.add(formula, what, hint)
+                return
+            if isinstance(node, Group) and node.name and name in _given(node.nodes, computed=True):
+                hint = "put the formula into the group, or use `group: null`"
+                self.faults.add(formula, f"`{name}` stands in the group `{node.name}`", hint)
+                return
+        if name in _given(self.nodes, computed=True):
+            what = f"`{name}` is not there yet: it is computed or read later"
+            self.faults.add(formula, what, "put its row first, or compute it here")
+            return
+        self.faults.no_field(formula, name, sorted(there - {""}), self.known)
+
+
 def _is_numbered(name: str, nodes: Sequence[Any]) -> bool:
     """True for `name_3` of a list or row whose values are numbered, and for a name that a computed one may become."""
     for text, place in _places(nodes):
@@ -85,26 +217,4 @@ def _is_numbered(name: str, nodes: Sequence[Any]) -> bool:
     if not number.isdigit():
         return False
     lists = [node for node in walk(nodes) if isinstance(node, Repeat) and node.numbered]
-    return any(int(number) <= node.max_items and base in _value_names(node.nodes) for node in lists)
-
-
-def _formulas(nodes: Sequence[Any]) -> list[tuple[Formula, bool]]:
-    """All formulas of the nodes; True for those over raw values."""
-    found: list[tuple[Formula, bool]] = []
-    for _, place in _places(nodes):
-        found += [(part, True) for part in (place.naming.parts if place.naming else ()) if isinstance(part, Formula)]
-    for node in walk(nodes):
-        layout_keys = () if isinstance(node, Derived) else _LAYOUT_KEYS
-        for key in layout_keys:
-            formula = getattr(node, key, None)
-            if isinstance(formula, Formula):
-                found.append((formula, True))
-        wire = getattr(node, "wire", None)
-        if wire is not None and not isinstance(wire, IntWire) and isinstance(wire.size, Formula):
-            found.append((wire.size, True))
-        value_keys = ("formula", "test") if isinstance(node, Derived) else ("negate", "keep")
-        for key in value_keys:
-            formula = getattr(node, key, None)
-            if isinstance(formula, Formula):
-                found.append((formula, False))
-    return found
+    return any(int(number) <= node.max_items and base in _given(node.nodes, computed=True) for node in lists)

@@ -40,6 +40,8 @@ from decoders.spec.size_formulas import DIGITS, size_formula
 from decoders.spec.text_rows import mark_of
 
 DEFAULT_MAX_BYTES = 2048
+MAX_PAYLOAD_BYTES = 1 << 16
+"""Of a product without frames: a broker or server has cut them, and knows a limit of its own."""
 MAX_BEGINS = 16
 
 
@@ -93,26 +95,30 @@ class _FrameBuilder:
             header = (_mark("start", frame.start), *header)
         stop = frame.stop or frame.until
         if stop is not None:
-            trailer = (*trailer, _mark("stop", stop))
+            trailer = (*trailer, _mark("stop", stop), *self._behind(notes))
+        elif frame.tail:
+            self.rows.report((*self.path, "tail"), "there is no `stop` that it could stand behind", "use `trailer`")
         trailer_size = fixed_size(trailer)
         if trailer_size is None:
             self.rows.report((*self.path, "trailer"), "a trailer has a fixed size", "put other rows into the body")
             trailer_size = 0
         spans = _Spans(header, trailer, trailer_size, self)
         header = spans.resolve(header, frame.header, (*self.path, "header"))
-        trailer = spans.resolve(trailer, frame.trailer, (*self.path, "trailer"))
+        trailer = spans.resolve(trailer, [*frame.trailer, *frame.tail], (*self.path, "trailer"))
         least = least_size(header) + trailer_size
+        self._check_sizes(self._on_wire(least))
         kind = FrameKind(
             name=self.name,
             index=self.index,
             begins=self._begins(header),
             size=self._size_rule(header, trailer_size, bytes.fromhex(stop or "")),
-            min_bytes=frame.min_bytes or max(self._on_wire(least), 1),
-            max_bytes=frame.max_bytes or DEFAULT_MAX_BYTES,
+            min_bytes=frame.min_bytes or max(self._on_wire(least), 1 if self.path else 0),
+            max_bytes=frame.max_bytes or (DEFAULT_MAX_BYTES if self.path else MAX_PAYLOAD_BYTES),
             escape=self._escape(),
             text=frame.format == "text",
+            delimiter=self._delimiter(),
         )
-        if frame.format == "text" and isinstance(kind.size, StopBytes):
+        if isinstance(kind.size, StopBytes) and (frame.format == "text" or frame.tail):
             kind = replace(kind, size=replace(kind.size, tail=_tail(trailer)))
         plan = FramePlan(kind, header, trailer, trailer_size, self.path, frame.format in ("json", "csv"), notes)
         plan.text, plan.split = frame.format == "text", split
@@ -123,6 +129,38 @@ class _FrameBuilder:
             self.rows.report((*self.path, "csv"), "`csv` is for frames that are lines of CSV", "add `format: csv`")
         plan.mark = len(frame.start or "") // 2
         return plan
+
+    def _check_sizes(self, least: int) -> None:
+        """Keys that contradict each other. least: bytes on the wire of a frame without a body."""
+        frame, report = self.frame, self.rows.report
+        if frame.until is not None:
+            for key in ("stop", "size"):
+                if getattr(frame, key) is not None:
+                    report((*self.path, key), f"`until` and `{key}` both say where the frame ends", "keep one of them")
+        most = frame.max_bytes or DEFAULT_MAX_BYTES
+        if frame.size is not None and str(frame.size).isdigit():
+            size = int(frame.size) * (2 if frame.format == "hex" else 1)
+            if size < least:
+                report((*self.path, "size"), f"header and trailer alone have {least} bytes", "the whole frame counts")
+            elif size > most:
+                report((*self.path, "size"), f"frames have at most {most} bytes", f"`max_bytes: {size}`")
+        if max(frame.min_bytes or 0, least) > most:
+            report((*self.path, "max_bytes"), f"frames have at least {max(frame.min_bytes or 0, least)} bytes", "raise it")
+
+    def _delimiter(self) -> bytes:
+        """What only parts the frames of a stream."""
+        frame = self.frame
+        return bytes.fromhex(frame.until or "") if frame.format in model.TEXT_FORMATS and not frame.tail else b""
+
+    def _behind(self, notes: Structure) -> Nodes:
+        """The rows behind the stop mark."""
+        if not self.frame.tail:
+            return ()
+        path = (*self.path, "tail")
+        if self.frame.escape is not None or self.frame.format not in ("binary", "text"):
+            self.rows.report(path, "nothing can stand behind the stop mark of such a frame", "remove `tail`")
+        with self.rows.reading(text=False, split=b""):
+            return self.rows.build(self.frame.tail, path, notes)
 
     def _split(self) -> bytes:
         """What stands between the values of a text frame; b"" for nothing."""
@@ -196,13 +234,14 @@ class _FrameBuilder:
             return StopBytes((stop,))
         if frame.format == "hex" and (frame.size is not None or not stop):
             return self._hex_size(header, trailer_size, stop)
+        end = b"" if frame.tail else stop  # what the last bytes are
         if isinstance(frame.size, str) and frame.size.isdigit():
-            return FixedSize(int(frame.size), stop)
+            return FixedSize(int(frame.size), end)
         if isinstance(frame.size, int):
-            return FixedSize(frame.size, stop)
+            return FixedSize(frame.size, end)
         if frame.size is not None:
-            return self._computed(frame.size, header, stop)
-        field_rule = self._length_field(header, trailer_size, stop)
+            return self._computed(frame.size, header, end)
+        field_rule = self._length_field(header, trailer_size, end)
         if field_rule is not None:
             return field_rule
         return StopBytes((stop,)) if stop else WholeChunk()
@@ -278,11 +317,14 @@ class _Spans(Spans):
     def _value(self, node: Value, row: model.ValueRow, path: Path) -> Value:
         if node.check is not None:
             node = resolve_check(self.owner.rows, self, node, path)
+        origin = self.owner.rows.origins.of(node)
+        path = path if origin is None else origin.path
         if node.counts is not None and node.counts.span is not None:
             counted = self._span(row.counts or "", path, "counts", node)
             node = replace(node, counts=Counts(counted, row.adjust))
         if any(bit.counts is not None and bit.counts.span is not None for bit in node.bits):
-            self.owner.rows.report(path, f"bits of `{node.name}`: only `counts: body` is possible", "")
+            message = f"bits of `{node.name}` cannot count that"
+            self.owner.rows.report((*path, "bits"), message, "only `counts: body` is possible")
         return node
 
     def _span(self, text: str, path: Path, key: str, node: Value | None = None) -> Span | None:

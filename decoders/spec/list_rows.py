@@ -86,7 +86,7 @@ def _check_keys(rows: RowBuilder, row: model.ListRow, path: Path) -> None:
     """Keys that do not go together."""
     given = row.model_fields_set
     if row.type is None:
-        for key in sorted(given & (model.Conversion.model_fields.keys() - _OF_LISTS)):
+        for key in sorted(given & (model.Conversion.model_fields.keys() - _OF_LISTS - {"metric"})):
             rows.report((*path, key), f"`{key}` belongs to the fields of the items", "write it there, or give `type`")
     ends = [key for key in ("count", "count_type", "until_left") if getattr(row, key) is not None]
     if len(ends) > 1:
@@ -100,7 +100,8 @@ def _check_keys(rows: RowBuilder, row: model.ListRow, path: Path) -> None:
 def _plain(rows: RowBuilder, row: model.ListRow, path: Path, mine: Structure) -> Nodes:
     """The node of one item of a list of plain values; its note is that of the list."""
     options = {key: getattr(row, key) for key in row.model_fields_set & model.Conversion.model_fields.keys()}
-    options.pop("hidden", None)
+    for own in ("hidden", "metric"):
+        options.pop(own, None)
     sizeless, bounded = without_size(row.type or ""), row.item_prefix is not None or row.item_until is not None
     if sizeless and not bounded and not rows.text:
         rows.report((*path, "type"), f"`{row.type}` has no size of its own", "such as `item_prefix: u8`")
@@ -128,7 +129,7 @@ def _note_list(row: model.ListRow, mine: Structure, structure: Structure) -> Non
     structure.lists.add(row.list_)
     if row.keep is not None:
         structure.kept.add(row.list_)
-    if not row.metric:
+    if row.metric is False:
         structure.quiet.add(row.list_)
 
 

@@ -27,6 +27,7 @@ from decoders.spec.model_rows import (
     ItemsSpec,
     ListRow,
     LiteralRow,
+    Mark,
     Model,
     Name,
     Row,
@@ -107,16 +108,19 @@ def _marks(frame: Any) -> Any:
 class FrameSpec(Model):
     """How one kind of frame looks on the wire."""
 
-    start: HexBytes | None = Field(None, description="Bytes that every frame starts with: hex, in text formats text.")
+    start: Mark | None = Field(None, description="Bytes that every frame starts with: hex, in text formats text.")
     begins: str | None = Field(None, description="Pattern of the first bytes, such as `78 78 00-14 17|69`.")
-    stop: HexBytes | None = Field(None, description="Bytes that every frame ends with: hex, in text formats text.")
-    until: HexBytes | None = Field(None, description="The frame ends with the first of these bytes (text lines).")
+    stop: Mark | None = Field(None, description="Bytes that every frame ends with: hex, in text formats text.")
+    until: Mark | None = Field(None, description="The frame ends with the first of these bytes (text lines).")
     size: int | Expression | None = Field(
         None, description="Fixed size, or a formula that may read `u8(n)`, `u16(n)`, `digits(n, count)`."
     )
     escape: EscapeSpec | None = None
     header: list[Row] = Field(default_factory=list)
     trailer: list[Row] = Field(default_factory=list)
+    tail: list[Row] = Field(
+        default_factory=list, description="Rows behind the stop mark, of fixed size; bytes also in text frames."
+    )
     min_bytes: int | None = Field(None, ge=1)
     max_bytes: int | None = Field(None, ge=1, le=1 << 20)
     format: Literal["binary", "text", "hex", "json", "csv"] = Field(
@@ -162,7 +166,11 @@ class Reply(Model):
         default_factory=dict, alias="with", description="Its values: formulas over the request's values and `now`."
     )
     hex: HexBytes | None = Field(None, description="These bytes.")
-    text: str | None = Field(None, description="This text; `{name}` and `{now:%Y%m%d%H%M%S}` are filled in.")
+    text: str | None = Field(
+        None,
+        description="This text; `{name}` and times such as `{now:%Y%m%d%H%M%S}`, in the session's or spec's zone, are "
+        "filled in.",
+    )
     if_: Expression | None = Field(None, alias="if", description="Only when this formula over values is true.")
 
     @model_validator(mode="after")
@@ -183,7 +191,8 @@ Selector = int | str | list[int | str]
 
 def _json_form(value: Any) -> Any:
     """`json: {temperature: data.temp}` is short for its `values`."""
-    if isinstance(value, dict) and value and not value.keys() <= set(JsonSpec.model_fields):
+    nested = isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values())
+    if isinstance(value, dict) and value and not nested and not value.keys() <= set(JsonSpec.model_fields):
         return {"values": value}
     return value
 
@@ -268,8 +277,8 @@ class SpecFile(Model):
         short = bool(self.fields) or self.items is not None
         if short and self.messages:
             raise ValueError("use `fields` or `items` at the top for one message, or `messages` for several, not both")
-        if not short and not self.messages:
-            raise ValueError("a product has at least one message: `fields`, `items` or `messages`")
+        if not short and not self.messages and not self.variants:
+            raise ValueError("a product has at least one message: `fields`, `items` or `messages`, perhaps of variants")
         if short:  # from here on it is a message like all others
             self.messages[SHORT] = MessageSpec.model_construct(fields=self.fields, items=self.items)
         return self

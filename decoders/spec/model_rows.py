@@ -10,8 +10,12 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from decoders.spec.source import Hexadecimal
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_NOT_OF_NAMES = re.compile(r"[^A-Za-z0-9_]+")
 _TEMPLATE = re.compile(r"(?=.{1,96}$)[A-Za-z](?:[A-Za-z0-9_]|\{[^{}]+\})*")
 
 
@@ -19,16 +23,23 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
 
 
+def _expected(what: str, hint: str = "") -> PydanticCustomError:
+    """The error of a validator that wants something else; it is completed with what was there."""
+    return PydanticCustomError("expected", what, {"hint": hint})
+
+
 def _name(value: Any) -> Any:
     if isinstance(value, str) and not NAME.fullmatch(value):
-        raise ValueError("a name starts with a letter and has at most 64 letters, digits and underscores")
+        near = _NOT_OF_NAMES.sub("_", value).strip("_")
+        hint = f"such as `{near}`" if NAME.fullmatch(near) else ""
+        raise _expected("a name of a letter and then at most 63 letters, digits and underscores", hint)
     return value
 
 
 def _template(value: Any) -> Any:
     if isinstance(value, str) and "{" in value:
         if not _TEMPLATE.fullmatch(value):
-            raise ValueError("a name built from numbers is letters, digits, underscores and `{formula}` parts")
+            raise _expected("a name of letters, digits, underscores and formulas in braces", "such as `chn_{k}`")
         return value
     return _name(value)
 
@@ -57,16 +68,41 @@ Encoding = Literal["ascii", "utf-8", "gbk", "latin-1", "utf-16be", "utf-16le", "
 
 
 def _hex_bytes(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = f"{value:0{2 + (len(f'{value:x}') - 1) // 2 * 2}x}" if value >= 0 else value
+    hint = 'such as "0D 0A"'
+    if isinstance(value, Hexadecimal):
+        return value.digits.zfill(len(value.digits) + len(value.digits) % 2).lower()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        hint = "digits without quotes are a number, which may be another one than it looks: write them in quotes"
     if isinstance(value, str):
         compact = value.replace(" ", "")
-        if len(compact) % 2 == 0 and re.fullmatch(r"[0-9A-Fa-f]+", compact):
+        if len(compact) % 2 == 0 and re.fullmatch(r"[0-9A-Fa-f]*", compact):
             return compact.lower()
-    raise ValueError('expected bytes in hex, such as "0D 0A"')
+        if not re.fullmatch(r"[0-9A-Fa-f]*", compact):
+            hint = f'this text in hex is "{value.encode().hex().upper()}"'
+    raise _expected("bytes in hex", hint)
 
 
-HexBytes = Annotated[str, BeforeValidator(_hex_bytes, json_schema_input_type=str | int)]
+def _some_bytes(value: Any) -> Any:
+    found = _hex_bytes(value)
+    if not found:
+        raise _expected("bytes in hex", 'such as "0D 0A"')
+    return found
+
+
+def _mark(value: Any) -> Any:
+    try:
+        return _some_bytes(value)
+    except PydanticCustomError as error:
+        hint = str((error.context or {}).get("hint", ""))
+        raise _expected("bytes in hex", f"{hint}; with `format: text` marks are text") from None
+
+
+HexBytes = Annotated[str, BeforeValidator(_some_bytes, json_schema_input_type=str | int)]
+"""Bytes in hex, blanks allowed."""
+HexPayload = Annotated[str, BeforeValidator(_hex_bytes, json_schema_input_type=str | int)]
+"""The same; there may be none."""
+Mark = Annotated[str, BeforeValidator(_mark, json_schema_input_type=str | int)]
+"""Bytes that frames start or end with, in hex."""
 Absent = list[int | float | str] | dict[int | float | str, str] | int | float | str
 """Raw value(s), or `a..b`, that mean: not available. As an object, each with a word: `{0xFFFF: read_failed}`."""
 FlagMap = dict[int | str, str]
@@ -170,6 +206,9 @@ class ValueRow(ValueOptions):
     name: NameTemplate = Field(description="Name of the value; `chn_{k}` builds it from raw integers.")
     type: str = Field(
         "", description="u8 i16le u24 f32 bcd hex text number mac unix32 ymdhms ...; in text frames `text` if left out."
+    )
+    raw: Expression | None = Field(
+        None, description="In place of a type: the raw value is this formula over raw integers; no bytes are read."
     )
     bytes: Expression | None = Field(None, description="Size where the type has none: number, formula, or `rest`.")
     prefix: str | None = Field(None, description="Type of the length that stands before the value.")
@@ -277,7 +316,13 @@ class LiteralRow(Model):
     note: str = ""
 
 
-Encoded = Literal["hex", "base64"] | Annotated[str, Field(pattern=r"^python:[a-z][a-z0-9_]*$")]
+def _encoded(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"hex|base64|python:[a-z][a-z0-9_]*", value):
+        raise _expected("`hex`, `base64` or `python:name`")
+    return value
+
+
+Encoded = Annotated[str, BeforeValidator(_encoded)]
 
 
 class GroupRow(Model):
@@ -335,7 +380,7 @@ class ListRow(Conversion):
     max: int = Field(1000, ge=1, le=65536, description="More items than this are refused.")
     if_: Expression | None = Field(None, alias="if")
     optional: bool = False
-    metric: bool | None = None
+    metric: bool | None = Field(None, description="Whether it becomes a metric; default: yes.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> ListRow:

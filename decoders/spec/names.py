@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from decoders.formula import FormulaError
+from decoders.formula import Formula, FormulaError
 from decoders.layout import STATUS, Given, Keys, Nodes, Place, Value
 from decoders.naming import parse_name, pattern_of, reads
 from decoders.spec import model
@@ -38,6 +38,9 @@ def place_of(rows: RowBuilder, name: str, repeat: str | None, path: Path) -> Pla
     if naming is not None and repeat:
         rows.report((*path, "repeat"), "a name that is built from numbers does not repeat", "remove one of the two")
         return Place(naming)
+    for part in naming.parts if naming is not None else ():
+        if isinstance(part, Formula):
+            rows.converts.places.keep(part, (*path, "name"))
     return Place(naming, repeat or "") if naming is not None or repeat else None
 
 

@@ -22,6 +22,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Path = tuple["str | int", ...]
 
 _MAX_WORDS = 12
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_SHOWN = "something else (not shown: a secret)"
 _EXPECTED = {
     "string_type": "text",
@@ -60,6 +61,26 @@ _EXPECTED = {
     "literal_error": "{expected}",
     "enum": "{expected}",
 }
+_OTHER_KEYS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("framing", "framer"), ("frame",)),
+    **dict.fromkeys(("match", "selector", "condition", "conditions", "id"), ("when", "if")),
+    **dict.fromkeys(("payload", "body", "rows", "layout", "structure"), ("fields",)),
+    **dict.fromkeys(("factor", "multiplier", "resolution", "divisor", "gain"), ("scale",)),
+    **dict.fromkeys(("description", "desc", "comment", "doc", "label"), ("note",)),
+    **dict.fromkeys(("values", "mapping", "names"), ("enum", "values")),
+    **dict.fromkeys(("separator", "delimiter", "sep"), ("split", "delimiter")),
+    **dict.fromkeys(("checksum", "check"), ("crc",)),
+    **dict.fromkeys(("byte_order", "order", "endianness"), ("endian",)),
+    **dict.fromkeys(("bit", "place", "position"), ("at",)),
+    **dict.fromkeys(("length", "len", "width", "size"), ("bytes", "size", "width")),
+    **dict.fromkeys(("min", "max", "limits"), ("range",)),
+    **dict.fromkeys(("timezone", "tz"), ("zone",)),
+    **dict.fromkeys(("acks", "ack", "reply", "answers", "response"), ("replies",)),
+    **dict.fromkeys(("invalid", "none", "missing", "na"), ("absent",)),
+    **dict.fromkeys(("end", "terminator"), ("until",)),
+    **dict.fromkeys(("expression", "calc"), ("formula",)),
+}
+"""Keys of other languages -> ours, of which the first one that is known at the place is meant."""
 _SHAPE = frozenset(code for code in _EXPECTED if code.endswith(("_type", "_parsing"))) | {"none_required"}
 _WEIGHT = {"missing": 3, "extra_forbidden": 2}
 """How much one error speaks against a member of a union; 1 where not named."""
@@ -126,9 +147,11 @@ def problems_from(
 def nearest(word: str, words: Iterable[str]) -> str:
     """The word of `words` that was probably meant, or ""."""
     by_plain = {known.lower().replace("-", "_"): known for known in words}
-    # Half of a word as short as `u9` is all that can be alike.
-    cutoff = 0.5 if len(word) <= 3 else 0.6
-    found = difflib.get_close_matches(word.lower().replace("-", "_"), by_plain, n=1, cutoff=cutoff)
+    plain = word.lower().replace("-", "_")
+    if len(word) > 3:
+        found = difflib.get_close_matches(plain, by_plain, n=1, cutoff=0.6)
+    else:  # half of a word as short as `u9` is all that can be alike: then it begins alike
+        found = difflib.get_close_matches(plain, [known for known in by_plain if known[:1] == plain[:1]], 1, 0.5)
     return by_plain[found[0]] if found else ""
 
 
@@ -140,7 +163,8 @@ def describe(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return f"the text '{value if len(value) <= 40 else value[:37] + '...'}'"
+            shown = _CONTROL.sub(lambda found: repr(found[0])[1:-1], value)
+            return f"the text '{shown if len(shown) <= 40 else shown[:37] + '...'}'"
         case int() | float():
             return f"the number {str(value)[:40]}"
         case Mapping():
@@ -160,8 +184,12 @@ def _locate(item: Any, data: Any, choices: list[Choice]) -> _Fault:
     for index, element in enumerate(loc):
         last = index == len(loc) - 1
         member = member_named(choices, element)
+        tagged = [Choice(choice.type) for choice in choices if choice.tag and choice.tag == element]
         if element == "[key]" and last:
             at_key = True
+        elif tagged:  # the member of a union by its tag, even where the data has a key of this name
+            choices = tagged
+            branches.append((len(path), str(element)))
         elif member is not None and not (_holds(data, element) and step(choices, element)):
             choices = member
             branches.append((len(path), str(element)))
@@ -258,7 +286,7 @@ def _one_per_place(faults: list[_Fault]) -> list[_Fault]:
         places.setdefault(fault.path, fault)
     # A misspelt key is reported once, not also as the missing one that it was meant to be.
     meant = {
-        (*fault.path[:-1], nearest(str(fault.path[-1]), key_words(fault.choices)))
+        (*fault.path[:-1], _key_meant(str(fault.path[-1]), key_words(fault.choices)))
         for fault in places.values()
         if fault.type == "extra_forbidden"
     }
@@ -295,13 +323,29 @@ def _words(fault: _Fault, *, hidden: bool) -> tuple[str, str]:
         hint = _meant(fault.input, _quoted_words(str(fault.ctx["expected"])))
     elif not hint and fault.expected == ["text"] and isinstance(fault.input, (int, float)):
         hint = "put it in quotes"
+    elif not hint and fault.expected == ["a mapping"]:
+        hint = _indented(fault)
     return f"expected {_or(fault.expected, quote='')}, got {got}", hint
 
 
+def _indented(fault: _Fault) -> str:
+    """What to do where YAML's indentation made something else of what was meant."""
+    key = str(fault.path[-1]) if fault.path else ""
+    if key in key_words(fault.choices):
+        return f"`{key}` is a key of the one above it: indent it deeper"
+    return "what belongs to it is indented below it" if fault.input is None and key else ""
+
+
 def _meant(word: str, words: Sequence[str], *, list_all: bool = False) -> str:
-    if close := nearest(word, words):
+    if close := _key_meant(word, words):
         return f"did you mean `{close}`?"
     return f"known here: {', '.join(words)}" if list_all and 0 < len(words) <= _MAX_WORDS else ""
+
+
+def _key_meant(word: str, words: Sequence[str]) -> str:
+    """The key that this one should be, or ""."""
+    usual = _OTHER_KEYS.get(word.lower().replace("-", "_"), ())
+    return next((key for key in usual if key in words), "") or nearest(word, words)
 
 
 def _quoted_words(text: str) -> list[str]:

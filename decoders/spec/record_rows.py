@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from decoders.spec.bit_rows import bit_list
 from decoders.spec.conversions import words_of
 from decoders.spec.names import add_note, add_status, place_of, reads_key, repeats, status_name
 from decoders.spec.notes import Path, Structure, ValueNote
+from decoders.spec.problems import nearest
 from decoders.spec.sentinels import sentinels
 from decoders.spec.words import without_size
 
@@ -106,8 +106,8 @@ def _words(rows: RowBuilder, given: Format, key: int | str, path: Path) -> list[
             return []
     for word, _ in found:
         if given.known(word) is None:
-            near = difflib.get_close_matches(word, given.nearest(), 1, 0.6)
-            hint = f"did you mean `{near[0]}`?" if near else given.examples
+            close = nearest(word, given.nearest())
+            hint = f"did you mean `{close}`?" if close else given.examples
             rows.report(path, f"`{word}` is no record of `{_name_of(given)}`", hint)
             return []
     return found

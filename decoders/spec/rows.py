@@ -17,6 +17,7 @@ from decoders.spec.notes import Path, Report, Structure
 from decoders.spec.origins import Origins
 from decoders.spec.python_rows import is_python, known_function, python_row
 from decoders.spec.record_rows import RecordTag, reads_record, record_list, record_row
+from decoders.spec.result_rows import raw_row
 from decoders.spec.text_items import text_tags
 from decoders.spec.text_rows import (
     is_bounded,
@@ -47,6 +48,7 @@ class RowBuilder:
     origins: Origins = field(default_factory=Origins)
     constants: dict[str, int | str] = field(default_factory=dict)  # what names may be built from: `key` within a tag
     record: RecordTag | None = None  # the rows are those of a self-describing record
+    answered: frozenset[str] = frozenset()  # names that replies read: such a row is no metric rather than hidden
     _used: list[str] = field(default_factory=list)
     _nodes: int = 0
 
@@ -80,9 +82,15 @@ class RowBuilder:
         return tuple(nodes)
 
     def _row(self, row: Any, path: Path, structure: Structure, conditional: bool) -> Nodes:
+        if isinstance(row, model.ValueRow | model.FormulaRow) and row.name in self.answered:
+            check = isinstance(row, model.ValueRow) and row.crc is not None and row.hidden is None
+            if row.hidden or check:
+                row = row.model_copy(update={"hidden": False, "metric": bool(row.metric)})
         match row:
             case model.ValueRow() | model.FormulaRow() if reads_record(self, row):
                 return record_row(self, row, path, structure, conditional)
+            case model.ValueRow() if row.raw is not None:
+                return raw_row(self, row, path, structure, conditional)
             case model.ValueRow() if is_python(row.type):
                 return python_row(self, row, path, structure, conditional)
             case model.ValueRow():
@@ -146,7 +154,6 @@ class RowBuilder:
         if place is not None and place.repeat == "list":
             inner = structure.inner.get(key, inner)
             structure.lists.add(key)
-            structure.quiet.add(key)
         structure.inner[key] = inner
         return row.model_copy(update={"group": name}), inner, place
 

@@ -252,7 +252,7 @@ cases:
     message: climate
     values: {{device: d-7, time: "2026-03-01T12:00:00.000Z", temperature: 21.5, humidity: 45, battery_voltage: 3.3}}
     flags: {{}}
-  - {{name: "climate, truncated", text: '{{"type": "climate", "id"', message: climate, error: truncated}}
+  - {{name: "climate, truncated", text: '{{"type": "climate", "id"', message: climate, error: bad_document}}
   - name: climate, corrupt
     text: |
       {{"type": "climate", "id": "d-7", "at": 1772366400, "data": {{"t": NaN}}}}
@@ -263,7 +263,7 @@ cases:
       {{"type": "alarm", "id": "d-7", "code": "smoke"}}
     message: alarm
     values: {{device: d-7, alarm: smoke}}
-  - {{name: "alarm, truncated", text: '{{"type": "alarm", "id', message: alarm, error: truncated}}
+  - {{name: "alarm, truncated", text: '{{"type": "alarm", "id', message: alarm, error: bad_document}}
   - name: alarm, corrupt
     text: |
       {{"type": "alarm", "id": "d-7", "code": "smoke", "code": "fire"}}

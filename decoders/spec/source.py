@@ -22,7 +22,7 @@ import yaml
 from decoders.errors import SpecError, SpecProblem
 from decoders.spec.problems import problems_from, validate
 
-__all__ = ["Document", "load", "problems_from", "scalar", "validate"]
+__all__ = ["Document", "Hexadecimal", "load", "problems_from", "scalar", "validate"]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
@@ -80,6 +80,8 @@ class Document:
         key_place: tuple[int, int] | None = None
         for item in path:
             child = node.child(item)
+            if child is None and _is_only_item(node, item):
+                continue
             if child is None:
                 return node.line, node.column
             key_place = node.keys[item][:2] if item in node.keys else None
@@ -95,6 +97,8 @@ class Document:
         node: _Node | None = self._root
         text = ""
         for item in path:
+            if _is_only_item(node, item):
+                continue
             if isinstance(item, int) and (node is None or not isinstance(node.children, dict)):
                 text += f"[{item}]"
             else:
@@ -106,6 +110,11 @@ class Document:
     def hidden(self, path: Sequence[str | int]) -> bool:
         """A file's own values may be shown."""
         return False
+
+
+def _is_only_item(node: _Node | None, item: str | int) -> bool:
+    """True for the first item of a list in whose place its only item stands."""
+    return item == 0 and node is not None and isinstance(node.children, dict) and item not in node.children
 
 
 def load(text: str, source: str) -> Document:
@@ -129,6 +138,18 @@ def load(text: str, source: str) -> Document:
     return Document(source, root.value, root)
 
 
+class Hexadecimal(int):
+    """A whole number that is spelled in hexadecimal. digits: without `0x`, zeros in front among them."""
+
+    digits: str
+
+    @classmethod
+    def of(cls, digits: str) -> Hexadecimal:
+        found = cls(digits, 16)
+        found.digits = digits
+        return found
+
+
 def scalar(text: str) -> Any:
     """The value of a plain (unquoted) scalar by the YAML 1.2 core schema. ValueError: a number out of range."""
     if text in _NULL:
@@ -138,8 +159,9 @@ def scalar(text: str) -> Any:
     if _INT.fullmatch(text):
         if len(text) > _MAX_DIGITS:
             raise ValueError(f"a whole number of more than {_MAX_DIGITS} digits")
-        # `0o17` and `0x10` name their base; int(text, 0) would refuse `010`.
-        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+        if text.startswith("0x"):
+            return Hexadecimal.of(text[2:])
+        return int(text.removeprefix("0o"), 8 if text.startswith("0o") else 10)  # int(text, 0) would refuse `010`
     if _FLOAT.fullmatch(text):
         number = float(text)
         if math.isinf(number):
@@ -195,6 +217,8 @@ class _Reader:
             lines = text.split("\n")
             here = lines[line - 1][column - 1 : column] if line <= len(lines) else ""
             hint = "a tab cannot indent YAML: use spaces" if here == "\t" else ""
+            if here and here in "%@`":
+                hint = f"text that begins with {here} stands in quotes"
             context = f" ({error.context})" if error.context else ""
             self.fail(line, column, f"not YAML: {error.problem}{context}", hint=hint)
         except yaml.YAMLError as error:

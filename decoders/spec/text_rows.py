@@ -52,9 +52,8 @@ def _hex(rows: RowBuilder, text: str, path: Path) -> bytes | None:
     try:
         return bytes.fromhex(text)
     except ValueError:
-        digits = text.encode().hex().upper()
-        hint = f'such as "0D 0A"; the text would be "{digits}"' if text else 'such as "0D 0A"'
-        rows.report(path, f"`{text}` is no bytes in hex", f"{hint}; text stands in frames with `format: text`")
+        hint = f'this text in hex is "{text.encode().hex().upper()}"; in frames with `format: text` it is text'
+        rows.report(path, f"`{text}` is no bytes in hex", hint)
         return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,9 +17,18 @@ from decoders.spec.check_rows import check_row
 from decoders.spec.conversions import ConvertBuilder, words_of
 from decoders.spec.names import add_note, add_status, place_of, repeats
 from decoders.spec.notes import Path, Structure, ValueNote
+from decoders.spec.problems import nearest
 from decoders.spec.sentinels import Bits, Kind, sentinels
 from decoders.spec.text_rows import own_size, text_wire
-from decoders.spec.words import MAX_BITS_BYTES, TEXT_NUMBERS, TEXT_TYPES, known_words, wire_of, without_size
+from decoders.spec.words import (
+    MAX_BITS_BYTES,
+    TEXT_NUMBERS,
+    TEXT_TYPES,
+    known_words,
+    usual_word,
+    wire_of,
+    without_size,
+)
 from decoders.text_forms import READERS
 
 if TYPE_CHECKING:
@@ -32,6 +40,8 @@ def value_row(rows: RowBuilder, row: model.ValueRow, path: Path, structure: Stru
     if "{" in row.name:
         row = row.model_copy(update={"name": resolved(row.name, rows.constants)})
     if row.crc is not None:
+        if row.hidden is False:
+            add_note(rows, structure, ValueNote(row.name, path, metric=bool(row.metric), note=row.note), None)
         return check_row(rows, row, path, big=big)
     bare = not rows.text and not row.type and row.bytes is None and row.until is None
     if bare and isinstance(row.const, str):  # bytes in hex say type and size themselves
@@ -49,6 +59,11 @@ def value_row(rows: RowBuilder, row: model.ValueRow, path: Path, structure: Stru
         _unknown_type(rows, row, path)
         return ()
     wire, clock = found
+    if row.endian is not None and row.type.endswith(("le", "be")) and wire_of(row.type, size, not big) == found:
+        rows.report((*path, "endian"), f"`{row.type}` says its order itself", "remove `endian`")
+    if size not in (None, wire.size) and not rows.text and not without_size(row.type):
+        rows.report((*path, "bytes"), f"`{row.type}` has its own size", "remove `bytes` and `prefix`")
+        size = None
     if rows.text or row.type in TEXT_NUMBERS:
         wire = _with_words(wire, row, rows.converts)
     elif isinstance(wire, BytesWire):
@@ -60,8 +75,6 @@ def value_row(rows: RowBuilder, row: model.ValueRow, path: Path, structure: Stru
             size=wire.size if size is None else size,
             strip=row.trim if isinstance(row.trim, str) else "",
         )
-    elif size is not None and not without_size(row.type):
-        rows.report((*path, "bytes"), f"`{row.type}` has its own size", "remove `bytes` and `prefix`")
     if row.counts and isinstance(wire, BytesWire) and wire.form == "number":
         wire = replace(wire, form="whole")
     wire, kind = _without_sign(row, wire)
@@ -129,14 +142,21 @@ def _with_words(wire: Wire, row: model.ValueRow, converts: ConvertBuilder) -> Wi
 
 
 def _unknown_type(rows: RowBuilder, row: model.ValueRow, path: Path) -> None:
+    if not row.type:
+        rows.report(path, f"`{row.name}` has no type", "such as `type: u8`, or `formula:` for a computed value")
+        return
     if row.type in ("bits", "bitsle", "bitsbe"):
         rows.report((*path, "type"), f"`{row.type}` needs `bytes: n`, from 1 to {MAX_BITS_BYTES}", "")
         return
     if without_size(row.type):
-        rows.report((*path, "type"), f"`{row.type}` needs `bytes: n`, `bytes: rest` or `prefix: u8`", "")
+        if row.bytes is None and row.prefix is None and row.until is None and row.chars is None:
+            hint = "`bytes: n`, `bytes: rest`, `prefix: u8` or `until`"
+            rows.report((*path, "type"), f"`{row.type}` has no size of its own", hint)
+        elif not rows.text and (size := row.bytes) is not None and size.isdigit():
+            rows.report((*path, "bytes"), f"`{row.type}` cannot have {size} bytes", "an integer has 1 to 8")
         return
-    near = difflib.get_close_matches(row.type, known_words(), 1, 0.5)
-    hint = f"did you mean `{near[0]}`?" if near else "types are u8 i16le u24 f32 bcd hex text mac unix32 ymdhms …"
+    near = usual_word(row.type) or nearest(row.type, known_words())
+    hint = f"did you mean `{near}`?" if near else "types are u8 i16le u24 f32 bcd hex text mac unix32 ymdhms …"
     rows.report((*path, "type"), f"unknown type `{row.type}`", hint)
 
 
@@ -144,6 +164,9 @@ def _const(rows: RowBuilder, row: model.ValueRow, path: Path, wire: Wire) -> int
     if row.const is None:
         return None
     if isinstance(wire, BytesWire) and wire.form == "text":
+        size = len(str(row.const).encode(wire.encoding, "replace"))
+        if isinstance(wire.size, int) and size > wire.size:
+            rows.report((*path, "const"), f"`{row.const}` has {size} bytes, the row {wire.size}", "make them equal")
         return str(row.const)
     if isinstance(wire, BytesWire) and wire.form in READERS:
         return _const_number(rows, row, path)
@@ -164,6 +187,8 @@ def _const(rows: RowBuilder, row: model.ValueRow, path: Path, wire: Wire) -> int
     if isinstance(wire, BytesWire) and wire.form == "hex" and not re.fullmatch("([0-9a-f]{2})+", text):
         rows.report((*path, "const"), f"`{row.const}` is no bytes in hex", 'such as "0D 0A"')
         return None
+    if isinstance(wire, BytesWire) and wire.form == "hex" and isinstance(wire.size, int) and len(text) != 2 * wire.size:
+        rows.report((*path, "const"), f"`{row.const}` has {len(text) // 2} bytes, the row {wire.size}", "make them equal")
     return text
 
 
@@ -193,7 +218,7 @@ def _clock_parts(rows: RowBuilder, parts: list[str], path: Path) -> Formula | No
     formulas = [rows.converts.formula(part, (*path, index)) for index, part in enumerate(parts)]
     if any(formula is None for formula in formulas):
         return None
-    return list_formula([formula for formula in formulas if formula is not None])
+    return rows.converts.places.keep(list_formula([formula for formula in formulas if formula is not None]), path)
 
 
 def formula_row(rows: RowBuilder, row: model.FormulaRow, path: Path, structure: Structure, conditional: bool) -> Nodes:
@@ -203,7 +228,10 @@ def formula_row(rows: RowBuilder, row: model.FormulaRow, path: Path, structure: 
         return ()
     convert = rows.converts.of_result(row, path)
     if not row.hidden or row.identity or row.session:
-        timed, tolerant = bool(convert.clock), formula.tolerant
+        dropped = convert.enum is not None and (
+            None in convert.enum.values() or (convert.has_other and convert.other is None)
+        )
+        timed, tolerant = bool(convert.clock), formula.tolerant or bool(row.absent) or dropped
         _note(rows, structure, row, path, conditional, clock=timed, derived=True, tolerant=tolerant, convert=convert)
     test = rows.converts.formula(row.if_, (*path, "if"))
     return (Derived(row.name, formula, convert, bool(row.hidden), test),)

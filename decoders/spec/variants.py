@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from decoders.errors import SpecError, SpecProblem
-from decoders.spec.overlay import LayeredDocument, lay_over, place_in
+from decoders.spec.overlay import LayeredDocument, Place, lay_over, place_in
 from decoders.spec.source import Document
 
 KEY = "variants"
@@ -19,7 +19,10 @@ def variant_document(document: Document, name: str, changes: Mapping[str, Any]) 
     """
     problems: list[SpecProblem] = []
     base = {key: value for key, value in document.data.items() if key != KEY}
-    data, top = lay_over(base, place_in(document), changes, place_in(document, (KEY, name)), problems)
+    own = place_in(document, (KEY, name))
+    data, merged = lay_over(base, place_in(document), changes, own, problems)
     if problems:
         raise SpecError(problems)
+    # What the whole is to blame for stands with the variant, since the spec without it is sound.
+    top = Place(own.document, own.path, {key: merged.child(key) for key in data})
     return LayeredDocument(document.source, data, document._root, top)

@@ -94,6 +94,20 @@ def known_words() -> list[str]:
     ]
 
 
+_DASHED = re.compile(r"\s*(\w+)\s*-\s*(\w+)\s*")
+_HEX = re.compile(r"[0-9A-Fa-f]{1,16}")
+
+
+def whole_number_hint(text: str) -> str:
+    """How the number or range was probably meant that is written as this text."""
+    dashed = _DASHED.fullmatch(text)
+    if dashed is not None and all(_HEX.fullmatch(part.removeprefix("0x")) for part in dashed.groups()):
+        return f"a range is written {dashed[1]}..{dashed[2]}"
+    if _HEX.fullmatch(text) is not None and any(sign.isdigit() for sign in text):
+        return f"in hexadecimal: 0x{text}"
+    return "a number, or a range such as 2..9"
+
+
 def integer(word: str, big: bool) -> IntWire | None:
     """An integer type, or None when the word is no integer type."""
     found = _INTEGER.fullmatch(word)
@@ -101,6 +115,33 @@ def integer(word: str, big: bool) -> IntWire | None:
         return None
     sign, bits, order = found.groups()
     return IntWire(int(bits) // 8, _SIGNS[sign], big if order is None else order == "be")
+
+
+_OF_C = re.compile(r"(u?)(?:int|integer)_?(8|16|24|32|40|48|56|64)_?(?:t_?)?(le|be)?")
+_APART = re.compile(r"([uif](?:8|16|24|32|40|48|56|64))[_-](le|be)")
+_OTHER_WORDS: Mapping[str, str] = {
+    **dict.fromkeys(("string", "str", "ascii", "char", "utf8", "utf-8"), "text"),
+    **dict.fromkeys(("byte", "uchar", "unsigned", "bool", "boolean", "bit", "flag", "enum"), "u8"),
+    **dict.fromkeys(("float", "float32", "single", "real"), "f32"),
+    **dict.fromkeys(("double", "float64"), "f64"),
+    **dict.fromkeys(("bytes", "raw", "binary"), "hex"),
+    **dict.fromkeys(("word", "ushort"), "u16"),
+    **dict.fromkeys(("dword", "ulong"), "u32"),
+    **dict.fromkeys(("short",), "i16"),
+    **dict.fromkeys(("long", "integer"), "i32"),
+    **dict.fromkeys(("timestamp", "unix", "unixtime", "epoch", "datetime", "time"), "unix32"),
+}
+"""Types of other languages and documents -> ours."""
+
+
+def usual_word(word: str) -> str:
+    """Our word for a type of other languages, such as `uint16_t`; "" where none is known."""
+    plain = word.strip().lower()
+    of_c = _OF_C.fullmatch(plain)
+    if of_c is not None:
+        return f"{'u' if of_c[1] else 'i'}{of_c[2]}{of_c[3] or ''}"
+    apart = _APART.fullmatch(plain)
+    return apart[1] + apart[2] if apart is not None else _OTHER_WORDS.get(plain, "")
 
 
 def without_size(word: str) -> bool:

@@ -239,8 +239,8 @@ class DeviceSession:
             if name and name != self._name:
                 self._log_in(frame, decoded, identity, name, now_ms)
                 return
-            if decoded.message.session:
-                product.remember(decoded, context)
+        if decoded.message.session:
+            product.remember(decoded, context)
         if self.device is None:
             self._refuse(frame, RefuseReason.NOT_IDENTIFIED)
             self._count_bad_frames(1, CloseReason.TOO_MANY_BAD_FRAMES)
@@ -315,10 +315,11 @@ class DeviceSession:
         self._bad_frames = 0
         ports.place.take(verdict.key, self)
 
-        columns = self._context.columns  # of the connection, whoever speaks
-        context = self._context = SessionContext(
-            device_id=name, variant=verdict.variant, received_ms=now_ms, columns=columns
-        )
+        before = self._context
+        context = self._context = SessionContext(device_id=name, variant=verdict.variant, received_ms=now_ms)
+        context.columns = before.columns  # of the connection, whoever speaks
+        if not other:  # what was said before anybody had a name
+            context.values |= before.values
         self._product.remember(decoded, context)
         if verdict.zone_s is not None:
             context.zone_s = verdict.zone_s  # the directory knows better than the device

@@ -197,7 +197,7 @@ cases:
     flags: {}
   - {name: out of range, text: "x1,1772366400,99,,on,1\\n", message: reading, flags: {temperature: out_of_range}}
   - {name: too few, text: "x1,20\\n", error: bad_document}
-  - {name: cut off, text: "x1,17", message: reading, error: truncated}
+  - {name: cut off, text: "x1,17", message: reading, error: bad_document}
 """
 UNFRAMED = """\
 source: made

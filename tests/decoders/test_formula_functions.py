@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoders.formula import FUNCTIONS, FormulaError, compile_formula
+from decoders.formula_functions import argument_counts
 from tests.decoders.specs import read, rows
 
 ITEMS = [{"a": 1, "b": "x"}, {"a": 4}, {"b": "y"}]
@@ -118,6 +119,8 @@ ANYTHING = st.recursive(
 
 @given(st.sampled_from(sorted(FUNCTIONS)), st.lists(ANYTHING, max_size=5))
 def test_any_arguments_give_something_or_nothing(name: str, arguments: list[Any]) -> None:
+    fewest, most = argument_counts(name)
+    arguments = (arguments + [1] * fewest)[: max(fewest, len(arguments)) if most is None else most]
     names = [f"n{index}" for index in range(len(arguments))]
     found = value(f"{name}({', '.join(names)})", **dict(zip(names, arguments, strict=True)))
     assert not isinstance(found, float) or math.isfinite(found)
@@ -157,3 +160,18 @@ def test_both_codecs_compute_the_same() -> None:
         "j": True,
     }
     assert "h" not in read(compiled, "00000703")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("clamp(x)", "`clamp` takes 3 arguments, not 1"),
+        ("round(x, 1, 2)", "`round` takes 1 to 2 arguments, not 3"),
+        ("max()", "`max` takes 1 or more arguments, not 0"),
+        ("log(x, 10, 2)", "`log` takes 1 to 2 arguments"),
+        ("join()", "`join` takes 1 or more"),
+    ],
+)
+def test_a_function_with_a_wrong_number_of_arguments_is_refused(text: str, wanted: str) -> None:
+    with pytest.raises(FormulaError, match=wanted):
+        compile_formula(text)

@@ -75,8 +75,8 @@ def points(*lines: str) -> str:
         ("records: [{a: 5, speed: 10, g.t: 2.5}]", []),
         ("records: [{type: 2}]", ["records[0].type: expected 2, found None"]),
         ("records: []", ["records: expected 0, found 1"]),
-        ("replies: ['AA', '3030']", []),
-        ("replies: ['AA']", ["replies: expected ['aa'], found ['aa', '3030']"]),
+        ("replies: ['AA', '3031']", []),
+        ("replies: ['AA']", ["replies: expected ['aa'], found ['aa', '3031']"]),
         ("error: bad_check", ["frame: expected 'error bad_check', found 'message data'"]),
     ],
 )
@@ -124,8 +124,8 @@ def test_an_error_that_nobody_expected() -> None:
 
 def test_a_sound_frame_that_cannot_be_read_is_still_answered() -> None:
     short = f'hex: "{sealed("02 05")}"\nerror: truncated\n'
-    assert differences(short + "replies: ['AA', '3030']") == []
-    assert differences(short + "replies: []") == ["replies: expected [], found ['aa', '3030']"]
+    assert differences(short + "replies: ['AA', '3031']") == []
+    assert differences(short + "replies: []") == ["replies: expected [], found ['aa', '3031']"]
 
 
 def test_records_of_a_list() -> None:
@@ -147,7 +147,7 @@ def test_the_session_and_the_port() -> None:
 def test_replies_know_the_device_and_the_time() -> None:
     login = f'hex: "{sealed("01 08 15")}"\nreplies: ["{b"hi 0815".hex()}"]'
     assert differences(login) == []
-    assert differences(data("replies: ['AA', '3135']"), now_ms=1_750_000_000_000) == []
+    assert differences(data("replies: ['AA', '3136']"), now_ms=1_750_000_000_000) == []
 
 
 UPSTREAM = "answers: {speed: {from: speed_knots, formula: x * 1.852, tolerance: 0.1}, g.t: temp, a: level}"

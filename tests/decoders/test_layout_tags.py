@@ -135,7 +135,7 @@ def test_rows_of_another_size_do_not_read_part_of_an_item() -> None:
         ("{key: u8, length: 1, tags: ids}", {}, "no table of tags `ids`"),
         ("{key: u8, length: 1, tags: id}", {"tags": "{ids: {}}"}, "did you mean `ids`?"),
         ("{key: u8, length: 1, tags: {1: {name: a, type: u16}}}", {}, "the rows take 2 bytes, the items have 1"),
-        ("{key: u8, tags: {1: {name: a, type: uint}}}", {}, "`uint` needs `bytes: n`"),
+        ("{key: u8, tags: {1: {name: a, type: uint}}}", {}, "`uint` has no size of its own"),
         ("{key: u8, tags: ids}", {"tags": "{ids: {1: {items: {key: u8, tags: ids}}}}"}, "contains itself"),
         ("{key: f32, tags: {}}", {}, "is no integer type"),
         ("{key: u8, length_first: true, tags: {}}", {}, "no length on the wire"),

@@ -297,3 +297,33 @@ def test_mistakes(spec: str, words: str) -> None:
 def test_a_list_that_drops_items_has_no_parallel_list() -> None:
     with pytest.raises(SpecError, match="put `keep` into the last list"):
         rows("[{list: a, count: 1, keep: x, fields: [{name: x, type: u8}]}, {list: b, into: a, type: u8}]")
+
+
+def test_formulas_of_an_item_know_its_number() -> None:
+    arrived = SessionContext(received_ms=1_764_000_000_000)
+    compiled = rows(
+        "[{name: minutes, type: u8}, {list: log, fields: [{name: v, type: u8},"
+        " {name: time, formula: received - index * minutes * 60, clock: unix}]}]"
+    )
+    assert [item["time"] for item in read(compiled, "0a 01 02", arrived)["log"]] == [
+        "2025-11-24T16:00:00.000Z",
+        "2025-11-24T15:50:00.000Z",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "data", "expected"),
+    [
+        ("{list: a, count: 1, fields: [{name: v, type: u8}, {name: k, formula: index + v}]}", "07", [{"v": 7, "k": 7}]),
+        ("{list: a, fields: [{name: index, type: u8}, {name: k, formula: index + 1}]}", "05", [{"index": 5, "k": 6}]),
+        ("{list: a, keep: index != 1, fields: [{name: v, type: u8}]}", "010203", [{"v": 1}, {"v": 3}]),
+        (
+            "{list: a, count: 2, fields: [{name: v, type: u8}]},"
+            " {list: b, into: a, count: 2, fields: [{name: u, type: u8}, {name: k, formula: index + u + v}]}",
+            "01020304",
+            [{"v": 1, "u": 3, "k": 4}, {"v": 2, "u": 4, "k": 7}],
+        ),
+    ],
+)
+def test_the_number_of_an_item_everywhere(text: str, data: str, expected: list[dict[str, int]]) -> None:
+    assert read(rows(f"[{text}]"), data)["a"] == expected

@@ -259,7 +259,7 @@ def test_the_codecs_agree_on_any_text(body: str) -> None:
         (FRAME + "fields: [{name: a, type: nmuber}]", "did you mean `number`?"),
         (FRAME + "fields: [{name: a, chars: 9-0}]", "no list of characters"),
         (FRAME + "fields: [{name: a, bytes: 3, until: ';'}]", "both say how long it is"),
-        ("fields: [{name: a, type: text, until: ';'}]", 'the text would be "3B"'),
+        ("fields: [{name: a, type: text, until: ';'}]", 'this text in hex is "3B"'),
         ("fields: [{group: g, split: ',', fields: [{skip: 1}]}]", "`split` is for text"),
         ("frame: {split: ','}\nfields: [{skip: 1}]", "`split` is for text"),
         (FRAME + "fields: [{name: a, formula: \"has(',')\"}]", "stand in if, count, switch"),

@@ -17,6 +17,7 @@ from decoders.spec.lint.python_types import PYTHON_RULES
 from decoders.spec.lint.ranges import RANGE_RULES
 from decoders.spec.lint.reach import REACH_RULES
 from decoders.spec.lint.subject import Finding, Rule, subjects
+from decoders.spec.lint.unlikely import UNLIKELY_RULES
 from decoders.spec.lint.unused import UNUSED_RULES
 
 __all__ = ["AMBIGUOUS", "RULES", "Finding", "Rule", "lint", "lint_together"]
@@ -27,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     *MESSAGE_RULES,
     *RANGE_RULES,
     *REACH_RULES,
+    *UNLIKELY_RULES,
     *UNUSED_RULES,
     *PYTHON_RULES,
     *ORIGIN_RULES,

@@ -119,13 +119,10 @@ def _known(subject: Subject, name: str) -> set[str]:
     if name:
         known |= set(subject.product.messages[name].notes.notes)
         known |= set(subject.product.messages[name].notes.inner)
-        message = subject.layouts().get(name)
-        nodes = (*message.header, *message.body, *message.trailer) if message is not None else ()
     else:
-        nodes = tuple(node for kind in subject.product.kinds for node in (*kind.layout.header, *kind.layout.trailer))
-    for node in walk(nodes):
-        known.add(getattr(node, "name", ""))
-        known |= {bit.name for bit in getattr(node, "bits", ())}
+        frames = tuple(node for kind in subject.product.kinds for node in (*kind.layout.header, *kind.layout.trailer))
+        rows = (node for node in walk(frames) if isinstance(node, Value))
+        known |= {part.name for node in rows for part in node.parts if not part.hidden}
     for plan in subject.product.messages.values():
         known |= {value for _what, value in plan.session}
     return known

@@ -69,9 +69,9 @@ def _ends(nodes: Nodes, faults: list[tuple[Any, Any]]) -> Any:
 
 
 def _may_be_empty(node: Any) -> bool:
-    """A row that takes what is left says nothing wrong where nothing is left."""
-    size = getattr(getattr(node, "wire", node), "size", None)
-    return isinstance(size, layout.Rest)
+    """A row of bytes that takes what is left says nothing wrong where nothing is left."""
+    wire = getattr(node, "wire", node)
+    return isinstance(getattr(wire, "size", None), layout.Rest) and not getattr(wire, "blank", False)
 
 
 def _taker(node: Any, faults: list[tuple[Any, Any]]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from decoders.errors import DecodeCode, DecodeError
-from decoders.framing.framer import cut
+from decoders.framing.framer import Framer, cut
 from decoders.framing.plan import FixedSize, Framing, LengthField
 from tests.decoders.framing.samples import (
     DIGITS,
@@ -19,6 +19,7 @@ from tests.decoders.framing.samples import (
     framing,
     named,
 )
+from tests.decoders.specs import product
 
 
 @each_frame
@@ -70,3 +71,12 @@ def test_cut_gives_the_reason_of_the_first_kind_that_begins_so() -> None:
     with pytest.raises(DecodeError) as caught:
         cut(plan, b"\1\2\xff\0")
     assert caught.value.code is DecodeCode.FRAME_TOO_LONG
+
+
+@pytest.mark.parametrize(("wire", "added"), [(b"$a,b", b"\r\n"), (b"$a,b\r", b"\n"), (b"$a,b\r\n", b"")])
+def test_a_lone_line_may_lack_its_end(wire: bytes, added: bytes) -> None:
+    framing = product(
+        'frame: {format: text, start: "$", until: "\\r\\n", split: ","}\nmessages: {m: {fields: [{name: a}, {name: b}]}}'
+    ).framing
+    assert cut(framing, wire).wire == wire + added
+    assert Framer(framing).receive(wire) == ([] if added else [cut(framing, wire)])

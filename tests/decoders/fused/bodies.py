@@ -59,7 +59,7 @@ BODIES = {
     "formula: t_1 + a_2}]",
     "lists with an end": "[{list: l, while: more, max: 4, fields: [{name: h, type: u8, bits: {more: 7, v: "
     "0-6}}]}, {list: m, "
-    "while: next_u8 != 0xFF and v != 3, max: 4, type: u8}, {name: r, type: hex, bytes: rest}]",
+    "while: next_u8 != 0xFF and m != 3, max: 4, type: u8}, {name: r, type: hex, bytes: rest}]",
     "tags with a header": "[{items: {header: [{name: h, type: u8, bits: {size: 5-7, tag: 0-4}}, {name: e, type: "
     "u8, if: "
     "size == 7}], key: tag, length: size, tags: {'0..3': {name: a, type: uint, if: e > 4 or key < 3}, '4, 6..9': "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from decoders.formula import NAMESPACE, compile_formula
-from decoders.fused.formulas import FAILED, bytes_left, inlined
+from decoders.fused.formulas import FAILED, bytes_left, inlined, over_integers
 from decoders.fused.scope import Known, Names
 from decoders.fused.writer import Writer
 from decoders.source_writer import SourceWriter
@@ -57,10 +58,22 @@ FORMULAS = [
     "int(a, 16)",
     "a * 100000000000000000000000000",
     "a",
+    "a == 3",
+    "3 != a",
+    "a == b",
+    "a == 1 and b != 2",
+    "a == 1 and (b != 2 or a)",
+    "not a == b",
+    "a == 1 or b == 2",
+    "5 if a == 1 else b",
+    "a == b == 1",
+    "1 < a != b",
+    "a == None",
+    "first(a, b) == 3",
 ]
 
 
-def run(text: str, operands: dict[str, Known], values: dict[str, Any]) -> tuple[Known, Any]:
+def run(text: str, operands: dict[str, Known], values: dict[str, Any], *, raw: bool = False) -> tuple[Known, Any]:
     """The inlined formula, and what its code gives."""
     namespace: dict[str, Any] = {**NAMESPACE, "FAILED": FAILED}
     out = SourceWriter(namespace)
@@ -68,16 +81,17 @@ def run(text: str, operands: dict[str, Known], values: dict[str, Any]) -> tuple[
     def nothing(*_arguments: Any) -> None: ...
 
     writer = Writer(out, Names(), nothing)
-    known = inlined(writer, compile_formula(text), operands)
+    known = inlined(writer, compile_formula(text), operands, raw=raw)
     arguments = ", ".join(operands)
     code = "\n".join([f"def compute({arguments}):", *out.lines, f"    return {known.source}"])
     exec(code, namespace)
     return known, namespace["compute"](**values)
 
 
+@pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize("text", FORMULAS)
 @given(data=st.data())
-def test_inlined_formulas_compute_the_same(text: str, data: st.DataObject) -> None:
+def test_inlined_formulas_compute_the_same(text: str, raw: bool, data: st.DataObject) -> None:
     formula = compile_formula(text)
     operands: dict[str, Known] = {}
     values: dict[str, Any] = {}
@@ -86,8 +100,9 @@ def test_inlined_formulas_compute_the_same(text: str, data: st.DataObject) -> No
         values[name] = data.draw(KINDS[kind] if (sure := data.draw(st.booleans())) else KINDS[kind] | st.none())
         number = values[name] if kind in ("int", "bool") and sure else -1
         operands[name] = Known(name, sure, kind, number + 3 if number >= 0 else None)
-    known, value = run(text, operands, values)
-    expected = formula.function(*[values[name] for name in formula.names])
+    known, value = run(text, operands, values, raw=raw)
+    function = formula.raw_function if raw else formula.function
+    expected = function(*[values[name] for name in formula.names])
     assert (type(value), value) == (type(expected), expected)
     if known.sure:
         assert value is not None
@@ -109,6 +124,26 @@ def test_inlined_formulas_compute_the_same(text: str, data: st.DataObject) -> No
 def test_what_cannot_fail_is_an_expression(text: str, source: str) -> None:
     operands = {name: Known(name, kind="int", most=9) for name in compile_formula(text).names}
     assert run(text, operands, dict.fromkeys(operands, 4))[0].source == source
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("a == 3", "(a == 3 if a is not None else None)"),
+        ("a == 3 and 2 != b", "((a == 3 if a is not None else None) and (2 != b if b is not None else None))"),
+    ],
+)
+def test_a_comparison_with_what_may_be_missing_needs_no_try(text: str, source: str) -> None:
+    operands = {name: Known(name, sure=False, kind="int") for name in compile_formula(text).names}
+    assert run(text, operands, dict.fromkeys(operands, None)) == (Known(source, False, "bool", ANY), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [("a", "x"), ("a + 0x80 | b", "((x + 128) | y)"), ("5", "5"), ("a * 2", ""), ("a == b", ""), ("abs(a)", "")],
+)
+def test_what_only_puts_integers_together_is_an_expression(text: str, source: str) -> None:
+    assert over_integers(compile_formula(text), {"a": "x", "b": "y"}) == source
 
 
 def test_infinity_is_no_value() -> None:

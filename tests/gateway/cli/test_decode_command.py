@@ -251,7 +251,7 @@ variants: {short: {messages: {other: {fields: [{name: body, type: text, bytes: 3
 
     five = answer("1a0301080000", "--port", "5", "--session", "zone=+08:00", "--at", "2026-03-01T12:34:00Z")
     assert five["values"]["time"] == "2026-03-01T00:00:00.000Z"
-    assert bytes.fromhex(five["replies"][0]) == b"12:34"
+    assert bytes.fromhex(five["replies"][0]) == b"20:34"
     assert answer("abc", "--text", "--variant", "short")["values"] == {"body": "abc"}
 
 

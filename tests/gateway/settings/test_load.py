@@ -165,7 +165,7 @@ FILE_MISTAKES = [
         "c.yaml:1:17",
         "observe.port: expected a number of at most 65535, got the number 65536",
     ),
-    ("observe:\n", "c.yaml:1:9", "observe: expected a mapping, got nothing"),
+    ("observe:\n", "c.yaml:1:9", "observe: expected a mapping, got nothing (what belongs to it is indented below it)"),
     ("gateway: {id: 12}\n", "c.yaml:1:15", "gateway.id: expected text, got the number 12 (put it in quotes)"),
     (
         "gateway: {id: a b}\n",

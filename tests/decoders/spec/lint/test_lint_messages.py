@@ -66,7 +66,7 @@ unknown_message: [{{message: plain}}]
         ("{message: ack, with: {result: 0}}", ""),
         ("{message: ack, with: {result: a}}", ""),
         ("{message: ack, with: {result: now}}", ""),
-        ("{message: ack, with: {result: elsewhere}}", "elsewhere"),
+        ("{message: ack, with: {result: zero}}", "zero"),
         ('{text: "ok {a} {device_id}"}', ""),
         ('{hex: "01"}', ""),
     ],
