@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from decoders.checksum import Checksum, checksum
 from decoders.layout import BytesWire, IntWire, MessageLayout, Node, Nodes, Span, Value, fixed_size, least_size
 
-HEX_WORDS = frozenset({"hex", "HEX"})
-
 
 def written_check(value: int, written: str, digits: int) -> str:
     """A check value as text of so many digits, hexadecimal in upper case; of a longer one the last digits."""
@@ -98,18 +96,21 @@ def checks_within(message: MessageLayout) -> list[CheckPlace]:
     places = []
     for index, node in enumerate(message.body):
         if isinstance(node, Value) and node.check is not None:
-            found = place_in(message.header, message.body, index, message.trailer_size)
+            found = place_in(message.header, message.body, index, message.trailer_size, skip_rest=message.skip_rest)
             if found is not None:
                 places.append(_place(node, found[0], from_end=found[1]))
     return places
 
 
-def place_in(header: Nodes, body: Sequence[Node], index: int, trailer_size: int) -> tuple[int, bool] | None:
-    """Offset of a node of the body from the frame's start, or (True) of its start before the frame's end."""
+def place_in(
+    header: Nodes, body: Sequence[Node], index: int, trailer_size: int, *, skip_rest: bool = False
+) -> tuple[int, bool] | None:
+    """Offset of a node of the body from the frame's start, or (True) of its start before the frame's end. skip_rest:
+    the body may go on behind its nodes."""
     before = fixed_size((*header, *body[:index]))
     if before is not None:
         return before, False
-    behind = fixed_size(body[index:])
+    behind = None if skip_rest else fixed_size(body[index:])
     return None if behind is None else (behind + trailer_size, True)
 
 

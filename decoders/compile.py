@@ -26,7 +26,7 @@ from decoders.spec.formula_names import check_names
 from decoders.spec.frames import FramePlan, build_frames
 from decoders.spec.message_draft import MessageDraft
 from decoders.spec.notes import Path, Structure
-from decoders.spec.problems import nearest
+from decoders.spec.problems import MAX_PROBLEMS, nearest
 from decoders.spec.row_walk import kept_values
 from decoders.spec.rows import RowBuilder
 from decoders.spec.selectors import selectable, selector_of
@@ -62,6 +62,8 @@ class _Compiler:
         problem = SpecProblem(source, line, column, text, message, hint)
         if problem not in self.problems:
             self.problems.append(problem)
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise SpecError(self.problems)
 
     def compile(self, digest: str, codec: str) -> CompiledProduct:
         frames = build_frames(self.spec, self.rows)
@@ -180,9 +182,10 @@ class _Compiler:
             known = sorted({name for plan in binary for name in raw_names(plan.header) | raw_names(plan.trailer)})
             wrong = next(name for name in message.spec.when if not any(selectable(name, p) for p in binary))
             close = nearest(wrong, known)
-            hint = f"did you mean `{close}`?" if close else f"there are {', '.join([*known, 'port', 'length', 'first'])}"
+            known += ["port", "length", "first"]
+            hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
             if any(getattr(row, "name", "") == wrong for row in message.spec.fields):
-                hint = "a row of the body is read when the message is known: `u8(0): 1`, or `first` with its first bytes"
+                hint = "a row of the body is read once the message is known: `u8(0): 1`, or `first` with its bytes"
             self.report((*message.path, "when", wrong), f"no frame kind has a field `{wrong}`", hint)
         return fitting + spoken
 
@@ -242,7 +245,14 @@ class _Compiler:
     def _body(self, message: MessageDraft, plan: FramePlan) -> Nodes:
         """The rows of a message in a frame of this kind: what its check values cover depends on the frame."""
         return body_with_checks(
-            self.rows, plan.header, message.body, plan.trailer, plan.trailer_size, plan.mark, message.path
+            self.rows,
+            plan.header,
+            message.body,
+            plan.trailer,
+            plan.trailer_size,
+            plan.mark,
+            message.path,
+            skip_rest=message.spec.rest == "skip",
         )
 
     def _kind(self, plan: FramePlan, layout: FrameLayout, codec: str) -> KindCodec:

@@ -31,6 +31,7 @@ def contract_check(structure: Structure, *, typed: bool) -> Check | None:
         },
         "Violation": Violation,
         "LIST": list,
+        "DICT": dict,
         "NUMBERS": _NUMBERS,
         "SCALARS": _SCALARS,
         **{code.name: code for code in ViolationCode},
@@ -158,12 +159,15 @@ def _rules(out: SourceWriter, structure: Structure, values: str, prefix: str, de
                 _rules(out, inner, group, f"{prefix}{{{key}}}.", depth + 1, typed)
         elif name in structure.lists:
             index, item = out.fresh("i"), out.fresh("item")
-            with out.block(f"for {index}, {item} in enumerate({values}.get({name!r}) or ()):"):
+            found = out.fresh("found")  # a value of the same name may have taken the list's place
+            out.emit(f"{found} = {values}.get({name!r})")
+            with out.block(f"for {index}, {item} in enumerate({found} if {found}.__class__ is LIST else ()):"):
+                out.emit(f"if {item}.__class__ is not DICT: continue")
                 _rules(out, inner, item, f"{prefix}{name}[{{{index}}}].", depth + 1, typed)
         else:
             group = out.fresh("group")
             out.emit(f"{group} = {values}.get({name!r})")
-            with out.block(f"if {group} is not None:"):
+            with out.block(f"if {group}.__class__ is DICT:"):
                 _rules(out, inner, group, f"{prefix}{name}.", depth + 1, typed)
 
 

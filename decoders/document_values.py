@@ -80,7 +80,8 @@ def _take_nodes(
         match node:
             case Value():
                 (fields.hidden if node.hidden else shown).add(node.name)
-                if not node.hidden or node.name in structure.notes:
+                silent = node.const is not None or node.counts is not None or node.check is not None or bool(node.bits)
+                if not (node.hidden and silent) or node.name in structure.notes:
                     fields.kinds[node.name] = Kind() if node.name in loose else _kind(node)
                 for bit in node.bits:
                     if not bit.hidden:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from decoders.check_places import fill_in
 from decoders.convert import Convert
 from decoders.errors import DecodeError, EncodeError
 from decoders.framing.escape import stuff
 from decoders.framing.plan import Transcoding
-from decoders.inverse import to_raw  # noqa: F401 - callers find it here
 from decoders.layout import (
     BytesWire,
     Counts,
@@ -33,7 +32,7 @@ from decoders.layout import (
 from decoders.reference.codec import FrameLayout
 from decoders.reference.draft import Draft, Work
 from decoders.reference.fields import Fields, fields_of, own_rows, told_names
-from decoders.reference.raw_tree import Scope, Window
+from decoders.reference.raw_tree import Scope, Trace, Window
 from decoders.reference.read import BuildRows, builder, reader
 from decoders.text_forms import text_of_number
 from decoders.times import Zone
@@ -117,11 +116,10 @@ class Encoder:
         else:
             raise EncodeError("", "the lengths and counts of this message contradict each other")
         draft.finish()
-        header = fixed_size(self.message.header)
-        if header is None:
-            header = len(self.build_header(self._draft(values, raw, work)))
-        self._begin(data, header)
-        seal(self.frame, data, header, self.message.message)
+        if self.first:
+            header = fixed_size(self.message.header)
+            self._begin(data, len(self.build_header(self._draft(values, raw, work))) if header is None else header)
+        seal(self.frame, data, self.message.message)
         return stuff(self.escape, bytes(data)) if self.escape is not None else bytes(data)
 
     def _draft(self, values: Mapping[str, Any], raw: Mapping[str, Any] | None, work: Work) -> Draft:
@@ -139,68 +137,66 @@ class Encoder:
             left, place = left[size:], place + size
 
 
-def seal(frame: FrameLayout, data: bytearray, header: int | None = None, message: str = "") -> None:
-    """Fills in the length fields at fixed places and all check values, in place. header: its size, where that is
-    known. message: whose check values are among its rows. Raises EncodeError or OverflowError."""
-    offset: int | None = 0
-    for node in frame.header:
-        if offset is None:
-            break
-        if isinstance(node, Value) and isinstance(node.wire, IntWire):
-            _fill_counts(frame, data, node, node.wire, offset, header)
-        elif isinstance(node, Value) and isinstance(node.wire, BytesWire) and node.counts is not None:
-            _fill_digits(frame, data, node, node.counts, node.wire, offset, header)
-        size = fixed_size((node,))
-        offset = None if size is None else offset + size
+def seal(frame: FrameLayout, data: bytearray, message: str = "") -> None:
+    """Fills in the length fields of the header and all check values, in place. message: whose check values are among
+    its rows. Raises EncodeError or OverflowError."""
+    for name in [node.name for node in frame.header if isinstance(node, Value) and _counts(node)]:
+        places, header = _header_places(frame, data)  # anew: digits of another length move what stands behind them
+        node, place = places[name]
+        if isinstance(node.wire, IntWire):
+            _fill_integer(frame, data, node, node.wire, place, header)
+        elif isinstance(node.wire, BytesWire) and node.counts is not None:
+            size = node.wire.size if isinstance(node.wire.size, int) else None
+            text = text_of_number(_counted(frame, data, node.counts, header), node.wire.form, size)
+            if size is not None and len(text) > size:
+                raise EncodeError(node.name, f"{text.decode()} has more than {size} digits")
+            data[place] = text
     fill_in(frame.checks_of(message), data)
 
 
-def _fill_counts(
-    frame: FrameLayout, data: bytearray, node: Value, wire: IntWire, offset: int, header: int | None
-) -> None:
-    def counted(counts: Counts) -> int:
-        return _counted(frame, data, counts, header)
-
-    order = "big" if wire.big else "little"
-    place = slice(offset, offset + wire.size)
-    if node.counts is not None:
-        data[place] = counted(node.counts).to_bytes(wire.size, order)  # type: ignore[arg-type]
-    for bit in node.bits:
-        if bit.counts is not None:
-            whole = int.from_bytes(data[place], order)  # type: ignore[arg-type]
-            mask = ((1 << bit.width) - 1) << bit.at
-            data[place] = (whole & ~mask | counted(bit.counts) << bit.at & mask).to_bytes(wire.size, order)  # type: ignore[arg-type]
+def _counts(node: Value) -> bool:
+    return any(part.counts is not None for part in node.parts)
 
 
-def _fill_digits(
-    frame: FrameLayout, data: bytearray, node: Value, counts: Counts, wire: BytesWire, offset: int, header: int | None
-) -> None:
-    """A length that is written as text."""
-    size = wire.size
-    if not isinstance(size, int):
-        raise EncodeError(node.name, "a length in digits has a fixed number of them")
-    text = text_of_number(_counted(frame, data, counts, header), wire.form, size)
-    if len(text) > size:
-        raise EncodeError(node.name, f"{text.decode()} has more than {size} digits")
-    data[offset : offset + size] = text
-
-
-def _counted(frame: FrameLayout, data: bytearray, counts: Counts, header: int | None) -> int:
-    if counts.span is not None:
-        return len(data) - counts.span.start - counts.span.tail - counts.adjust
-    return len(data) - (_header_size(frame, data) if header is None else header) - frame.trailer_size - counts.adjust
-
-
-def _header_size(frame: FrameLayout, data: bytearray) -> int:
-    size = fixed_size(frame.header)
-    if size is not None:
-        return size
-    window = Window(bytes(data), 0)
+def _header_places(frame: FrameLayout, data: bytearray) -> tuple[dict[str, tuple[Value, slice]], int]:
+    """The values of the header with the bytes that they take, and the header's size."""
+    places: dict[str, tuple[Value, slice]] = {}
+    if fixed_size(frame.header) is not None:
+        offset = 0
+        for node in frame.header:
+            size = fixed_size((node,)) or 0
+            if isinstance(node, Value):
+                places[node.name] = node, slice(offset, offset + size)
+            offset += size
+        return places, offset
+    window, trace = Window(bytes(data), 0), list[Trace]()
     try:
-        reader(frame.header)(window, Scope(), None)
+        reader(frame.header)(window, Scope(), trace)
     except DecodeError as error:
         raise EncodeError("header", f"its size depends on its values: {error}") from None
-    return window.tell()
+    for item in trace:
+        if isinstance(item.node, Value):
+            places[item.node.name] = item.node, slice(item.offset, item.offset + item.size)
+    return places, window.tell()
+
+
+def _fill_integer(frame: FrameLayout, data: bytearray, node: Value, wire: IntWire, place: slice, header: int) -> None:
+    """Lengths that are an integer or bits of one."""
+    order: Literal["big", "little"] = "big" if wire.big else "little"
+    if node.counts is not None:
+        data[place] = _counted(frame, data, node.counts, header).to_bytes(wire.size, order)
+    for bit in node.bits:
+        if bit.counts is not None:
+            whole = int.from_bytes(data[place], order)
+            mask = ((1 << bit.width) - 1) << bit.at
+            counted = _counted(frame, data, bit.counts, header) << bit.at & mask
+            data[place] = (whole & ~mask | counted).to_bytes(wire.size, order)
+
+
+def _counted(frame: FrameLayout, data: bytearray, counts: Counts, header: int) -> int:
+    if counts.span is not None:
+        return len(data) - counts.span.start - counts.span.tail - counts.adjust
+    return len(data) - header - frame.trailer_size - counts.adjust
 
 
 def strangers(nodes: Sequence[Node], values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, list[str]]]:

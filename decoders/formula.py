@@ -195,7 +195,8 @@ class _Translator:
             raise self.fail(node, "`*` is not allowed here")
         fewest, most = argument_counts(name) if name in FUNCTIONS else (0, None)
         if len(arguments) < fewest or (most is not None and len(arguments) > most):
-            wanted = f"{fewest}" if fewest == most else f"{fewest} to {most}" if most is not None else f"{fewest} or more"
+            several = f"{fewest} or more" if most is None else f"{fewest} to {most}"
+            wanted = f"{fewest}" if fewest == most else several
             raise self.fail(node, f"`{name}` takes {wanted} arguments, not {len(arguments)}")
         return f"fn_{name}({', '.join(self.translate(argument) for argument in arguments)})"
 

@@ -65,6 +65,8 @@ def _join(separator: str, *values: Any) -> str | None:
             words.extend(map(str, value))
         elif value != "":
             words.append(str(value))
+    if len(words) * len(separator) > _MAX_TEXT:
+        raise OverflowError("too long")
     return separator.join(words) if words else None
 
 

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from decoders.errors import DecodeError
 from decoders.formula import compile_formula
+from decoders.plan import Decoded
 from decoders.product import CompiledProduct
 from decoders.spec.model import HexBytes, Model
 from decoders.spec.model_rows import HexPayload
@@ -168,7 +169,7 @@ def run_case(product: CompiledProduct, file: GoldenFile, case: GoldenCase, now_m
         result.differences.append(Difference("message", case.message, decoded.message.name))
     _compare(result, "", case.values, decoded.values, TOLERANCE)
     answers = {**file.answers, **case.answers}
-    _compare_upstream(result, "", case.upstream, decoded.values, answers, file.ignore)
+    _compare_upstream(result, "", case.upstream, _in_upstream(decoded), answers, file.ignore)
     result.differences += [
         Difference(name, "no value", mine) for name in case.absent if (mine := _reach(decoded.values, name)) is not None
     ]
@@ -187,6 +188,14 @@ def run_case(product: CompiledProduct, file: GoldenFile, case: GoldenCase, now_m
         replies = product.replies(decoded.message.name, decoded.values, context, now_ms)
         _same_replies(result, case.replies, replies)
     return result
+
+
+def _in_upstream(decoded: Decoded) -> dict[str, Any]:
+    """The values as others give them: those of the only record beside those of its frame."""
+    items = decoded.values.get(decoded.message.records) if decoded.message.records else None
+    if isinstance(items, list) and len(items) == 1 and isinstance(items[0], Mapping):
+        return {**items[0], **decoded.values}
+    return decoded.values
 
 
 def _same_replies(result: CaseResult, expected: list[str], replies: list[bytes]) -> None:
@@ -253,7 +262,7 @@ def _answer_differences(
         value = compile_formula(answer.formula, ANSWER_FUNCTIONS).evaluate(lambda _name: value)
     if value in (None, [], {}) and mine is None:
         return []
-    if isinstance(mine, bool) and value.__class__ is int and value in (0, 1):
+    if isinstance(mine, bool) and isinstance(value, int) and value in (0, 1):
         value = bool(value)  # elsewhere bits are often numbers
     return [] if same(value, mine, answer.tolerance) else [Difference(prefix + ours, value, mine)]
 

@@ -12,12 +12,14 @@ from decoders.errors import EncodeError
 from decoders.solve import Unknown, solve
 from decoders.times import Zone
 
+_MOST_DECIMALS = 9
 _MOST_RAW = 0xFFFF  # where a formula is no line, integers up to this are tried
 __all__ = ["absent_raw", "to_raw", "word_raw"]
 
 
-def to_raw(name: str, convert: Convert, value: Any, zone_s: Zone) -> Any:
-    """The inverse of `Convert`: value -> raw value. Raises EncodeError when there is none."""
+def to_raw(name: str, convert: Convert, value: Any, zone_s: Zone, *, fractions: bool = False) -> Any:
+    """The inverse of `Convert`: value -> raw value. fractions: a raw value may have decimals though it is no float on
+    the wire. Raises EncodeError when there is none."""
     if convert.plain:
         return value
     if value is None and convert.absent:
@@ -31,8 +33,10 @@ def to_raw(name: str, convert: Convert, value: Any, zone_s: Zone) -> Any:
             value = _input(name, convert, value)
         if convert.linear is not None:
             step = convert.linear
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise EncodeError(name, f"{value!r} is no number")
             exact = (Fraction(str(value)) * step.denominator - step.add) / step.numerator
-            value = float(exact) if convert.finite else round(exact)
+            value = float(exact) if convert.finite else _shortest(exact) if fractions else round(exact)
         if convert.boolean:
             return int(bool(value) != convert.invert)
         if convert.flags is not None:
@@ -43,6 +47,12 @@ def to_raw(name: str, convert: Convert, value: Any, zone_s: Zone) -> Any:
     except (TypeError, ValueError, OverflowError) as error:
         raise EncodeError(name, f"{value!r} cannot be written: {error}") from None
     return value
+
+
+def _shortest(exact: Fraction) -> int | float:
+    """The number as somebody would write it who has measured it."""
+    found = round(float(exact), _MOST_DECIMALS)
+    return int(found) if found.is_integer() else found
 
 
 def absent_raw(convert: Convert) -> Any:
@@ -79,7 +89,8 @@ def _input(name: str, convert: Convert, value: Any) -> Any:
     assert formula is not None
     off = 0.0 if convert.decimals is None else 0.5 * 10**-convert.decimals
     if formula.names == ("x",):
-        for unknown in (Unknown("x"), Unknown("x", most=_MOST_RAW)):
+        likeliest = Unknown("x", fits=lambda found: isinstance(found, int | float) and found >= 0)
+        for unknown in (likeliest, Unknown("x"), Unknown("x", now=""), Unknown("x", most=_MOST_RAW)):
             found = solve(formula, lambda _name: None, [unknown], value, off)
             if found is not None:
                 return found["x"]

@@ -435,6 +435,22 @@ def least_size(nodes: Sequence[Node]) -> int:
     return total
 
 
+MAX_EMPTY_ITEMS = 1 << 16
+"""Items of one frame that may take no bytes: nothing else bounds lists of them, one in another."""
+
+
+def may_be_empty(node: Repeat | Tags) -> bool:
+    """True for a list whose items may take no bytes, so that the bytes do not bound their number. A list of always one
+    item adds none."""
+    if isinstance(node, Tags):
+        return isinstance(node.key, Formula) and not isinstance(node.length, IntWire) and least_size(node.header) == 0
+    if node.item_prefix is not None or node.item_until or (node.count is not None and node.count.text == "1"):
+        return False
+    return least_size(node.nodes) == 0 and not any(
+        isinstance(getattr(part.wire if isinstance(part, Value) else part, "size", None), Until) for part in node.nodes
+    )
+
+
 def open_ended(nodes: Sequence[Node]) -> bool:
     """True when a value, or an item of a list, may end with its window in place of a mark: what reads it is then behind
     the window's end."""

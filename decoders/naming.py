@@ -17,6 +17,8 @@ _PART = re.compile(r"\{([^{}]*)\}")
 _WORD = re.compile(r"[A-Za-z0-9]{1,32}")
 _KEY = re.compile(r"[A-Za-z0-9_]{1,32}")
 _LARGEST = 1 << 64
+MAX_PARTS = 4
+"""Formulas in a name."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -55,6 +57,8 @@ def parse_name(text: str) -> Naming | None:
     if "{" not in text:
         return None
     pieces = _PART.split(text)
+    if len(pieces) > 2 * MAX_PARTS + 1:
+        raise FormulaError(f"`{text}`: a name is built from at most {MAX_PARTS} numbers")
     parts = [compile_formula(piece) if index % 2 else piece for index, piece in enumerate(pieces)]
     return Naming(text, tuple(part for part in parts if part != ""))
 
@@ -83,5 +87,9 @@ def reads(text: str, name: str) -> bool:
 
 def pattern_of(text: str) -> re.Pattern[str]:
     """What all names that a computed name may become look like."""
-    pieces = _PART.split(text)
-    return re.compile("".join("[A-Za-z0-9]+" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)))
+    first, *pieces = _PART.split(text)
+    pattern = re.escape(first)
+    literals = [re.escape(piece) for piece in pieces[1::2]]
+    for literal in literals[:-1]:  # the first place where the literal stands is as good as any other: no way back
+        pattern += f"(?>[A-Za-z0-9]+?{literal})"
+    return re.compile(pattern + "".join(f"[A-Za-z0-9]+{literal}" for literal in literals[-1:]))

@@ -32,9 +32,8 @@ class StructurePlan:
         for name in self.drop:
             metrics.pop(name, None)
         for name in self.groups:
-            group = metrics.pop(name, None)
-            if group:
-                _flatten(metrics, name, group)
+            if metrics.get(name).__class__ is dict:  # a value of the same name may have taken its place
+                _flatten(metrics, name, metrics.pop(name))
         if self.drop_patterns or self.group_patterns:
             self._computed(metrics)
         return metrics

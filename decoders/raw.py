@@ -58,7 +58,7 @@ def bcd_number(raw: bytes, form: str) -> int | None:
 
 
 def bcd_bits(raw: int, digits: int) -> int | None:
-    """The same of the digits within an integer."""
+    """The same of the digits within an integer, the topmost of which may have fewer than four bits."""
     text = f"{raw:0{digits}x}"
     if not text.isdigit():
         if not text.strip("f"):
@@ -77,7 +77,7 @@ def read_bits(raw: Any, bit: Bit) -> int | None:
             number = number << width | raw >> low & ((1 << width) - 1)
     else:
         number = raw >> bit.at & ((1 << bit.width) - 1)
-    return bcd_bits(number, bit.width // 4) if bit.bcd else number
+    return bcd_bits(number, -(-bit.width // 4)) if bit.bcd else number
 
 
 def write_bits(value: int, bit: Bit) -> int:

@@ -50,7 +50,11 @@ class ReplyBuilder:
     encoder_of: Callable[[MessageDraft, FramePlan, FrameLayout], Encoder]
 
     def plans(
-        self, replies: Sequence[model.Reply], path: Path, frames: Sequence[FramePlan], request: MessageDraft | None = None
+        self,
+        replies: Sequence[model.Reply],
+        path: Path,
+        frames: Sequence[FramePlan],
+        request: MessageDraft | None = None,
     ) -> list[ReplyPlan]:
         """What a message is answered with. path: of the list. frames: those in which the request comes. request: None
         for frames that no message answers to."""

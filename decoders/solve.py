@@ -100,7 +100,7 @@ def _tries(
     wanted: Any,
 ) -> Iterator[dict[str, Any]]:
     """Inputs that may do, the likeliest first."""
-    lists = {item.name: list(dict.fromkeys(_candidates(formula, item))) for item in unknown}
+    lists = {item.name: _once(_candidates(formula, item)) for item in unknown}
     now = {item.name: item.now for item in unknown}
     if isinstance(wanted, str):
         for part, target in inner_parts(formula.text, wanted):
@@ -132,6 +132,14 @@ def _tries(
     for item in unknown:
         if item.most is not None:
             yield from ({item.name: value} for value in range(min(item.most, _MOST_RAW) + 1))
+
+
+def _once(values: Iterable[Any]) -> list[Any]:
+    """Each value once, in order; lists, which cannot be looked up, as often as they come."""
+    found: dict[Any, Any] = {}
+    for value in values:
+        found.setdefault(id(value) if isinstance(value, list | dict) else (value.__class__, value), value)
+    return list(found.values())
 
 
 def _candidates(formula: Formula, item: Unknown) -> Iterable[Any]:

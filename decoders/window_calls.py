@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 
 CALLS: Mapping[str, str] = {
     "starts": "true when the unread bytes of the window start with this text",
-    "has": "true when this text stands somewhere in the unread bytes of the window",
-    "tokens": "number of values left that are parted by this text; 0 when nothing is left",
+    "has": "true when this text stands somewhere in the unread bytes of the window (in the next 16384 of them)",
+    "tokens": "number of values left that are parted by this text (in the next 16384 bytes); 0 when nothing is left",
 }
 BODY_CALLS: Mapping[str, tuple[int, bool]] = {
     f"u{8 * size}{order}": (size, not order) for size in (1, 2, 3, 4) for order in (("", "le") if size > 1 else ("",))
@@ -20,6 +20,8 @@ BODY_CALLS: Mapping[str, tuple[int, bool]] = {
 """Unsigned integers of the body: function -> bytes, and whether big-endian. A negative place counts from the end; there
 is no value where the body has no such bytes."""
 _MAX_TEXT = 64
+MAX_SEEN = 1 << 14
+"""Bytes that `has` and `tokens` look at: they may be asked before each item of a long list."""
 _MAX_PLACE = 65_535
 
 
@@ -47,6 +49,7 @@ def call_value(name: str, data: bytes, start: int, end: int) -> bool | int | Non
     function, text = found
     if function == "starts":
         return data.startswith(text, start, end)
+    end = min(end, start + MAX_SEEN)
     if function == "has":
         return data.find(text, start, end) >= 0
     return data.count(text, start, end) + 1 if start < end else 0
@@ -57,9 +60,9 @@ def call_source(name: str, data: str, start: str, end: str) -> str:
     found = called(name)
     assert found is not None
     function, text = found
-    place = f"({text!r}, {start}, {end})"
     if function == "starts":
-        return f"{data}.startswith{place}"
+        return f"{data}.startswith({text!r}, {start}, {end})"
+    place = f"({text!r}, {start}, min({end}, {start} + {MAX_SEEN}))"
     if function == "has":
         return f"({data}.find{place} >= 0)"
     return f"({data}.count{place} + 1 if {start} < {end} else 0)"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from gateway.cli import main
+try:
+    from gateway.cli import main
 
-sys.exit(main())
+    sys.exit(main())
+except KeyboardInterrupt:
+    sys.exit(130)

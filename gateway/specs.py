@@ -63,9 +63,9 @@ def load_catalog(
     """Reads and compiles the shipped specs and those of `folders`.
 
     A folder holds one folder per product, or is one itself. only: ids of the products that are wanted; the others are
-    skipped without being checked. notice: told of every product that another one replaces. check_golden: read the golden
-    files too; else they are read when a proof needs them. No codec is proven here. Raises SpecError with the problems
-    of all files.
+    skipped without being checked. notice: told of every product that another one replaces. check_golden: read the
+    golden files too; else they are read when a proof needs them. No codec is proven here. Raises SpecError with the
+    problems of all files.
     """
     load_custom_types()
     wanted = None if only is None else frozenset(only)
@@ -80,9 +80,7 @@ def load_catalog(
                 if wanted is None or _declared_id(text) in (None, *wanted):
                     golden = {shown(path): _read(path) for path in _golden_files(spec_file)}
                     name, source = spec_file.parent.name, shown(spec_file)
-                    products.append(
-                        build_product(name, text, source, golden, codec, shelf, check_golden=check_golden)
-                    )
+                    products.append(build_product(name, text, source, golden, codec, shelf, check_golden=check_golden))
             except SpecError as error:  # of a spec that several extend, each says the same
                 problems += [problem for problem in error.problems if problem not in problems]
         try:

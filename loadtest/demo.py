@@ -136,7 +136,8 @@ def lines(folder: Path) -> int:
 def scripts() -> list[Script]:
     catalog = load_catalog()
     prove_once(catalog, ProofMemory(cache_dir(os.environ)))
-    return [script for loaded in catalog.products.values() for script in scripts_of(loaded)]
+    spoken = (loaded for loaded in catalog.products.values() if "tcp" in loaded.product.spec.transports)
+    return [script for loaded in spoken for script in scripts_of(loaded)]
 
 
 def show(report: FleetReport, broken: int, sums: dict[str, int], records: int, letters: int, where: str) -> bool:

@@ -20,7 +20,7 @@ from decoders.fused.nodes import write_nodes
 from decoders.fused.refusal import Refused, Unsupported
 from decoders.fused.scope import Known, Structure, names_of
 from decoders.fused.select import write_entry
-from decoders.fused.writer import Place, Writer
+from decoders.fused.writer import EMPTY_ITEMS, Place, Writer
 from decoders.layout import Bit, MessageLayout, Value, fixed_size, least_size, open_ended
 from decoders.raw import bcd_bits, bcd_text, integer_of, magnitude, manufacturer_text, mixed_number
 from decoders.reference.codec import FrameLayout
@@ -41,7 +41,7 @@ class FusedCodec:
     def __init__(self, layout: FrameLayout) -> None:
         self.layout = layout
         self.namespace: dict[str, Any] = {
-            "__builtins__": {"int": int, "float": float, "len": len, "str": str, "range": range, "filter": filter},
+            "__builtins__": {call.__name__: call for call in (int, float, len, str, range, filter, min)},
             **NAMESPACE,
             **BASE,
             "Refused": Refused,
@@ -70,8 +70,8 @@ class FusedCodec:
         if len(self.others) == len(self.messages):
             raise Unsupported(next(iter(self.others.values()), "no message of a device comes in it"))
         functions.append("\n".join(["def decode(b, s, z):", *entry.lines]))
+        self._run(functions[-1])
         self.source = "\n\n\n".join(functions) + "\n"
-        exec(compile(self.source, f"<fused {layout.name}>", "exec"), self.namespace)  # noqa: S102 - generated above
         self.decode: FusedDecode = self.namespace["decode"]
         """`(data, context, zone_s) -> (message, values)`. Raises Refused or DecodeError(bad_value)."""
 
@@ -96,16 +96,29 @@ class FusedCodec:
             if name not in self.messages:
                 continue
             try:
-                functions.append(self._message(index, message))
+                source = self._message(index, message)
+                self._run(source)
             except Unsupported as error:
                 self.others[name] = str(error)
+            else:
+                functions.append(source)
         return functions
+
+    def _run(self, source: str) -> None:
+        """Defines a function. Raises Unsupported for code beyond what Python compiles."""
+        try:
+            exec(compile(source, f"<fused {self.layout.name}>", "exec"), self.namespace)  # noqa: S102 - generated here
+        except (SyntaxError, RecursionError, MemoryError) as error:
+            if isinstance(error, SyntaxError) and not str(error.msg).startswith("too many"):
+                raise
+            raise Unsupported(f"rows that are too many or nest too deep: {error}") from None
 
     def _message(self, index: int, message: MessageLayout) -> str:
         out = SourceWriter(self.namespace)
         nodes = (*message.header, *message.body, *message.trailer)
         writer, scope = Writer(out, names_of(nodes), write_nodes), Structure(_of_session(self.layout.kept))
         writer.open_ended = open_ended(nodes)
+        out.emit(f"{EMPTY_ITEMS} = 0")
         front = fixed_size((*message.header, *message.body))
         if front is not None and not message.skip_rest:
             total = front + message.trailer_size
@@ -119,7 +132,7 @@ class FusedCodec:
             _parts(writer, scope, message)
         _lengths(out, scope, message)
         out.emit(f"return {message.message!r}, {assemble(writer, scope)}")
-        for name in ("body_length", "body"):
+        for name in ("body_length", "body", EMPTY_ITEMS):
             _drop_unread(out, name)
         title = message.message.replace('"', "'")
         return "\n".join([f"def message_{index}(b, n, s, z):", f'    """{title}"""', *out.lines])
@@ -206,7 +219,7 @@ def _lengths(out: SourceWriter, scope: Structure, message: MessageLayout) -> Non
 
 
 def _drop_unread(out: SourceWriter, name: str) -> None:
-    """Takes out the lines that give a variable which no other line reads."""
+    """Takes out the lines that set a variable which no other line reads."""
     sets = f"{name} = "
     if not any(re.search(rf"\b{name}\b", line) for line in out.lines if not line.lstrip().startswith(sets)):
         out.lines = [line for line in out.lines if not line.lstrip().startswith(sets)]

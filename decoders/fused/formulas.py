@@ -175,6 +175,8 @@ class _Inline:
         sources = ", ".join(argument.source for argument in arguments)
         source = f"fn_{name}({sources})"
         if name == "join" and arguments and arguments[0].sure and arguments[0].kind in _TEXTS and not self.fails:
+            mark, *parts = arguments  # a list may have too many words, or the mark be too long
+            self.fails = mark.source[0] not in "'\"" or any(part.kind in ("list", "any") for part in parts)
             return _joined(source, arguments)
         if name == "first" and arguments and not self.fails:
             return _first_of(arguments)

@@ -190,6 +190,7 @@ def _any_sizes(writer: Writer, node: Repeat, scope: Structure, count: str, targe
         return f"({over_raw(writer, going, scope).source})"
 
     with writer.unconditional(), each(writer, count, node.max_items, done, None if going is None else test):
+        writer.count_item(node)
         writer.enter(place, end)
         inner = inside(scope)
         if target:

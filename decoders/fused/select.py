@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from decoders.formula import Formula
@@ -12,7 +13,7 @@ from decoders.fused.nodes import write_nodes
 from decoders.fused.refusal import Unsupported
 from decoders.fused.scope import Known, Structure, names_of
 from decoders.fused.writer import Place, Writer
-from decoders.layout import Bit, BytesWire, IntWire, Value, fixed_size
+from decoders.layout import Bit, BytesWire, IntWire, Node, Value, fixed_size, walk
 from decoders.raw import bits_source
 from decoders.reference.codec import FrameLayout, Selector
 from decoders.source_writer import SourceWriter
@@ -138,6 +139,10 @@ class _Places:
             if isinstance(node, Value) and isinstance(node.wire, IntWire) and node.wire.sign == "unsigned":
                 self._add(node, [f"n - {left - index}" if left > index else "n" for index in range(size + 1)])
             left -= size
+        named = Counter(name for node in walk((*layout.header, *layout.trailer)) for name in _raw_names(node))
+        behind = {name for node in walk(layout.trailer) for name in _raw_names(node)}
+        self.unclear = {name for name, count in named.items() if count > 1 and name in behind}
+        self.sources = {name: source for name, source in self.sources.items() if named[name] <= 1}
 
     def _add(self, node: Value, places: list[str]) -> None:
         """places: of each byte of the integer, and of what follows it."""
@@ -167,6 +172,8 @@ class _Places:
         formulas = {name: formula for selector in layout.selectors for name, formula in selector.formulas.items()}
         wanted = {name for selector in layout.selectors for name, _ in selector.tests} - formulas.keys()
         wanted |= {name for formula in formulas.values() for name in without_calls(formula.names)} - _NEXT
+        if wanted & self.unclear:
+            raise Unsupported(f"`when` reads `{min(wanted & self.unclear)}`, which several rows give")
         if self.body:
             wanted.discard("first")
         if wanted - self.sources.keys() or (formulas and not self.body):
@@ -208,6 +215,10 @@ class _Places:
             f"{source} == {low!r}" if low == high else f"{guard}{low!r} <= {source} <= {high!r}" for low, high in spans
         ]
         return f"({' or '.join(parts)})" if len(parts) > 1 else parts[0]
+
+
+def _raw_names(node: Node) -> list[str]:
+    return [part.name for part in node.parts] if isinstance(node, Value) else []
 
 
 def _bit(source: str, at: int, bit: Bit) -> str:

@@ -67,6 +67,7 @@ def tags(writer: Writer, node: Tags, scope: Structure) -> None:
                 out.emit(f"{loop.last} = None")
             done = f"{loop.end} - {place} <= {left}" if left else f"{place} >= {loop.end}"
             with each(writer, count, node.max_items, done, _going(writer, loop)):
+                writer.count_item(node)
                 writer.enter(place, loop.end)
                 if _simple(node):
                     _item(writer, loop, sure=not count)

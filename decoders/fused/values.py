@@ -127,7 +127,7 @@ def bit_known(writer: Writer, bit: Bit, variable: str, *, sure: bool = True) -> 
     """The raw value of part of an integer. sure: the variable is always one."""
     source, out = bits_source(variable, bit), writer.out
     if bit.bcd:
-        source = f"bcd_bits({source}, {bit.width // 4})"
+        source = f"bcd_bits({source}, {-(-bit.width // 4)})"
     if not sure:
         part = out.fresh(bit.name)
         out.emit(f"{part} = {source} if {variable}.__class__ is int else None")

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from decoders.fused.scope import Begun, Names, Structure, given_names
-from decoders.layout import Node, Nodes
+from decoders.layout import MAX_EMPTY_ITEMS, Node, Nodes, Repeat, Tags, may_be_empty
 from decoders.source_writer import SourceWriter
 
 WriteNodes = Callable[["Writer", Sequence[Node], Structure], None]
+EMPTY_ITEMS = "empty_items"
+"""Variable that counts the items of lists whose items may take no bytes."""
 _FEW = 4  # optional values up to this many are kept in variables; more go straight into the structure's dict
 
 
@@ -97,6 +99,12 @@ class Writer:
 
     def refuse_if(self, test: str) -> None:
         self.out.emit(f"if {test}: raise Refused")
+
+    def count_item(self, node: Repeat | Tags) -> None:
+        """In the loop over a list's items: refuses a frame that has too many which may take no bytes."""
+        if may_be_empty(node):
+            self.out.emit(f"{EMPTY_ITEMS} += 1")
+            self.refuse_if(f"{EMPTY_ITEMS} > {MAX_EMPTY_ITEMS}")
 
     # bytes that are left
 

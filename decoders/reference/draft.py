@@ -155,6 +155,8 @@ class Draft(Scope):
         raw = self._told(node)
         if raw is None and (self.blank or (self.work.fill and node.hidden) or node.name in self.work.told):
             raw = _nothing(node)
+        if raw is None and self.work.fill and isinstance(node.wire, BytesWire) and node.wire.blank:
+            raw = ""  # nothing between two marks is no value
         if raw is None:
             raise EncodeError(self.place(node.name), "has no value")
         return raw
@@ -175,7 +177,7 @@ class Draft(Scope):
                 return found
             if node.negate is not None and isinstance(value, int | float):
                 value = self._without_sign(node, value)
-            return to_raw(self.place(name), node.convert, value, self.work.zone_s)
+            return to_raw(self.place(name), node.convert, value, self.work.zone_s, fractions=_has_fractions(node))
         if node.status is not None and self.values.get(name + STATUS) is not None:
             return word_raw(node.status, self.values[name + STATUS])
         found = self._from_formulas(name)
@@ -210,12 +212,20 @@ class Draft(Scope):
     def bits_of(self, node: Value) -> int:
         """An integer with named bits: as a whole, where it is given, with those of its bits that are."""
         whole = self._whole(node)
-        raw = int(self.solved.get(node.name, self.fallback.get(node.name, 0)) if whole is None else whole)
+        known = self.solved.get(node.name, self.fallback.get(node.name, 0)) if whole is None else whole
+        raw = self._integer(node, known or 0)
         for bit in node.bits:
             part = self._bit(node, bit) if bit.counts is None else 0
             if part is not None:
-                raw = raw & ~write_bits(-1 if not bit.bcd else 10**20 - 1, bit) | write_bits(int(part), bit)
+                every = write_bits(10**20 - 1 if bit.bcd else -1, bit)
+                raw = raw & ~every | write_bits(self._integer(bit, part), bit)
         return raw
+
+    def _integer(self, part: Value | Bit, raw: Any) -> int:
+        try:
+            return int(raw)
+        except (TypeError, ValueError, OverflowError):
+            raise EncodeError(self.place(part.name), f"{raw!r} is no integer") from None
 
     def _bit(self, node: Value, bit: Bit) -> Any:
         if bit.name in self.given:
@@ -328,7 +338,8 @@ class Draft(Scope):
                 continue
             given = self.values.get(around)
             item = given[0] if isinstance(given, list) and given else given
-            if isinstance(item, Mapping) and item.get(derived.name) is not None and item.get(name) is None:
+            free = derived.name == name or (isinstance(item, Mapping) and item.get(name) is None)
+            if free and isinstance(item, Mapping) and item.get(derived.name) is not None:
                 found = self._turned(derived, name, item)
                 if found is not None:
                     return found
@@ -425,6 +436,11 @@ def _width(part: Value | Bit) -> int | None:
     if isinstance(part, Bit) or not isinstance(part.wire, BytesWire) or not isinstance(part.wire.size, int):
         return None
     return part.wire.digits or part.wire.size * (1 if part.wire.form == "text" else 2)
+
+
+def _has_fractions(node: Value) -> bool:
+    """True for a number written as text that may have decimals."""
+    return isinstance(node.wire, BytesWire) and node.wire.form == "number"
 
 
 def _counts_as_number(part: Value | Bit) -> bool:

@@ -142,7 +142,8 @@ class Finisher:
                 case Repeat(numbered=True):
                     for number, item in self._items(node, raw, zone_s, around, session):
                         given = {node.name: item} if node.plain else item
-                        values |= {f"{name}_{number}": value for name, value in given.items()}
+                        there = ((name, value) for name, value in given.items() if value is not None)
+                        values |= {f"{name}_{number}": value for name, value in there}
                 case Repeat():
                     items = [item for _, item in self._items(node, raw, zone_s, around, session)]
                     if isinstance(values.get(node.name), list):

@@ -8,9 +8,19 @@ import construct as c
 
 from decoders.errors import DecodeCode
 from decoders.formula import Formula
-from decoders.layout import IntWire, Prefix, Repeat, Rest, Tags, Until, least_size, raw_names
+from decoders.layout import IntWire, Prefix, Repeat, Rest, Tags, Until, least_size, may_be_empty, raw_names
 from decoders.reference.building import build_list
-from decoders.reference.raw_tree import Scope, Trace, Window, check_depth, evaluate, failure, whole
+from decoders.reference.raw_tree import (
+    Scope,
+    Trace,
+    Window,
+    check_depth,
+    check_empty_items,
+    check_items,
+    evaluate,
+    failure,
+    whole,
+)
 from decoders.reference.rows import PARTS, Part, Rows
 from decoders.reference.tag_building import TagWriter
 from decoders.reference.values import item_count, primitive, sub_window
@@ -20,6 +30,7 @@ class RepeatPart(Part):
     def __init__(self, node: Repeat) -> None:
         super().__init__(node)
         self.rows = Rows(node.nodes)
+        self.may_be_empty = may_be_empty(node)
         self.tells_index = "index" not in raw_names((node,))
         names = () if node.going is None else node.going.names
         self.told_by_items = not raw_names(node.nodes).isdisjoint(names)
@@ -44,8 +55,9 @@ class RepeatPart(Part):
         while (len(items) < count) if count is not None else (window.remaining > left):
             if not self.going(items, scope, window):
                 break
-            if len(items) >= node.max_items:
-                raise failure(DecodeCode.TOO_MANY_ITEMS, f"more than {node.max_items} items", window, path)
+            check_items(len(items), node.max_items, window, path)
+            if self.may_be_empty:
+                check_empty_items(scope, window, path)
             inner = {**context, "scope": scope.inner()}
             if len(items) < len(beside):
                 inner["scope"].outer = beside[len(items)]
@@ -92,6 +104,7 @@ class TagList(Part):
         self.key = None if isinstance(node.key, Formula) else primitive(node.key)
         self.escapes = [(key, primitive(wire), 8 * wire.size) for key, wire in node.escapes]
         self.header = Rows(node.header)
+        self.may_be_empty = may_be_empty(node)
         self.tells_key = "key" not in raw_names((node,))
         self.parts = parts
         self.last_key: int | None = None  # while a list is read
@@ -110,8 +123,9 @@ class TagList(Part):
         while (done < count) if count is not None else (window.remaining > left):
             if not self.going(scope, window):
                 break
-            if done >= node.max_items:
-                raise failure(DecodeCode.TOO_MANY_ITEMS, f"more than {node.max_items} items", window, path)
+            check_items(done, node.max_items, window, path)
+            if self.may_be_empty:
+                check_empty_items(scope, window, path)
             done += 1
             if not self.item(window, context, path):
                 window.seek(window.size)
@@ -143,7 +157,7 @@ class TagList(Part):
             window.seek(start)
             raise failure(DecodeCode.TRUNCATED, f"item cut off, {window.remaining} bytes left", window, path) from None
         self.last_key = key
-        here = f"{path}#{key}" if path else f"#{key}"
+        here = f"{path}#{self.spelled(key)}"
         if context["trace"] is not None and self.key is not None:
             end = window.tell() if part is window else part.base - window.base
             context["trace"].append(Trace(here, window.base + start, end - start, key, window.data[start:end]))
@@ -166,6 +180,11 @@ class TagList(Part):
             else:
                 scope.raw.pop(name, None)
         return True
+
+    def spelled(self, key: int) -> str:
+        """The key in the path of an error or of `--explain`: longer ones as documents write them, in hexadecimal."""
+        wire = self.node.key
+        return f"0x{key:0{2 * wire.size}X}" if isinstance(wire, IntWire) and wire.size > 1 and key >= 0 else str(key)
 
     def within(self, key: int) -> tuple[Rows | None, int]:
         """The rows of the range that holds the key."""

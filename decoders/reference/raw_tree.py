@@ -8,7 +8,7 @@ from typing import Any
 
 from decoders.errors import DecodeCode, DecodeError
 from decoders.formula import Formula
-from decoders.layout import Node
+from decoders.layout import MAX_EMPTY_ITEMS, Node
 from decoders.window_calls import body_called, body_value, call_value
 
 MAX_DEPTH = 16
@@ -62,6 +62,7 @@ class Scope:
     outer: Scope | None = None
     taken: list[tuple[Node, Any]] = field(default_factory=list)  # what was read, in order
     depth: int = 0
+    empty_items: int = 0  # of the outermost structure: items so far of lists whose items may take no bytes
 
     def find(self, name: str) -> Any:
         scope: Scope | None = self
@@ -70,6 +71,14 @@ class Scope:
                 return scope.raw[name]
             scope = scope.outer
         return None
+
+    def count_empty_item(self) -> int:
+        """One more item that may have taken no bytes; gives how many there are in the frame."""
+        scope = self
+        while scope.outer is not None:
+            scope = scope.outer
+        scope.empty_items += 1
+        return scope.empty_items
 
     def inner(self) -> Scope:
         return Scope(outer=self, depth=self.depth + 1)
@@ -137,6 +146,19 @@ def whole(value: Any, formula: Formula, stream: Window, path: str) -> int:
 def check_depth(scope: Scope, stream: Window, path: str) -> None:
     if scope.depth > MAX_DEPTH:
         raise failure(DecodeCode.TOO_DEEP, f"structures nest deeper than {MAX_DEPTH}", stream, path)
+
+
+def check_items(done: int, most: int, window: Window, path: str) -> None:
+    """Before another item of a list that has `done` of them. Raises DecodeError(TOO_MANY_ITEMS)."""
+    if done >= most:
+        raise failure(DecodeCode.TOO_MANY_ITEMS, f"more than {most} items", window, path)
+
+
+def check_empty_items(scope: Scope, window: Window, path: str) -> None:
+    """The same before an item that may take no bytes, whatever list it is of."""
+    if scope.count_empty_item() > MAX_EMPTY_ITEMS:
+        detail = f"more than {MAX_EMPTY_ITEMS} items that may be empty"
+        raise failure(DecodeCode.TOO_MANY_ITEMS, detail, window, path)
 
 
 def shown(value: Any) -> str:

@@ -10,7 +10,7 @@ from decoders.layout import BytesWire, TextTags, Until, raw_names
 from decoders.raw import read_form
 from decoders.reference.draft import Draft
 from decoders.reference.fields import fields_of
-from decoders.reference.raw_tree import Scope, Window, failure
+from decoders.reference.raw_tree import Scope, Window, check_items, failure
 from decoders.reference.rows import PARTS, Part, Rows
 from decoders.reference.values import Output, item_count, sub_window, write_value
 
@@ -33,8 +33,7 @@ class TextTagList(Part):
         window = stream if node.size is None else sub_window(node.size, stream, scope, path)
         done = 0
         while (done < count) if count is not None else window.remaining:
-            if done >= node.max_items:
-                raise failure(DecodeCode.TOO_MANY_ITEMS, f"more than {node.max_items} items", window, path)
+            check_items(done, node.max_items, window, path)
             if not window.remaining:
                 raise failure(DecodeCode.TRUNCATED, f"{done} items, {count} expected", window, path)
             done += 1

@@ -113,9 +113,6 @@ def _bit(
     total = sum(size for _, size in places)
     if taken.bit_count() != total:
         rows.report((*path, "at"), f"`{part.at}` names a bit twice", "name each bit once")
-    if part.bcd and total % 4:
-        rows.report((*path, "bcd"), f"{total} bits are no decimal digits", "four bits are one digit")
-        return None
     convert = rows.converts.of_bits(part, path, total, order)
     if row.type in TEXT_NUMBERS:
         convert = replace(convert, missing=True)

@@ -15,7 +15,7 @@ from decoders.convert import PLAIN
 from decoders.layout import BytesWire, Check, IntWire, Node, Nodes, Span, Value, fixed_size, walk
 from decoders.spec import model
 from decoders.spec.notes import Path
-from decoders.spec.words import integer
+from decoders.spec.words import integer, is_whole
 
 if TYPE_CHECKING:
     from decoders.spec.rows import RowBuilder
@@ -71,7 +71,7 @@ def _algorithm(rows: RowBuilder, given: str | model.CheckSpec, path: Path) -> tu
 def _digits(rows: RowBuilder, row: model.ValueRow, path: Path, written: str, bits: int) -> BytesWire:
     digits = bits // 4
     if row.bytes is not None:
-        if row.bytes.isdigit() and 1 <= int(row.bytes) <= _MAX_DIGITS:
+        if is_whole(row.bytes) and 1 <= int(row.bytes) <= _MAX_DIGITS:
             digits = int(row.bytes)
         else:
             rows.report((*path, "bytes"), f"`{row.bytes}` is no number of digits", f"1 to {_MAX_DIGITS}")
@@ -87,8 +87,17 @@ class Spans:
     frame's start; befores: as `starts`, but from the frame's end, negative.
     """
 
-    def __init__(self, header: Nodes, trailer: Nodes, trailer_size: int, mark: int, body: Sequence[Node] = ()) -> None:
-        """mark: bytes of the start mark."""
+    def __init__(
+        self,
+        header: Nodes,
+        trailer: Nodes,
+        trailer_size: int,
+        mark: int,
+        body: Sequence[Node] = (),
+        *,
+        skip_rest: bool = False,
+    ) -> None:
+        """mark: bytes of the start mark. skip_rest: the body may go on behind its rows."""
         self.mark = mark
         self.header = header
         self.trailer_size = trailer_size
@@ -100,7 +109,7 @@ class Spans:
         self.body = body
         self._forwards((*header, *body), len(header))
         behind: int | None = 0
-        for node in reversed((*body, *trailer)):
+        for node in reversed(trailer if skip_rest else (*body, *trailer)):
             if behind is None:
                 break
             size = fixed_size((node,))
@@ -160,6 +169,14 @@ class Spans:
         start = self.starts.get(check.name)
         return None if start is None or start - asterisk <= 0 else Span(self.mark, asterisk - start)
 
+    def holds(self, span: Span, check: Value) -> bool:
+        """True for a span that the check value itself is in."""
+        first, before = self.starts.get(check.name), self.befores.get(check.name)
+        behind = (first is not None and first < span.start) or (before is not None and before < span.start < 0)
+        if behind or span.tail < 0:
+            return False
+        return span.tail < -before if before is not None else first is not None
+
     def reversed(self, first: str, last: str) -> bool:
         """True where the row `last` stands before the row `first`."""
         names = [node.name for node in (*self.header, *self.body, *self.trailer) if isinstance(node, Value)]
@@ -187,6 +204,8 @@ def resolve_check(rows: RowBuilder, spans: Spans, node: Value, path: Path) -> Va
     first, dots, last = (part.strip() for part in node.check.over.partition(".."))
     if span is not None and dots and spans.reversed(first, last):
         rows.report((*path, "over"), f"`{node.check.over}` ends before it begins", f"`{last}..{first}`")
+    elif span is not None and spans.holds(span, node):
+        rows.report((*path, "over"), f"`{node.check.over}` holds the check value itself", "let it end before it")
     if span is not None:
         return replace(node, check=replace(node.check, span=span))
     if node.check.over:
@@ -197,18 +216,27 @@ def resolve_check(rows: RowBuilder, spans: Spans, node: Value, path: Path) -> Va
 
 
 def body_with_checks(
-    rows: RowBuilder, header: Nodes, body: Nodes, trailer: Nodes, trailer_size: int, mark: int, path: Path
+    rows: RowBuilder,
+    header: Nodes,
+    body: Nodes,
+    trailer: Nodes,
+    trailer_size: int,
+    mark: int,
+    path: Path,
+    *,
+    skip_rest: bool,
 ) -> Nodes:
-    """The rows of a message with their check values resolved. mark: bytes of the start mark."""
+    """The rows of a message with their check values resolved. mark: bytes of the start mark. skip_rest: the message may
+    go on behind its rows."""
     if not any(isinstance(node, Value) and node.check is not None for node in walk(body)):
         return body
-    spans = Spans(header, trailer, trailer_size, mark, body)
+    spans = Spans(header, trailer, trailer_size, mark, body, skip_rest=skip_rest)
     found: list[Node] = []
     for index, node in enumerate(body):
         if isinstance(node, Value) and node.check is not None:
             origin = rows.origins.of(node)
             here = origin.path if origin is not None else path
-            if place_in(header, body, index, trailer_size) is None:
+            if place_in(header, body, index, trailer_size, skip_rest=skip_rest) is None:
                 rows.report(
                     here,
                     f"the place of `{node.name}` changes with the values around it",

@@ -18,13 +18,14 @@ from decoders.spec.model_rows import Absent, BitOrder, FlagMap
 from decoders.spec.notes import Path, Report
 from decoders.spec.problems import nearest
 from decoders.spec.sentinels import Bits, Kind, sentinels
-from decoders.spec.words import whole_number_hint
+from decoders.spec.words import is_whole, whole_number_hint
 from decoders.text_forms import READERS, WHOLE_FORMS
 from decoders.times import Zone, zone_of
 
 _MAYBE = BCD_NUMBERS | MIXED | READERS.keys()  # forms of bytes that may have no value
 _MAX_ENUM = 4096
 _MAX_BITS = 512
+_MAX_ENTRIES = 100_000
 
 
 class ConvertBuilder:
@@ -34,6 +35,16 @@ class ConvertBuilder:
         self.spec = spec
         self.report = report
         self.places = FormulaPlaces()
+        self.entries = 0
+
+    def room_for(self, entries: int, path: Path) -> bool:
+        """Counts what enums, lists of flags and tables of keys unfold into; False, with a problem, where it is too much
+        for one spec."""
+        self.entries += entries
+        if self.entries > _MAX_ENTRIES:
+            hint = "use smaller ranges, or fewer rows with large enums"
+            self.report(path, f"enums, flags and keys unfold into more than {_MAX_ENTRIES} values", hint)
+        return self.entries <= _MAX_ENTRIES
 
     def of_row(self, row: model.ValueRow, path: Path, clock: str, wire: Wire) -> Convert:
         formula = self.formula(row.formula, (*path, "formula"), only={"x"})
@@ -127,13 +138,15 @@ class ConvertBuilder:
             if flags not in self.spec.flags:
                 self.unknown(flags, self.spec.flags, path, "list of flags")
         assert isinstance(given, dict)
+        if not self.room_for(len(given), path):
+            return {}
         names: dict[int, str] = {}
         inverted = 0
         for key, name in given.items():
             text = str(key).strip()
             low = text.startswith("!")
             text = text.removeprefix("!").strip()
-            if not text.isdigit() or int(text) >= _MAX_BITS:
+            if not is_whole(text) or int(text) >= _MAX_BITS:
                 self.report((*path, key), f"`{key}` is no bit number", 'such as 3, or "!3" for a bit that is 0')
                 continue
             bit = int(text)
@@ -220,6 +233,9 @@ class ConvertBuilder:
                 other, has_other = name, True
                 continue
             low, high = self.span(key, path)
+            width = high - low if isinstance(low, int) and isinstance(high, int) else 0
+            if width < _MAX_ENUM and not self.room_for(1 + max(width, 0), path):
+                break
             if digits and low == high:
                 words.setdefault(
                     f"{low:0{digits}x}" if isinstance(low, int) else str(key).replace(" ", "").lower(), name
@@ -276,9 +292,9 @@ class ConvertBuilder:
         if isinstance(at, int):
             return at, at
         low, dash, high = at.replace("..", "-").partition("-")
-        if not dash and low.strip().isdigit():
+        if not dash:
             high = low
-        if not low.strip().isdigit() or not high.strip().isdigit():
+        if not is_whole(low.strip()) or not is_whole(high.strip()):
             self.report(path, f"`{at}` is no bit range", "such as 3 or 2-4")
             return 0, 0
         return min(int(low), int(high)), max(int(low), int(high))

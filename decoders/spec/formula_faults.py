@@ -23,7 +23,7 @@ _OPERATORS = (
     (re.compile(r"\?.*:"), "`a if condition else b` stands for condition ? a : b"),
     (re.compile(r"!(?!=)"), "`not` stands for !"),
     (re.compile(r"(?<![=<>!])=(?!=)"), "`==` compares"),
-    (re.compile(r"\bMath\.|\[.*\]|[A-Za-z_]\w*\."), "names, numbers and functions such as round(x, 1), nothing behind a dot"),
+    (re.compile(r"\[.*\]|[A-Za-z_]\w*\."), "names, numbers, and functions such as round(x, 1); nothing behind a dot"),
 )
 
 

@@ -38,6 +38,7 @@ from decoders.spec.notes import Path, Structure
 from decoders.spec.rows import RowBuilder
 from decoders.spec.size_formulas import DIGITS, size_formula
 from decoders.spec.text_rows import mark_of
+from decoders.spec.words import is_whole
 
 DEFAULT_MAX_BYTES = 2048
 MAX_PAYLOAD_BYTES = 1 << 16
@@ -138,14 +139,17 @@ class _FrameBuilder:
                 if getattr(frame, key) is not None:
                     report((*self.path, key), f"`until` and `{key}` both say where the frame ends", "keep one of them")
         most = frame.max_bytes or DEFAULT_MAX_BYTES
-        if frame.size is not None and str(frame.size).isdigit():
+        if isinstance(frame.size, int) and frame.size < 1:
+            report((*self.path, "size"), "a frame has at least one byte", "such as 24, or a formula")
+        elif frame.size is not None and is_whole(str(frame.size)):
             size = int(frame.size) * (2 if frame.format == "hex" else 1)
             if size < least:
                 report((*self.path, "size"), f"header and trailer alone have {least} bytes", "the whole frame counts")
             elif size > most:
                 report((*self.path, "size"), f"frames have at most {most} bytes", f"`max_bytes: {size}`")
-        if max(frame.min_bytes or 0, least) > most:
-            report((*self.path, "max_bytes"), f"frames have at least {max(frame.min_bytes or 0, least)} bytes", "raise it")
+        least = max(frame.min_bytes or 0, least)
+        if least > most:
+            report((*self.path, "max_bytes"), f"frames have at least {least} bytes", "raise it")
 
     def _delimiter(self) -> bytes:
         """What only parts the frames of a stream."""
@@ -235,7 +239,7 @@ class _FrameBuilder:
         if frame.format == "hex" and (frame.size is not None or not stop):
             return self._hex_size(header, trailer_size, stop)
         end = b"" if frame.tail else stop  # what the last bytes are
-        if isinstance(frame.size, str) and frame.size.isdigit():
+        if isinstance(frame.size, str) and is_whole(frame.size):
             return FixedSize(int(frame.size), end)
         if isinstance(frame.size, int):
             return FixedSize(frame.size, end)
@@ -244,14 +248,22 @@ class _FrameBuilder:
         field_rule = self._length_field(header, trailer_size, end)
         if field_rule is not None:
             return field_rule
-        return StopBytes((stop,)) if stop else WholeChunk()
+        if stop:
+            return StopBytes((stop,))
+        for node in header:
+            if isinstance(node, Value) and node.counts is not None and "tcp" in self.rows.spec.transports:
+                origin = self.rows.origins.of(node)
+                path = self.path if origin is None else (*origin.path, "counts")
+                what = "a stream cannot be cut by it: the header changes its size"
+                self.rows.report(path, what, "add `stop`, `until`, or `size` as a formula")
+        return WholeChunk()
 
     def _hex_size(self, header: Nodes, trailer_size: int, stop: bytes) -> SizeRule:
         """The size of hex text without a mark at its end: `size` and length fields say bytes, each is two digits."""
         hexed = self._hex_text() or HexText()
         marks = hexed.raw_prefix + hexed.raw_suffix
         given = self.frame.size
-        if given is not None and str(given).isdigit():
+        if given is not None and is_whole(str(given)):
             return FixedSize(2 * int(given) - marks, stop)
         rule = self._length_field(header, trailer_size, stop)
         if given is not None or (rule is not None and not rule.big and rule.size > 1):
@@ -319,19 +331,30 @@ class _Spans(Spans):
             node = resolve_check(self.owner.rows, self, node, path)
         origin = self.owner.rows.origins.of(node)
         path = path if origin is None else origin.path
-        if node.counts is not None and node.counts.span is not None:
-            counted = self._span(row.counts or "", path, "counts", node)
+        if node.counts is not None and row.counts == "rest":
+            node = replace(node, counts=self._rest(node, row.adjust, path))
+        elif node.counts is not None and node.counts.span is not None:
+            counted = self._span(row.counts or "", path, "counts")
             node = replace(node, counts=Counts(counted, row.adjust))
         if any(bit.counts is not None and bit.counts.span is not None for bit in node.bits):
             message = f"bits of `{node.name}` cannot count that"
             self.owner.rows.report((*path, "bits"), message, "only `counts: body` is possible")
         return node
 
-    def _span(self, text: str, path: Path, key: str, node: Value | None = None) -> Span | None:
+    def _rest(self, node: Value, adjust: int, path: Path) -> Counts:
+        """What stands behind a row. Where its end has no fixed place: the body, with what has around it."""
+        size, start = fixed_size((node,)), self.starts.get(node.name)
+        if size is not None and start is not None:
+            return Counts(Span(start + size, 0), adjust)
+        place = next((index for index, other in enumerate(self.header) if other is node), len(self.header))
+        behind = fixed_size(self.header[place + 1 :])
+        if behind is None:
+            hint = "put the rows behind it into the body, or use `counts: body`"
+            self.owner.rows.report((*path, "counts"), "rows of changing size stand before and behind it", hint)
+        return Counts(None, adjust - (behind or 0) - self.trailer_size)
+
+    def _span(self, text: str, path: Path, key: str) -> Span | None:
         rows = self.owner.rows
-        if text == "rest" and node is not None:
-            size = fixed_size((node,)) or 0
-            return Span(self.starts.get(node.name, 0) + size, 0)
         first, dots, last = text.partition("..")
         if not dots or first not in self.starts or (last not in self.ends and last != "body"):
             fixed = ", ".join(self.starts)

@@ -30,10 +30,11 @@ from decoders.spec.names import by_key
 from decoders.spec.notes import Path, Structure, ValueNote
 from decoders.spec.text_rows import list_size, split_of
 from decoders.spec.value_rows import value_row
-from decoders.spec.words import integer, wire_of, without_size
+from decoders.spec.words import integer, is_whole, wire_of, without_size
 
 _OF_LISTS = {"note", "hidden"}  # of the options of values, those that lists of structures have too
 Length: TypeAlias = IntWire | int | Formula | None
+_MAX_NOTES = 4096
 _MAX_NOTED = 64  # numbered values beyond it have no contract and no unit
 
 if TYPE_CHECKING:
@@ -150,8 +151,9 @@ def _note_parallel(rows: RowBuilder, row: model.ListRow, path: Path, mine: Struc
 
 def _note_numbered(row: model.ListRow, mine: Structure, structure: Structure) -> None:
     """The values are called `name_1`, `name_2` ... in the structure around."""
-    fixed = int(row.count) if row.count is not None and row.count.isdigit() else 0
-    for number in range(1, min(fixed or row.max, _MAX_NOTED) + 1):
+    fixed = int(row.count) if row.count is not None and is_whole(row.count) else 0
+    most = _MAX_NOTES // max(len(mine.notes) + len(mine.inner), 1)  # of lists within lists
+    for number in range(1, min(fixed or row.max, _MAX_NOTED, most) + 1):
         for name, note in mine.notes.items():
             metric = row.metric if note.metric is None else note.metric
             structure.add(
@@ -311,26 +313,20 @@ def _no_overlap(rows: RowBuilder, tags: Sequence[tuple[Keys, Nodes]], paths: Seq
 def _shared_tags(
     rows: RowBuilder, name: str, path: Path, structure: Structure, length: Length
 ) -> tuple[tuple[Keys, Nodes], ...]:
-    table = rows.spec.tags.get(name)
-    if table is None:
-        rows.converts.unknown(name, rows.spec.tags, (*path, "tags"), "table of tags")
-        return ()
-    if not rows.enter(f"tags {name}", (*path, "tags")):
-        return ()
     tags: list[tuple[Keys, Nodes]] = []
     used: list[Path] = []
-    for key, given in table.items():
-        mine, here = Structure(), ("tags", name, key)
+    with rows.table(name, path) as (table, place):
+        for key, given in table.items():
+            mine, here = Structure(), (*place, key)
 
-        def build(given: Sequence[Any] = given, here: Path = here, mine: Structure = mine) -> Nodes:
-            return rows.build(_sized(given, length), here, mine, conditional=True)
+            def build(given: Sequence[Any] = given, here: Path = here, mine: Structure = mine) -> Nodes:
+                return rows.build(_sized(given, length), here, mine, conditional=True)
 
-        for keys, nodes in by_key(rows, given, tag_keys(rows, key, here), build):
-            if not isinstance(length, int) or fixed_size(nodes) in (None, length):
-                structure.take(mine)
-                used.append(here)
-                tags.append((keys, nodes))
-    rows.leave()
+            for keys, nodes in by_key(rows, given, tag_keys(rows, key, here), build):
+                if not isinstance(length, int) or fixed_size(nodes) in (None, length):
+                    structure.take(mine)
+                    used.append(here)
+                    tags.append((keys, nodes))
     _no_overlap(rows, tags, used)
     return tuple(tags)
 

@@ -6,9 +6,10 @@ Descriptions end up in the JSON Schema for editors and in the language reference
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from decoders.spec.model_rows import (
     BitField,
@@ -38,6 +39,7 @@ from decoders.spec.model_rows import (
     UseRow,
     ValueOptions,
     ValueRow,
+    expected,
 )
 
 __all__ = [
@@ -69,11 +71,20 @@ __all__ = [
     "ValueRow",
 ]
 
-_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 SHORT = "uplink"
 """Name of the message of a spec whose rows stand at its top."""
 TEXT_FORMATS = frozenset({"text", "hex", "json", "csv"})
 """Formats of frames whose marks are given as text."""
+
+
+def _id(value: Any) -> Any:
+    if isinstance(value, str) and not _ID.fullmatch(value):
+        raise expected("an id of at most 64 letters, digits and `_`, `.`, `-`")
+    return value
+
+
+Id = Annotated[str, BeforeValidator(_id), WithJsonSchema({"type": "string", "pattern": f"^{_ID.pattern}$"})]
 
 
 class EscapeSpec(Model):
@@ -229,7 +240,7 @@ class MessageSpec(Model):
 class SpecFile(Model):
     """A product."""
 
-    product: str = Field(pattern=_ID, description="Id of the product on the wire and in records.")
+    product: Id = Field(description="Id of the product on the wire and in records.")
     extends: str | None = Field(
         None, description="Id of the product whose spec this one changes: objects are merged, `null` removes a key."
     )
@@ -256,7 +267,7 @@ class SpecFile(Model):
         default_factory=list, description="Replies to a well-formed frame that no message answers to."
     )
     contract: Literal["flag", "reject"] = Field("flag", description="What a broken contract does.")
-    variants: dict[Annotated[str, Field(pattern=_ID)], dict[str, Any]] = Field(
+    variants: dict[Id, dict[str, Any]] = Field(
         default_factory=dict, description="Variant -> keys that it changes; objects are merged."
     )
     note: str = ""

@@ -9,13 +9,24 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FiniteFloat,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from decoders.spec.source import Hexadecimal
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _NOT_OF_NAMES = re.compile(r"[^A-Za-z0-9_]+")
+_ENCODED = re.compile(r"hex|base64|python:[a-z][a-z0-9_]*")
 _TEMPLATE = re.compile(r"(?=.{1,96}$)[A-Za-z](?:[A-Za-z0-9_]|\{[^{}]+\})*")
 
 
@@ -23,7 +34,7 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
 
 
-def _expected(what: str, hint: str = "") -> PydanticCustomError:
+def expected(what: str, hint: str = "") -> PydanticCustomError:
     """The error of a validator that wants something else; it is completed with what was there."""
     return PydanticCustomError("expected", what, {"hint": hint})
 
@@ -32,14 +43,16 @@ def _name(value: Any) -> Any:
     if isinstance(value, str) and not NAME.fullmatch(value):
         near = _NOT_OF_NAMES.sub("_", value).strip("_")
         hint = f"such as `{near}`" if NAME.fullmatch(near) else ""
-        raise _expected("a name of a letter and then at most 63 letters, digits and underscores", hint)
+        if "{" in value:
+            hint = "only values that are read from bytes, and groups, have names built from numbers"
+        raise expected("a name of a letter and then at most 63 letters, digits and underscores", hint)
     return value
 
 
 def _template(value: Any) -> Any:
     if isinstance(value, str) and "{" in value:
         if not _TEMPLATE.fullmatch(value):
-            raise _expected("a name of letters, digits, underscores and formulas in braces", "such as `chn_{k}`")
+            raise expected("a name of letters, digits, underscores and formulas in braces", "such as `chn_{k}`")
         return value
     return _name(value)
 
@@ -79,13 +92,13 @@ def _hex_bytes(value: Any) -> Any:
             return compact.lower()
         if not re.fullmatch(r"[0-9A-Fa-f]*", compact):
             hint = f'this text in hex is "{value.encode().hex().upper()}"'
-    raise _expected("bytes in hex", hint)
+    raise expected("bytes in hex", hint)
 
 
 def _some_bytes(value: Any) -> Any:
     found = _hex_bytes(value)
     if not found:
-        raise _expected("bytes in hex", 'such as "0D 0A"')
+        raise expected("bytes in hex", 'such as "0D 0A"')
     return found
 
 
@@ -94,7 +107,7 @@ def _mark(value: Any) -> Any:
         return _some_bytes(value)
     except PydanticCustomError as error:
         hint = str((error.context or {}).get("hint", ""))
-        raise _expected("bytes in hex", f"{hint}; with `format: text` marks are text") from None
+        raise expected("bytes in hex", f"{hint}; with `format: text` marks are text") from None
 
 
 HexBytes = Annotated[str, BeforeValidator(_some_bytes, json_schema_input_type=str | int)]
@@ -131,7 +144,7 @@ class Conversion(Model):
     )
     zone: str | None = Field(None, description="Zone of a local time: `+08:00`; default: the spec's or the login's.")
     unit: str = Field("", description='Unit of the value, such as "°C".')
-    range: tuple[float, float] | None = Field(None, description="Contract: smallest and largest value.")
+    range: tuple[FiniteFloat, FiniteFloat] | None = Field(None, description="Contract: smallest and largest value.")
     required: bool = Field(False, description="Contract: a record without this value breaks it.")
     hidden: bool | None = Field(
         None, description="Read and usable in formulas, but not shown. Default: true for const, counts and bits rows."
@@ -151,7 +164,7 @@ class BitField(Conversion):
     signed: bool | Literal["magnitude"] = Field(
         False, description="Two's complement over its bits, or `magnitude`: the top bit is the sign."
     )
-    bcd: bool = Field(False, description="The bits, a multiple of 4, are decimal digits.")
+    bcd: bool = Field(False, description="Each four bits, from the lowest, are a decimal digit.")
     counts: str | None = Field(None, description="These bits hold a length in bytes: `body`.")
     timestamp: Literal["device", "hub"] | None = Field(None, description="The record's time.")
 
@@ -164,7 +177,7 @@ class BitPart(Conversion):
     skip: int | None = Field(None, ge=1, le=512, description="Bits that mean nothing.")
     invert: bool = Field(False, description="True when the bit is 0.")
     signed: bool | Literal["magnitude"] = False
-    bcd: bool = Field(False, description="The bits, a multiple of 4, are decimal digits.")
+    bcd: bool = Field(False, description="Each four bits, from the lowest, are a decimal digit.")
     timestamp: Literal["device", "hub"] | None = Field(None, description="The record's time.")
 
     @model_validator(mode="after")
@@ -317,12 +330,14 @@ class LiteralRow(Model):
 
 
 def _encoded(value: Any) -> Any:
-    if not isinstance(value, str) or not re.fullmatch(r"hex|base64|python:[a-z][a-z0-9_]*", value):
-        raise _expected("`hex`, `base64` or `python:name`")
+    if not isinstance(value, str) or not _ENCODED.fullmatch(value):
+        raise expected("`hex`, `base64` or `python:name`")
     return value
 
 
-Encoded = Annotated[str, BeforeValidator(_encoded)]
+Encoded = Annotated[
+    str, BeforeValidator(_encoded), WithJsonSchema({"type": "string", "pattern": f"^({_ENCODED.pattern})$"})
+]
 
 
 class GroupRow(Model):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _MAX_KEYS = 256
+_MAX_COMPUTED = 100
 _MAX_DIGITS = 10
 _MAX_DEPTH = 8
 _OF_THE_WINDOW = frozenset({"remaining", "next_u8", "next_u16"})
@@ -93,11 +94,17 @@ def given_instead(rows: RowBuilder, row: Any, built: Nodes, path: Path, *, alway
 
 def _no_collision(rows: RowBuilder, structure: Structure, note: ValueNote) -> None:
     """A computed name that may become the plain name of another value would hide it."""
-    for other in structure.notes.values():
-        computed, plain = (note, other) if "{" in note.name else (other, note)
-        if "{" in computed.name and "{" not in plain.name and pattern_of(computed.name).fullmatch(plain.name):
-            hint = "give one of the two another name"
-            rows.report(note.path, f"`{computed.name}` may become `{plain.name}`, which is another value", hint)
+    if "{" in note.name:
+        if note.name not in structure.computed and len(structure.computed) >= _MAX_COMPUTED:
+            rows.report(note.path, f"more than {_MAX_COMPUTED} names are built from numbers", "use a list or tags")
+            return
+        pattern = pattern_of(note.name)
+        found = [(note.name, name) for name in structure.notes if "{" not in name and pattern.fullmatch(name)]
+    else:
+        found = [(name, note.name) for name in structure.computed if pattern_of(name).fullmatch(note.name)]
+    for computed, plain in found:
+        hint = "give one of the two another name"
+        rows.report(note.path, f"`{computed}` may become `{plain}`, which is another value", hint)
 
 
 def by_key(

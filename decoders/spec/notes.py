@@ -48,12 +48,15 @@ class Structure:
     formats: set[str] = field(default_factory=set)  # formats of records that come under their own names
     objects: set[str] = field(default_factory=set)  # values that may be objects, which become several metrics
     open: bool = False  # such records stand among the values
+    computed: set[str] = field(default_factory=set)  # those of the notes whose names are built from numbers
 
     def add(self, note: ValueNote) -> None:
         """Of several rows with one name the last one's note counts."""
         before = self.notes.get(note.name)
         note.number = note.number and (before is None or before.number)
         self.notes[note.name] = note
+        if "{" in note.name:
+            self.computed.add(note.name)
 
     def all_formats(self) -> frozenset[str]:
         """Formats of records here and in inner structures."""

@@ -154,7 +154,8 @@ def _messages(product: CompiledProduct) -> Iterator[str]:
     overview = []
     for name, message in spec.messages.items():
         becomes = "sent by the gateway" if message.downlink else product.messages[name].record
-        overview.append([f"[{name}](#{_anchor(name)})", when_text(message) or "all others", becomes, message.title])
+        others = "-" if message.downlink else "all others"
+        overview.append([f"[{name}](#{_anchor(name)})", when_text(message) or others, becomes, message.title])
     yield markdown_table(("message", "when", "record", ""), overview)
     for name, message in spec.messages.items():
         yield f"### {name}"

@@ -22,6 +22,9 @@ Model = TypeVar("Model", bound=BaseModel)
 Path = tuple["str | int", ...]
 
 _MAX_WORDS = 12
+MAX_PROBLEMS = 100
+"""Nobody reads more problems of one file."""
+_MAX_ERRORS = 2000  # of pydantic's, of which several may be one problem
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_SHOWN = "something else (not shown: a secret)"
 _EXPECTED = {
@@ -135,12 +138,10 @@ def problems_from(
     context; one of type `expected` names what was expected and is completed with what was there.
     """
     root = choices_of(model) if model else []
-    faults = [
-        _locate(item, document.data, root)
-        for item in error.errors(include_url=False, include_context=True, include_input=True)
-    ]
+    errors = error.errors(include_url=False, include_context=True, include_input=True)
+    faults = [_locate(item, document.data, root) for item in errors[:_MAX_ERRORS]]
     kept = _one_per_place(_reduce(faults, 0))
-    problems = [_problem(fault, document) for fault in kept]
+    problems = [_problem(fault, document) for fault in kept[:MAX_PROBLEMS]]
     return sorted(problems, key=lambda problem: (problem.source, problem.line, problem.column))
 
 
@@ -303,6 +304,8 @@ def _words(fault: _Fault, *, hidden: bool) -> tuple[str, str]:
     """Message and hint."""
     if fault.type == "extra_forbidden":
         word = str(fault.path[-1])
+        if not word.isidentifier() and (fault.input is None or isinstance(fault.path[-1], int)):
+            return f"unknown key `{word}`", "text with a comma in it stands in quotes"
         return f"unknown key `{word}`", _meant(word, key_words(fault.choices), list_all=True)
     if fault.type == "missing":
         return f"the key `{fault.path[-1]}` is required and missing", ""

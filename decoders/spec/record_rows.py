@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ _MEANINGLESS = (
     *("key", "escape", "header", "length", "length_counts", "length_first", "assign", "split", "count", "count_type"),
     *("until_left", "while_"),
 )
-_RANGE = re.compile(r"(.*_)(\d+)\.\.(\d+)")
+_RANGE = re.compile(r"(.*_)([0-9]{1,9})\.\.([0-9]{1,9})")
 _MAX_RANGE = 256
 
 
@@ -43,23 +43,21 @@ def record_list(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: 
     if rows.text:
         hint = "a group with `encoded: hex` around it"
         rows.report((*path, "format"), f"`{spec.format}` reads bytes, and this is a text frame", hint)
-    table, place = _table(rows, spec, path)
     tags: list[Nodes] = []
     words: list[tuple[str, ...]] = []
     known: dict[str, int | str] = {}
-    for key, held in table.items():
-        here = (*place, key)
-        spoken = _words(rows, given, key, here)
-        for word, _ in spoken:
-            if word in known:
-                rows.report(here, f"the record {word} is also in `{known[word]}`", "give each record to one tag")
-            known.setdefault(word, key)
-        for group, number in _groups(rows, held, spoken):
-            with _reading(rows, given, group, number):
-                tags.append(rows.build(_sized(held), here, structure, conditional=True))
-                words.append(group)
-    if isinstance(spec.tags, str):
-        rows.leave()
+    with rows.table(spec.tags, path) as (table, place):
+        for key, held in table.items():
+            here = (*place, key)
+            spoken = _words(rows, given, key, here)
+            for word, _ in spoken:
+                if word in known:
+                    rows.report(here, f"the record {word} is also in `{known[word]}`", "give each record to one tag")
+                known.setdefault(word, key)
+            for group, number in _groups(rows, held, spoken):
+                with _reading(rows, given, group, number):
+                    tags.append(rows.build(_sized(held), here, structure, conditional=True))
+                    words.append(group)
     if spec.raw:
         structure.notes[spec.raw] = ValueNote(spec.raw, (*path, "raw"), metric=False, conditional=True)
     return (
@@ -77,16 +75,6 @@ def record_list(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: 
     )
 
 
-def _table(rows: RowBuilder, spec: model.ItemsSpec, path: Path) -> tuple[Mapping[int | str, list[Any]], Path]:
-    """Key -> rows, and where they stand. A shared table is marked as being built."""
-    if not isinstance(spec.tags, str):
-        return spec.tags, (*path, "tags")
-    if spec.tags not in rows.spec.tags:
-        rows.converts.unknown(spec.tags, rows.spec.tags, (*path, "tags"), "table of tags")
-    rows.enter(f"tags {spec.tags}", (*path, "tags"))
-    return rows.spec.tags.get(spec.tags, {}), ("tags", spec.tags)
-
-
 def _words(rows: RowBuilder, given: Format, key: int | str, path: Path) -> list[tuple[str, int | None]]:
     """The words that a key of `tags` stands for: `0413`, `volume`, `A, B`; those of a range such as
     `volume_storage_1..15` with their numbers."""
@@ -99,6 +87,8 @@ def _words(rows: RowBuilder, given: Format, key: int | str, path: Path) -> list[
         span = _RANGE.fullmatch(word)
         if span is None:
             found.append((given.spoken(word), None))
+        elif not rows.converts.room_for(1, path):
+            return []
         elif 0 <= int(span[3]) - int(span[2]) < _MAX_RANGE:
             found += [(f"{span[1]}{number}", number) for number in range(int(span[2]), int(span[3]) + 1)]
         else:

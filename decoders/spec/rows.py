@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,8 +31,11 @@ from decoders.spec.text_rows import (
 )
 from decoders.spec.value_rows import formula_row, value_row
 from decoders.spec.words import integer as integer_type
+from decoders.spec.words import is_whole
 
 _MAX_NODES = 5000
+_MAX_NESTING = 40  # of rows within rows, through blocks too
+_MAX_SIZE_DIGITS = 7
 
 
 @dataclass(slots=True)
@@ -51,18 +54,28 @@ class RowBuilder:
     answered: frozenset[str] = frozenset()  # names that replies read: such a row is no metric rather than hidden
     _used: list[str] = field(default_factory=list)
     _nodes: int = 0
+    _nesting: int = 0
 
     def __post_init__(self) -> None:
         self.converts = ConvertBuilder(self.spec, self.report)
 
     def build(self, rows: Sequence[Any], path: Path, structure: Structure, *, conditional: bool = False) -> Nodes:
+        if self._nesting >= _MAX_NESTING:
+            self.report(path, f"rows nest more than {_MAX_NESTING} levels deep", "use fewer blocks within blocks")
+            return ()
+        self._nesting += 1
+        nodes = self._build(rows, path, structure, conditional)
+        self._nesting -= 1
+        return tuple(nodes)
+
+    def _build(self, rows: Sequence[Any], path: Path, structure: Structure, conditional: bool) -> list[Node]:
         nodes: list[Node] = []
         may_end = False  # behind an optional row all others are optional too
         for index, row in enumerate(rows):
-            self._nodes += 1
+            self._nodes += 1 + _parts(row)
             if self._nodes > _MAX_NODES:
                 self.report(path, f"the spec unfolds into more than {_MAX_NODES} rows", "use fewer or smaller blocks")
-                return tuple(nodes)
+                break
             here = (*path, index)
             test = self.converts.formula(getattr(row, "if_", None), (*here, "if"))
             may_end = may_end or is_optional(row)
@@ -79,7 +92,7 @@ class RowBuilder:
                 nodes.extend(built)  # the `if` of a formula row reads values and belongs to the row
             else:
                 nodes.append(Condition(test, built, otherwise=otherwise))
-        return tuple(nodes)
+        return nodes
 
     def _row(self, row: Any, path: Path, structure: Structure, conditional: bool) -> Nodes:
         if isinstance(row, model.ValueRow | model.FormulaRow) and row.name in self.answered:
@@ -199,6 +212,21 @@ class RowBuilder:
     def leave(self) -> None:
         self._used.pop()
 
+    @contextmanager
+    def table(self, tags: Mapping[int | str, Any] | str, path: Path) -> Iterator[tuple[Mapping[int | str, Any], Path]]:
+        """The rows of `tags` by key, and where they stand; of a table of the spec, which is marked as being built
+        meanwhile, none when there is none or when it contains itself."""
+        if not isinstance(tags, str):
+            yield tags, (*path, "tags")
+        elif tags not in self.spec.tags:
+            self.converts.unknown(tags, self.spec.tags, (*path, "tags"), "table of tags")
+            yield {}, path
+        elif self.enter(f"tags {tags}", (*path, "tags")):
+            yield self.spec.tags[tags], ("tags", tags)
+            self.leave()
+        else:
+            yield {}, path
+
     # parts
 
     def size(self, given: str | None, prefix: str | None, path: Path, key: str) -> Size | None:
@@ -209,7 +237,10 @@ class RowBuilder:
             return None
         if given == "rest":
             return Rest()
-        if given.isdigit():
+        if is_whole(given):
+            if len(given) > _MAX_SIZE_DIGITS:
+                self.report((*path, key), "no frame has so many bytes", "a smaller number")
+                return None
             return int(given)
         return self.converts.formula(given, (*path, key))
 
@@ -220,3 +251,12 @@ class RowBuilder:
         if wire is None:
             self.report(path, f"`{word}` is no integer type", "such as u8 or u16le")
         return wire
+
+
+def _parts(row: Any) -> int:
+    """Bits and cases of a row, which cost as much as rows."""
+    if isinstance(row, model.SwitchRow):
+        return len(row.cases)
+    bits = getattr(row, "bits", None) or ()
+    places = (part.at for part in bits.values() if isinstance(part, model.BitField)) if isinstance(bits, dict) else ()
+    return len(bits) + sum(len(at) for at in places if isinstance(at, list))

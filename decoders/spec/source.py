@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import yaml
 
 from decoders.errors import SpecError, SpecProblem
-from decoders.spec.problems import problems_from, validate
+from decoders.spec.problems import MAX_PROBLEMS, problems_from, validate
 
 __all__ = ["Document", "Hexadecimal", "load", "problems_from", "scalar", "validate"]
 
@@ -35,7 +35,6 @@ _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INFINITY = re.compile(r"([-+]?)\.(?:inf|Inf|INF)")
 _NAN = frozenset({".nan", ".NaN", ".NAN"})
-_MAX_PROBLEMS = 100  # nobody reads more
 _MAX_DIGITS = 100  # far beyond any 64-bit value; keeps the conversion cheap
 _UNPRINTABLE = re.compile(
     "[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
@@ -204,7 +203,7 @@ class _Reader:
 
     def note(self, line: int, column: int, message: str, *, hint: str = "", code: str = "syntax") -> None:
         self.problems.append(SpecProblem(self.source, line, column, "", message, hint, code))
-        if len(self.problems) >= _MAX_PROBLEMS:
+        if len(self.problems) >= MAX_PROBLEMS:
             raise SpecError(self.problems)
 
     def read(self, text: str) -> _Node:

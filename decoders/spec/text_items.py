@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from decoders.layout import BytesWire, IntWire, Nodes, Rest, TextTags, Wire
 from decoders.spec import model
-from decoders.spec.model_rows import TagRows
 from decoders.spec.names import by_word
 from decoders.spec.notes import Path, Structure, ValueNote
 from decoders.spec.text_rows import is_bounded, mark_of, own_size, rest_size, split_of, text_wire
+from decoders.spec.words import is_whole
 
 if TYPE_CHECKING:
     from decoders.spec.rows import RowBuilder
@@ -40,8 +40,7 @@ def text_tags(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: St
     tags: list[Nodes] = []
     words: list[tuple[str, ...]] = []
     where: dict[str, int | str] = {}
-    table, place = _table(rows, spec, path)
-    with rows.reading(text=True, split=b""):
+    with rows.reading(text=True, split=b""), rows.table(spec.tags, path) as (table, place):
         for key, given in table.items():
             here = (*place, key)
 
@@ -55,8 +54,6 @@ def text_tags(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: St
                 if word in where:
                     rows.report(here, f"key {word} is also in `{where[word]}`", "give each key to one tag")
                 where.setdefault(word, key)
-    if isinstance(spec.tags, str):
-        rows.leave()
     unknown, wire = _on_unknown(rows, spec, path, structure)
     if spec.raw:
         structure.notes[spec.raw] = ValueNote(spec.raw, (*path, "raw"), metric=False, conditional=True)
@@ -78,25 +75,19 @@ def text_tags(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: St
     )
 
 
-def _table(rows: RowBuilder, spec: model.ItemsSpec, path: Path) -> tuple[dict[int | str, TagRows], Path]:
-    """Key -> rows, and where they stand. A shared table that is given is marked as being built."""
-    if not isinstance(spec.tags, str):
-        return spec.tags, (*path, "tags")
-    if spec.tags not in rows.spec.tags:
-        rows.converts.unknown(spec.tags, rows.spec.tags, (*path, "tags"), "table of tags")
-    rows.enter(f"tags {spec.tags}", (*path, "tags"))
-    return rows.spec.tags.get(spec.tags, {}), ("tags", spec.tags)
-
-
 def _words(rows: RowBuilder, key: int | str, path: Path) -> tuple[str, ...]:
-    """The keys that a key of `tags` stands for: `TMP`, `A, B`, `1..8`."""
+    """The keys that a key of `tags` stands for: `TMP`, `A, B`, `1..8`; "" for items that begin with `assign`."""
+    if key == "":
+        return ("",)
     words: list[str] = []
     for part in str(key).split(","):
         word = part.strip()
         low, dots, high = word.partition("..")
-        if dots and low.isdigit() and high.isdigit():
+        if dots and is_whole(low) and is_whole(high):
             if not 0 <= int(high) - int(low) < _MAX_KEYS:
                 rows.report(path, f"`{word}` is no range of keys", "such as 1..16")
+                return ()
+            if not rows.converts.room_for(int(high) - int(low), path):
                 return ()
             words += [str(number).rjust(len(low), "0") for number in range(int(low), int(high) + 1)]
         elif word:

@@ -26,7 +26,7 @@ from decoders.layout import (
 )
 from decoders.spec import model
 from decoders.spec.notes import Path
-from decoders.spec.words import TEXT_TYPES
+from decoders.spec.words import TEXT_TYPES, is_whole
 
 if TYPE_CHECKING:
     from decoders.spec.rows import RowBuilder
@@ -151,7 +151,7 @@ def skip_row(rows: RowBuilder, row: model.SkipRow, path: Path) -> Nodes:
     """Bytes that mean nothing; `{skip: 3, until: ","}` does the same three times."""
     times = 1
     if row.skip is not None and row.until is not None:
-        if not row.skip.isdigit() or not 1 <= int(row.skip) <= _MAX_SKIPS:
+        if not is_whole(row.skip) or not 1 <= int(row.skip) <= _MAX_SKIPS:
             rows.report((*path, "skip"), f"`{row.skip}` is no number of values", f"1 to {_MAX_SKIPS}")
             return ()
         times = int(row.skip)

@@ -13,24 +13,25 @@ _WORDS: Mapping[str, str] = {
     "length": "m mm cm km µm nm in ft mi",
     "area": "m² cm² km²",
     "volume": "m³ dm³ cm³ l ml L mL gal",
-    "mass": "g kg mg t lb oz",
+    "mass": "g kg mg t lb oz kg/m³",
     "time": "s ms µs min h d a",
     "angle": "° rad mrad %",
     "speed": "m/s km/h mm/s cm/s mph kn rpm 1/min °/s",
     "acceleration": "m/s² g mg",
-    "force and pressure": "N kN Nm Pa hPa kPa MPa mbar bar psi mmHg mH2O",
+    "force and pressure": "N kN Nm Pa hPa kPa MPa mbar bar dbar psi mmHg inHg mH2O kgf/cm²",
     "temperature": "°C K °F °C/h",
     "electricity": "V mV kV A mA µA Ω kΩ MΩ F µF C Ah mAh S mS/cm µS/cm dS/m",
+    "magnetism": "T mT µT G mG",
     "power and energy": "W kW MW mW VA kVA var kvar J kJ MJ GJ Wh kWh MWh varh kvarh VAh kVAh cal kcal",
     "frequency": "Hz kHz MHz GHz 1/s pulses/s",
     "radio": "dB dBm dBi asu",
     "flow": "m³/h m³/s l/h l/min l/s L/min L/h ml/min kg/h g/s",
     "consumption": "l/100km l/h km/l kWh/m³ imp/kWh",
     "light and radiation": "lx lm cd W/m² µW/cm² µmol/m²/s UVI CPM µSv/h mSv Bq Bq/m³ pCi/L",
-    "air and water": "% %RH ppm ppb µg/m³ mg/m³ mg/kg g/m³ mg/l µg/l g/l pH NTU FNU mg/L m³/m³ mm/h %vol",
+    "air and water": "% %RH ppm ppb µg/m³ mg/m³ mg/kg g/m³ mg/l µg/l g/l pH NTU FNU mg/L m³/m³ mm/h %vol %LEL",
     "sound": "dBA dBC dB(A)",
     "data": "bit byte B kB MB GB bit/s kbit/s Mbit/s",
-    "counts": "steps people pulses counts Ω/Ω V/V W/W",
+    "counts": "steps people vehicles pulses counts bpm Ω/Ω V/V W/W",
 }
 UNITS: Mapping[str, tuple[str, ...]] = {
     **{quantity: tuple(words.split()) for quantity, words in _WORDS.items()},
@@ -38,6 +39,7 @@ UNITS: Mapping[str, tuple[str, ...]] = {
 }
 """Quantity -> units that raise no question."""
 
+_CLOSE = 0.75  # units are short: half alike is another unit
 _KNOWN = frozenset(unit for units in UNITS.values() for unit in units)
 _MEANT: Mapping[str, str] = {
     "c": "°C",
@@ -106,6 +108,6 @@ def meant_unit(unit: str) -> str:
     plain = unit.strip().lower().replace("^", "")
     found = _MEANT.get(plain) or _BY_LOWER.get(plain) or _BY_LOWER.get(plain.replace("u", "µ", 1))
     if found is None:
-        close = difflib.get_close_matches(plain, _BY_LOWER, 1, 0.75)
+        close = difflib.get_close_matches(plain, _BY_LOWER, 1, _CLOSE)
         found = _BY_LOWER[close[0]] if close else ""
     return found

@@ -21,6 +21,7 @@ from decoders.spec.problems import nearest
 from decoders.spec.sentinels import Bits, Kind, sentinels
 from decoders.spec.text_rows import own_size, text_wire
 from decoders.spec.words import (
+    MAX_BCD_BYTES,
     MAX_BITS_BYTES,
     TEXT_NUMBERS,
     TEXT_TYPES,
@@ -107,7 +108,7 @@ def value_row(rows: RowBuilder, row: model.ValueRow, path: Path, structure: Stru
             const=const,
             counts=_counts(rows, row.counts, row.adjust),
             equals=row.equals or "",
-            default=row.default,
+            default=_default(rows, row, path, wire, convert),
             status=status,
             place=place,
         ),
@@ -152,8 +153,9 @@ def _unknown_type(rows: RowBuilder, row: model.ValueRow, path: Path) -> None:
         if row.bytes is None and row.prefix is None and row.until is None and row.chars is None:
             hint = "`bytes: n`, `bytes: rest`, `prefix: u8` or `until`"
             rows.report((*path, "type"), f"`{row.type}` has no size of its own", hint)
-        elif not rows.text and (size := row.bytes) is not None and size.isdigit():
-            rows.report((*path, "bytes"), f"`{row.type}` cannot have {size} bytes", "an integer has 1 to 8")
+        elif row.bytes is not None and row.bytes.isdigit() and row.prefix is None and row.until is None:
+            most = 8 if row.type.startswith(("u", "i")) else MAX_BCD_BYTES
+            rows.report((*path, "bytes"), f"`{row.type}` cannot have {row.bytes} bytes", f"1 to {most}")
         return
     near = usual_word(row.type) or nearest(row.type, known_words())
     hint = f"did you mean `{near}`?" if near else "types are u8 i16le u24 f32 bcd hex text mac unix32 ymdhms …"
@@ -187,9 +189,23 @@ def _const(rows: RowBuilder, row: model.ValueRow, path: Path, wire: Wire) -> int
     if isinstance(wire, BytesWire) and wire.form == "hex" and not re.fullmatch("([0-9a-f]{2})+", text):
         rows.report((*path, "const"), f"`{row.const}` is no bytes in hex", 'such as "0D 0A"')
         return None
-    if isinstance(wire, BytesWire) and wire.form == "hex" and isinstance(wire.size, int) and len(text) != 2 * wire.size:
-        rows.report((*path, "const"), f"`{row.const}` has {len(text) // 2} bytes, the row {wire.size}", "make them equal")
+    size = len(text) // 2
+    if isinstance(wire, BytesWire) and wire.form == "hex" and isinstance(wire.size, int) and size != wire.size:
+        rows.report((*path, "const"), f"`{row.const}` has {size} bytes, the row {wire.size}", "make them equal")
     return text
+
+
+def _default(rows: RowBuilder, row: model.ValueRow, path: Path, wire: Wire, convert: Convert) -> int | str | None:
+    """The raw value of `default`; of an integer with names it may be one of them."""
+    if not isinstance(row.default, str) or not isinstance(wire, IntWire):
+        return row.default
+    raw = next((raw for raw, word in (convert.enum or {}).items() if word == row.default), None)
+    if not isinstance(raw, int):
+        words = [str(word) for word in (convert.enum or {}).values()]
+        hint = f"a number, or one of {', '.join(words)}" if words else "a number"
+        rows.report((*path, "default"), f"`{row.default}` is no value of `{row.type}`", hint)
+        return None
+    return raw
 
 
 def _const_number(rows: RowBuilder, row: model.ValueRow, path: Path) -> int | str | None:

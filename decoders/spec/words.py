@@ -94,6 +94,14 @@ def known_words() -> list[str]:
     ]
 
 
+_WHOLE = re.compile(r"[0-9]{1,18}")
+
+
+def is_whole(text: str) -> bool:
+    """True for the digits of a whole number."""
+    return _WHOLE.fullmatch(text) is not None
+
+
 _DASHED = re.compile(r"\s*(\w+)\s*-\s*(\w+)\s*")
 _HEX = re.compile(r"[0-9A-Fa-f]{1,16}")
 

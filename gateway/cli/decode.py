@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from decoders.product import CompiledProduct
 from decoders.spec.problems import nearest
 from decoders.spec.source import scalar
 from decoders.spec.variants import variant_document
-from decoders.times import unix_ms_from_iso, zone_seconds
+from decoders.times import unix_ms_from_iso, zone_of
 from decoders.types import SessionContext
 from gateway.cli.catalog import SpecsOption, memory, open_product
 from gateway.cli.output import EXIT_FAILED, JsonOption, Output, chosen, print_error, print_json, print_line, print_rows
@@ -53,11 +54,13 @@ class Request:
         columns = values.pop("columns", ())
         if (zone := values.pop("zone", None)) is not None:
             try:
-                zone_s = zone_seconds(str(zone))
+                zone_s = zone_of(str(zone))
             except ValueError as error:
                 raise BadInput(f"session: {error}") from None
-        if not isinstance(device_id, str) or not isinstance(zone_s, int | None):
-            raise BadInput("session: `device_id` is text, `zone_s` a number of seconds, `zone` such as +08:00")
+        elif not isinstance(zone_s, int | None):
+            raise BadInput("session: `zone_s` is a number of seconds; `zone` such as +08:00")
+        if not isinstance(device_id, str):
+            raise BadInput("session: `device_id` is text")
         if not isinstance(columns, str | list | tuple):
             raise BadInput("session: `columns` are names, such as time,temperature")
         names = tuple(columns.split(",") if isinstance(columns, str) else map(str, columns))
@@ -125,8 +128,10 @@ def frame_bytes(text: str) -> bytes:
     """Hex, blanks allowed. Raises BadInput."""
     try:
         return bytes.fromhex(text)
-    except ValueError as error:
-        raise BadInput(f"not hex: {error}") from None
+    except ValueError:
+        wrong = next((sign for sign in text if not sign.isspace() and sign not in string.hexdigits), "")
+        what = f"`{wrong}` is no hexadecimal digit" if wrong else "half a byte is missing"
+        raise BadInput(f"not hex: {what}") from None
 
 
 def _text(text: str) -> bytes:
@@ -280,7 +285,8 @@ def _print_for_people(answer: dict[str, Any]) -> None:
         {"name": name, "value": _shown(value), "": broken.pop(name, "")} for name, value in answer["values"].items()
     ]
     rows += [{"name": name, "": code} for name, code in broken.items()]
-    print_rows(rows, ("name", "value", ""), Output.TABLE)
+    if rows:
+        print_rows(rows, ("name", "value", ""), Output.TABLE)
     for index, record in enumerate(answer.get("records", ())):
         typer.echo(f"\nrecord {index}: {_shown(record)}")
     for index, reply in enumerate(answer.get("replies", ())):

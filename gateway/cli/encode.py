@@ -55,7 +55,8 @@ def encode(
     except ValueError as error:
         raise typer.BadParameter(f"--zone: {error}") from None
     try:
-        wire = encoder.encode(given, zone_s, fill=True)
+        # What a device leaves empty or unsaid may be missing; of a command nothing may.
+        wire = encoder.encode(given, zone_s, fill=not form.spec.messages[message].downlink)
     except (EncodeError, OverflowError) as error:
         print_error(str(error))
         raise typer.Exit(EXIT_FAILED) from None

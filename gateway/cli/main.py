@@ -12,7 +12,7 @@ from gateway.cli import config, spec
 from gateway.cli.decode import decode
 from gateway.cli.encode import encode
 from gateway.cli.health import healthcheck
-from gateway.cli.output import EXIT_FAILED, EXIT_OK, EXIT_USAGE, print_error
+from gateway.cli.output import EXIT_CODES, EXIT_FAILED, EXIT_OK, EXIT_USAGE, print_error
 from gateway.cli.send import send
 from gateway.cli.serve import serve
 from gateway.cli.sim import sim
@@ -25,12 +25,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(config.app, name="config")
 app.add_typer(spec.app, name="spec")
 for command in (serve, decode, encode, send, sim, healthcheck, version):
-    app.command()(command)
+    app.command(epilog=EXIT_CODES)(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

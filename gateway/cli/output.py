@@ -16,6 +16,7 @@ from rich.table import Table
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2  # wrong usage or invalid input
+EXIT_CODES = "Exit codes: 0 done; 1 failed; 2 wrong usage, or a spec or config that cannot be used; 130 interrupted."
 
 
 class Output(StrEnum):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from decoders.proven import apply_proof, codec_report, message_report
 from decoders.spec.codec_text import construct_text, generated_text
-from decoders.spec.lint import lint, lint_together
+from decoders.spec.lint import Finding, lint, lint_together
 from decoders.spec.schema import spec_schema
 from decoders.spec.show import layout_rows
 from decoders.trial import Trial, try_product
 from gateway.cli.catalog import SpecsOption, memory, open_catalog, open_product
 from gateway.cli.output import (
+    EXIT_CODES,
     EXIT_FAILED,
     EXIT_USAGE,
     JsonOption,
@@ -28,18 +30,20 @@ from gateway.cli.spec_diff import compare
 from gateway.cli.spec_new import new
 from gateway.cli.spec_pages import docs, header, reference
 
-app = typer.Typer(no_args_is_help=True, help="List, write, check, test, show and compare product specs.")
-app.command("new")(new)
-app.command("diff")(compare)
-app.command("docs")(docs)
-app.command("header")(header)
+app = typer.Typer(
+    no_args_is_help=True, epilog=EXIT_CODES, help="List, write, check, test, show and compare product specs."
+)
+app.command("new", epilog=EXIT_CODES)(new)
+app.command("diff", epilog=EXIT_CODES)(compare)
+app.command("docs", epilog=EXIT_CODES)(docs)
+app.command("header", epilog=EXIT_CODES)(header)
 app.command("reference", hidden=True)(reference)
 
 OutputOption = Annotated[Output | None, typer.Option("--output", help="table | json | ndjson")]
 ProductsArgument = Annotated[list[str] | None, typer.Argument(metavar="[PRODUCT...]", help="Ids; none: all products.")]
 
 
-@app.command("ls")
+@app.command("ls", epilog=EXIT_CODES)
 def list_products(specs: SpecsOption = None, output: OutputOption = None) -> None:
     """List all products."""
     rows = []
@@ -63,10 +67,10 @@ def list_products(specs: SpecsOption = None, output: OutputOption = None) -> Non
                 "file": loaded.source,
             }
         )
-    print_rows(rows, ("product", "version", "title", "transports", "messages", "fused", "golden", "file"), output)
+    print_rows(rows, ("product", "version", "title", "transports", "messages", "fused", "golden"), output)
 
 
-@app.command("test")
+@app.command("test", epilog=EXIT_CODES)
 def run_tests(products: ProductsArgument = None, specs: SpecsOption = None, output: OutputOption = None) -> None:
     """Run all golden frames on both codecs and prove that they agree. Exit code 1 when something differs."""
     proofs = memory()
@@ -114,7 +118,7 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-@app.command("lint")
+@app.command("lint", epilog=EXIT_CODES)
 def lint_products(
     products: ProductsArgument = None,
     specs: SpecsOption = None,
@@ -126,15 +130,29 @@ def lint_products(
     output = Output.JSON if as_json else output
     known = list(open_catalog(specs, products).products.values())
     findings = [*(finding for loaded in known for finding in lint(loaded)), *lint_together(known)]
-    rows = [finding.to_plain() for finding in findings]
     if chosen(output) is Output.TABLE:
-        rows = [{**row, "place": f"{row['file']}:{row['line']}"} for row in rows]
-    print_rows(rows, ("place", "severity", "code", "message", "fix"), output)
+        for finding in findings:  # no table: a place that can be clicked is not cut off
+            typer.echo(_finding_line(finding))
+        typer.echo(_sum_of(findings))
+    else:
+        print_rows([finding.to_plain() for finding in findings], (), output)
     if any(strict or finding.severity == "error" for finding in findings):
         raise typer.Exit(EXIT_FAILED)
 
 
-@app.command("show")
+def _finding_line(finding: Finding) -> str:
+    found = finding.problem
+    place = f"{found.source}:{found.line}:{found.column}" if found.line else found.source
+    path = f"{found.path}: " if found.path else ""
+    return f"{place}: {finding.severity} {found.code}: {path}{found.message} ({found.hint})"
+
+
+def _sum_of(findings: Sequence[Finding]) -> str:
+    errors = sum(finding.severity == "error" for finding in findings)
+    return f"{errors} errors, {len(findings) - errors} warnings"
+
+
+@app.command("show", epilog=EXIT_CODES)
 def show_product(
     product: Annotated[str, typer.Argument(metavar="PRODUCT", help="Id of the product.")],
     construct: Annotated[bool, typer.Option("--construct", help="The definition of the reference codec.")] = False,
@@ -158,7 +176,7 @@ def show_product(
         print_rows([row.to_plain() for row in layout_rows(form)], columns, output)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def schema() -> None:
     """Print the JSON Schema of spec files, for editors."""
     print_json(spec_schema())

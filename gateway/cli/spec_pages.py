@@ -44,7 +44,10 @@ def reference(
         for name, table in reference_tables().items():
             typer.echo(f"{name}\n\n{table}\n")
         return
-    text = write.read_text(encoding="utf-8")
+    try:
+        text = write.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        fail(f"{write} is no UTF-8 text", EXIT_FAILED)
     if missing := missing_tables(text):
         fail(f"{write} has no marker `<!-- generated: {missing[0]} -->`", EXIT_FAILED)
     _give(with_tables(text), write)

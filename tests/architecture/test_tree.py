@@ -64,6 +64,7 @@ COVERED_BY: dict[str, str] = {
     "decoders/spec/model_rows.py": "tests/decoders/spec/test_schema.py",
     "decoders/spec/notes.py": "tests/decoders/test_plan.py",
     "decoders/spec/python_rows.py": "tests/decoders/test_custom.py",
+    "decoders/spec/result_rows.py": "tests/decoders/test_raw_rows.py",
     "decoders/spec/rows.py": "tests/decoders/test_compile.py",
     "decoders/spec/selectors.py": "tests/decoders/test_body_calls.py",
     "decoders/spec/text_items.py": "tests/decoders/test_text_items.py",

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoders.convert import BASE, PLAIN, Convert, Linear, linear, negative
-from decoders.encode import to_raw
 from decoders.formula import compile_formula
+from decoders.inverse import to_raw
 
 SCALES = st.one_of(
     st.sampled_from([0.1, 0.01, 0.001, 0.5, 2, 10, 1e-7, "1/1800000", "1/256", "3/7", -1, 0.05, 6553.5]),

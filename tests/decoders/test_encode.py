@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoders.convert import Convert, linear
-from decoders.encode import seal, to_raw
+from decoders.encode import seal
 from decoders.errors import DecodeCode, DecodeError, EncodeError
 from decoders.formula import compile_formula
 from decoders.framing.framer import cut
+from decoders.inverse import to_raw
 from decoders.types import SessionContext
 from tests.decoders.specs import product, read
 
@@ -180,6 +181,7 @@ def test_sealing_makes_a_changed_frame_sound(body: bytes) -> None:
 def test_sealing_behind_a_header_of_changing_size() -> None:
     compiled = product(
         """
+transports: [mqtt]
 frame:
   header: [{name: n, type: u8, counts: body}, {name: id, type: text, prefix: u8}]
   trailer: [{name: check, crc: xor8, over: n..body}]
@@ -214,3 +216,63 @@ def test_two_fields_that_must_be_equal() -> None:
     with pytest.raises(DecodeError) as caught:
         compiled.decode(cut(compiled.framing, bytes(wire)), SessionContext())
     assert (caught.value.code, caught.value.field) == (DecodeCode.BAD_LENGTH, "again")
+
+
+WATCH = """
+frame:
+  format: text
+  start: "["
+  stop: "]"
+  header:
+    - {name: maker, until: "*"}
+    - {name: id, until: "*", identity: device}
+    - {name: size, type: hexnumber, bytes: 4, counts: body}
+    - {literal: "*"}
+  split: ","
+messages:
+  link: {fields: [{name: command}, {name: steps, type: number, optional: true}], replies: [answer]}
+  answer: {downlink: true, fields: [{name: command}]}
+"""
+TRACKER = """
+frame:
+  format: text
+  start: "$$"
+  header: [{name: flag, chars: A-Z}, {name: size, type: number, until: ",", counts: rest, adjust: -1}]
+  trailer: [{literal: "*"}, {name: check, crc: sum8}]
+  until: "\\r\\n"
+  split: ","
+messages:
+  position: {fields: [{name: id, identity: device}, {name: command}, {name: note}], replies: [answer]}
+  answer: {downlink: true, fields: [{name: id}, {name: command}]}
+"""
+
+
+def test_a_length_in_digits_behind_values_of_changing_size_is_filled_in() -> None:
+    compiled = product(WATCH)
+    decoded = compiled.read(b"[3G*88*0005*LK,50]", SessionContext())
+    assert decoded.values == {"maker": "3G", "id": "88", "command": "LK", "steps": 50}
+    assert compiled.replies("link", decoded.values, SessionContext(), 0) == [b"[3G*88*0002*LK]"]
+
+
+def test_a_length_has_as_many_digits_as_it_needs() -> None:
+    compiled = product(TRACKER)
+    values = {"flag": "A", "id": "353358017784062", "command": "AAA", "note": "x" * 90}
+    wire = compiled.encoders[0, "position"].encode(values)
+    assert wire[:8] == b"$$A116,3"
+    assert len(wire) - wire.index(b",") == 116
+    assert compiled.read(wire, SessionContext()).values == values
+    (answer,) = compiled.replies("position", values, SessionContext(), 0)
+    assert answer.startswith(b"$$A25,353358017784062,AAA*")
+    with pytest.raises(DecodeError, match="bad_length: says"):
+        compiled.read(
+            wire.replace(b"A116", b"A117").replace(wire[-4:], b"%02X\r\n" % (int(wire[-4:-2], 16) + 1)),
+            SessionContext(),
+        )
+
+
+def test_a_number_written_as_text_keeps_its_decimals() -> None:
+    compiled = product(
+        'frame: {format: text, until: ";", split: ","}\n'
+        "fields: [{name: speed, type: number, scale: 1.852}, {name: level, type: number, scale: 0.1}]"
+    )
+    assert compiled.encoders[0, "uplink"].encode({"speed": 0.50004, "level": 40}) == b"0.27,400;"

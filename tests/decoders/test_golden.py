@@ -105,7 +105,8 @@ def test_contract_flags() -> None:
         ),
         (sealed("02 05"), "truncated", []),
         (sealed("09"), "unknown_message", []),
-        ("", "truncated", None),
+        ("", "truncated", []),
+        ("0", "truncated", None),
     ],
 )
 def test_errors(frame: str, error: str, found: list[str] | None) -> None:
@@ -235,3 +236,18 @@ def test_text_frames() -> None:
     golden = GoldenFile.model_validate({"source": "x", "cases": [{"name": "a", "text": "°\n"}]})
     assert golden.cases[0].wire == "°\n".encode()
     assert golden.cases[0].context().received_ms == 0
+
+
+def test_a_payload_may_be_empty() -> None:
+    compiled = product("messages: {ping: {when: {length: 0}}, data: {fields: [{name: a, type: u8}]}}")
+    file = parse_golden(load(EMPTY, "g.yaml"))
+    assert [run_case(compiled, file, case).passed for case in file.cases] == [True, True, False]
+
+
+EMPTY = """
+source: s
+cases:
+  - {name: empty, hex: "", message: ping}
+  - {name: one, hex: "05", message: data, values: {a: 5}}
+  - {name: not cut off, hex: "", error: truncated}
+"""

@@ -30,7 +30,7 @@ messages:
   text: {frame: line, fields: [{name: words, type: text, bytes: rest}]}
   ack: {downlink: true, when: {type: 6}}
 """
-Decode = Callable[[bytes, SessionContext, int], tuple[str, dict[str, Any]]]
+Decode = Callable[[bytes, SessionContext, Any], tuple[str, dict[str, Any]]]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def proof_of(compiled: CompiledProduct, hex_frames: list[str] | None = None) -> 
 
 
 def spoil(
-    compiled: CompiledProduct, change: Callable[[Decode, bytes, SessionContext, int], tuple[str, dict[str, Any]]]
+    compiled: CompiledProduct, change: Callable[[Decode, bytes, SessionContext, Any], tuple[str, dict[str, Any]]]
 ) -> None:
     codec = compiled.kinds[0].fused
     assert codec is not None

@@ -13,7 +13,8 @@ def test_key_and_header_of_a_tag_become_values() -> None:
     compiled = rows(
         "[{items: {header: [{name: channel, type: u8}, {name: kind, type: u8}], key: kind, tags: {"
         "0x67: [{name: temperature, type: i16, scale: 0.1}, {name: last_channel, raw: channel}],"
-        "0x88..0x89: [{name: gps, type: u8}, {name: gps_kind, raw: key - 0x88, enum: {0: one, 1: two}, repeat: list}]}}}]"
+        "0x88..0x89: [{name: gps, type: u8},"
+        " {name: gps_kind, raw: key - 0x88, enum: {0: one, 1: two}, repeat: list}]}}}]"
     )
     assert read(compiled, "03 67 0110 05 88 07 05 89 08") == {
         "temperature": 27.2,
@@ -26,7 +27,8 @@ def test_key_and_header_of_a_tag_become_values() -> None:
 def test_all_that_follows_a_raw_value_follows_it_too() -> None:
     compiled = rows(
         "[{name: n, type: u8}, {name: mode, raw: u8(-1) >> 4, scale: 0.5, unit: V, absent: 15},"
-        " {name: time, raw: n * 60, clock: unix}, {list: l, count: n, fields: [{name: a, raw: index * 10 + n}, {skip: 1}]},"
+        " {name: time, raw: n * 60, clock: unix},"
+        " {list: l, count: n, fields: [{name: a, raw: index * 10 + n}, {skip: 1}]},"
         " {name: late, type: u8, if: mode > 3}]"
     )
     assert read(compiled, "02 0506 40") == {

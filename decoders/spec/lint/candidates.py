@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, zip_longest
 
 from decoders.catalog import LoadedProduct
 from decoders.errors import SpecProblem
@@ -13,6 +13,7 @@ from decoders.spec.lint.subject import Finding
 
 __all__ = ["AMBIGUOUS", "ambiguous"]
 
+_TEXT = frozenset({*b"\t\r\n", *range(0x20, 0x100)})  # bytes that a text may hold
 AMBIGUOUS = (
     *("ambiguous_candidates", "warning"),
     *("frames of two TCP products begin differently, or have a check value", "name the products of each listener"),
@@ -48,7 +49,8 @@ def _checked(kind: KindCodec) -> bool:
 def _begin_alike(one: FrameKind, other: FrameKind) -> bool:
     if bool(one.begins) != bool(other.begins):
         return False  # one of them is told by its first bytes
-    for mine, theirs in zip(one.begins, other.begins, strict=False):
+    for first, second in zip_longest(one.begins, other.begins):
+        mine, theirs = (_TEXT if part is None and it.text else part for part, it in ((first, one), (second, other)))
         if mine is not None and theirs is not None and mine.isdisjoint(theirs):
             return False
     if isinstance(one.size, StopBytes) and isinstance(other.size, StopBytes):

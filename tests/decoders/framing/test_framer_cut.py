@@ -76,7 +76,8 @@ def test_cut_gives_the_reason_of_the_first_kind_that_begins_so() -> None:
 @pytest.mark.parametrize(("wire", "added"), [(b"$a,b", b"\r\n"), (b"$a,b\r", b"\n"), (b"$a,b\r\n", b"")])
 def test_a_lone_line_may_lack_its_end(wire: bytes, added: bytes) -> None:
     framing = product(
-        'frame: {format: text, start: "$", until: "\\r\\n", split: ","}\nmessages: {m: {fields: [{name: a}, {name: b}]}}'
+        'frame: {format: text, start: "$", until: "\\r\\n", split: ","}\n'
+        "messages: {m: {fields: [{name: a}, {name: b}]}}"
     ).framing
     assert cut(framing, wire).wire == wire + added
     assert Framer(framing).receive(wire) == ([] if added else [cut(framing, wire)])

@@ -232,7 +232,9 @@ DERIVED = merged(
         having(formula=VALUE_FORMULAS),
         having(formula=VALUE_FORMULAS),
         having(formula=of("a * 60", "join('', a, b)", "received - a"), clock=st.one_of(of("unix"), TEXT_PATTERNS)),
-        having(clock=of(["a", "b", "c"], ["2000 + a", "b", "c", "d", "n", "a / 2"], ["a", "b", "c", "d", "n", "p", "q"])),
+        having(
+            clock=of(["a", "b", "c"], ["2000 + a", "b", "c", "d", "n", "a / 2"], ["a", "b", "c", "d", "n", "p", "q"])
+        ),
     ),
     options(
         decimals=of(1),
@@ -305,7 +307,11 @@ def tag_lists(rows: Rows) -> st.SearchStrategy[Row]:
         having(key="u8", length="u8", length_first=True),
         having(key="u8", length="u8", length_counts="key_and_value"),
         having(key="u8", escape=of({4: "u8"}, {0: "u8", 1: "u16le"}), length=of("u8", 1)),
-        having(key="tag", length=of("size", "size + 1", 1), header=[{"name": "h", "type": "u8", "bits": {"size": "0-1", "tag": "2-7"}}]),
+        having(
+            key="tag",
+            length=of("size", "size + 1", 1),
+            header=[{"name": "h", "type": "u8", "bits": {"size": "0-1", "tag": "2-7"}}],
+        ),
         having(key="tag", header=[{"name": "channel", "type": "u8"}, {"name": "tag", "type": "u8"}]),
         having(key="u8", length="u8", header=of([{"name": "a", "type": "u8"}], [{"skip": 1}])),
     )

@@ -28,7 +28,7 @@ TESTS = st.one_of(
     of("starts('a')", "has(',')", "tokens(',') > 2", "tokens(';')", "remaining > 3", "n == 1", "t == 'a'", "has('b')"),
     layout_formulas("starts('1')", "tokens(',')"),
 )
-SIZES = st.one_of(
+SIZES: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}),
     st.just({}),
     having(until=of(";", ",", "ab", "|")),
@@ -102,9 +102,7 @@ def structures(rows: Rows) -> st.SearchStrategy[Row]:
                     tags=st.dictionaries(of("a", "b", "A, B", "1..3", "01..02"), st.lists(VALUE, max_size=2)),
                     on_unknown=of("skip", "skip", "stop", "refuse", {"into": "io"}, {"into": "io", "type": "number"}),
                 ),
-                options(
-                    assign=of(":", "="), split=of(";", "|", ","), raw=of("all"), max=of(3), count=of(2)
-                ),
+                options(assign=of(":", "="), split=of(";", "|", ","), raw=of("all"), max=of(3), count=of(2)),
             )
         ),
     )
@@ -168,7 +166,21 @@ SPECS = st.fixed_dictionaries(
 ).map(_spec)
 TOKENS = of(
     *("1", "2", "11", "12.5", "0", "3", "10", "0a", "", "a", "ab", "aab", "-", "-1", "2232.98", "1A", "1;2;3", "1:2"),
-    *("a=1;b=2", "1:2|3:4", "1|2|a", "A=1|B=", "0102", "AQI=", "010203;", "121530", "1 ", " 2", "01:2;02:3", "1.", "a1"),
+    *(
+        "a=1;b=2",
+        "1:2|3:4",
+        "1|2|a",
+        "A=1|B=",
+        "0102",
+        "AQI=",
+        "010203;",
+        "121530",
+        "1 ",
+        " 2",
+        "01:2;02:3",
+        "1.",
+        "a1",
+    ),
 )
 CHARACTERS = st.text(alphabet="0123aab,,,;:|=AB-. ", max_size=12)
 INPUTS = st.lists(

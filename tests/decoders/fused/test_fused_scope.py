@@ -13,7 +13,8 @@ def body(text: str):  # type: ignore[no-untyped-def]
 def test_names_are_sorted_by_who_reads_them() -> None:
     nodes = body(
         "[{name: n, type: u8}, {name: west, type: u8, hidden: true}, "
-        "{list: l, count: n, fields: [{name: a, type: u8, negate: west}]}, {name: sum, formula: n + 1, if: flag}, {name: flag, type: u8, if: n}]"
+        "{list: l, count: n, fields: [{name: a, type: u8, negate: west}]}, "
+        "{name: sum, formula: n + 1, if: flag}, {name: flag, type: u8, if: n}]"
     )
     names = names_of(nodes)
     assert names.raw == {"n"}

@@ -111,7 +111,7 @@ FORMULAS = [
         "`x` stands in the items of `l` (such as sum(values(l, 'x'))",
     ),
     (
-        "fields: [{name: a, type: u8}, {list: l, fields: [{name: x, formula: c}, {name: y, type: u8}]}, {name: c, formula: a}]",
+        "fields: [{name: a, type: u8}, {list: l, fields: [{name: x, formula: c}, {skip: 1}]}, {name: c, formula: a}]",
         "`c` is not there yet: it is computed or read later",
     ),
     (

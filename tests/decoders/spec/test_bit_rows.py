@@ -155,7 +155,6 @@ def test_digits_that_are_none_are_a_bad_value() -> None:
         ("{name: a, type: u8, bits: {x: 8}}", "bits 8 are not within `u8` (0 to 7)"),
         ("{name: a, type: u8, bits: {x: {at: []}}}", "no bits are named"),
         ("{name: a, type: u8, bits: {x: {at: [0-3, 3-5]}}}", "names a bit twice"),
-        ("{name: a, type: u8, bits: {x: {at: 0-2, bcd: true}}}", "3 bits are no decimal digits"),
         ("{name: a, type: u8, bits: {x: {at: 0-3, bcd: true, signed: true}}}", "BCD digits have no sign"),
         ("{name: a, type: u8, bits: {x: {at: 0-2, invert: true}}}", "one bit"),
         ("{name: a, type: u8, bits: {x: {at: 0-2, counts: rest}}}", "only `counts: body`"),

@@ -21,7 +21,8 @@ from tests.decoders.specs import read, rows
         "[{name: a, type: u8, absent: {1: none}}, {name: b, formula: a_status == 'none'}]",
         "[{name: a, type: u8, enum: {1: on}}, {name: b, formula: a == 'on' or a == 5}]",
         "[{name: lat, type: i16, negate: south}, {name: f, type: u8, bits: {south: 0}, hidden: true}]",
-        "[{items: {key: u8, length: u8, tags: {1: {name: a, type: u8}, 2: {name: b, type: u8}}}}, {name: c, formula: a + b}]",
+        "[{items: {key: u8, length: u8, tags: {1: {name: a, type: u8}, 2: {name: b, type: u8}}}}, "
+        "{name: c, formula: a + b}]",
         "[{group: null, fields: [{name: a, type: u8}]}, {name: b, formula: a + received + port + length}]",
     ],
 )

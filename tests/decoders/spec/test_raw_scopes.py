@@ -26,8 +26,9 @@ frame:
         "[{list: l, count: 2, fields: [{name: n, type: u8}, {name: t, type: hex, bytes: n}]}]",
         "[{list: l, while: more, fields: [{name: h, type: u8, bits: {more: 7}}]}]",
         "[{list: l, count: 3, fields: [{skip: 1, if: index == 0}]}]",
-        "[{list: l, count: 2, fields: [{name: a, type: u8}]}, {list: k, into: l, count: 2, fields: [{skip: 1, if: a}]}]",
-        "[{items: {key: u8, length: u8, tags: {1: {name: n, type: u8}, 2: [{name: t, type: u8, if: n == 1 and key}]}}}]",
+        "[{list: l, count: 2, fields: [{name: a, type: u8}]}, "
+        "{list: k, into: l, count: 2, fields: [{skip: 1, if: a}]}]",
+        "[{items: {key: u8, length: u8, tags: {1: {name: n, type: u8}, 2: [{skip: 1, if: n == 1 and key}]}}}]",
         "[{items: {key: u8, length: u8, tags: {2: [{name: t, type: u8, if: n}], 1: {name: n, type: u8}}}}, {skip: n}]",
         "[{items: {header: [{name: h, type: u8, bits: {s: 5-7, t: 0-4}}], key: t, length: s, "
         "tags: {1: {name: a, type: u8, if: h > 3}}}}]",

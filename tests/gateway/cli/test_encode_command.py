@@ -75,7 +75,7 @@ def test_a_variant_has_values_of_its_own(specs: Path, capsys: pytest.CaptureFixt
     [
         (["statu"], 2, "no message `statu` (did you mean `status`?)"),
         (["status", "--values", '{"temprature": 1}'], 1, "no value `temprature` (did you mean `temperature`?)"),
-        (["status", "--values", '{"temperature": "warm"}'], 1, "temperature: 'warm' cannot be written"),
+        (["status", "--values", '{"temperature": "warm"}'], 1, "temperature: 'warm' is no number"),
         (["status", "--values", '{"temperature": 1}'], 1, "time: has no value"),
         (["status", "--values", "[1]"], 2, "neither a JSON object nor a file"),
         (["status", "--values", "{"], 2, "not JSON"),

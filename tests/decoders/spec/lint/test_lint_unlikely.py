@@ -31,7 +31,8 @@ def test_two_rows_of_one_name(rows: str, found: list[str]) -> None:
 
 
 def test_the_later_row_is_named() -> None:
-    (found,) = findings(f"{HEAD}messages:\n  m:\n    fields:\n      - {{name: a, type: u8}}\n      - {{name: a, type: u8}}")
+    rows = "      - {name: a, type: u8}\n" * 2
+    (found,) = findings(f"{HEAD}messages:\n  m:\n    fields:\n{rows}")
     assert (found.problem.line, found.problem.path) == (9, "messages.m.fields[1]")
 
 
