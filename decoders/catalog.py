@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from decoders.compile import compile_spec
+from decoders.compile import MAX_ROWS, compile_spec
 from decoders.errors import DecodeCode, SpecError, SpecProblem
 from decoders.golden import GoldenCase, GoldenFile, parse_golden
 from decoders.product import CompiledProduct
 from decoders.spec.extends import Shelf, SpecText, extended
 from decoders.spec.model import SpecFile
-from decoders.spec.problems import nearest
+from decoders.spec.problems import MAX_PROBLEMS, nearest
 from decoders.spec.source import Document, load, validate
 from decoders.spec.variants import variant_document
 
@@ -142,8 +142,13 @@ def _compile(document: Document, digest: str, codec: str) -> CompiledProduct:
     spec = validate(SpecFile, document)
     product = compile_spec(spec, document, digest=digest, codec=codec)
     problems: list[SpecProblem] = []
+    rows = product.rows
     for name, changes in spec.variants.items():
         path = ("variants", name)
+        if rows > MAX_ROWS:
+            what = f"the variants have more than {MAX_ROWS} rows together"
+            problems.append(SpecProblem(*document.where(path), document.path_text(path), what, "make several products"))
+            break
         for key in ("product", "extends", "variants"):
             if key in changes:
                 where = document.where((*path, key), key=True)
@@ -152,8 +157,11 @@ def _compile(document: Document, digest: str, codec: str) -> CompiledProduct:
         try:
             changed = variant_document(document, name, changes)
             product.variants[name] = compile_spec(validate(SpecFile, changed), changed, digest=digest, codec=codec)
+            rows += product.variants[name].rows
         except SpecError as error:
             problems += [problem for problem in error.problems if problem not in problems]
+            if len(problems) >= MAX_PROBLEMS:
+                break
     if problems:
         raise SpecError(problems)
     return product

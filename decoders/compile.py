@@ -34,6 +34,10 @@ from decoders.spec.source import Document
 from decoders.times import Zone
 
 
+MAX_ROWS = 50_000
+"""Of all messages in all their kinds of frame; and of all variants together."""
+
+
 class _Form(TypedDict):
     """How the rows of a message read: options of `RowBuilder.reading`."""
 
@@ -75,6 +79,10 @@ class _Compiler:
         if self.problems:
             raise SpecError(self.problems)
         layouts = {plan.kind.index: self._frame_layout(plan, messages) for plan in [*frames, self.unframed]}
+        if sum(layout.rows for layout in layouts.values()) > MAX_ROWS:
+            what = f"its messages have more than {MAX_ROWS} rows, those of header and trailer counted for each"
+            self.report(("messages",), what, "fewer rows in the header, or fewer messages")
+            raise SpecError(self.problems)
         plans = {message.name: self._plan(message) for message in messages}
         kinds: list[KindCodec] = []
         for plan in frames:

@@ -19,7 +19,7 @@ from decoders.formula import compile_formula
 from decoders.plan import Decoded
 from decoders.product import CompiledProduct
 from decoders.spec.model import HexBytes, Model
-from decoders.spec.model_rows import HexPayload
+from decoders.spec.model_words import HexPayload
 from decoders.spec.source import Document, validate
 from decoders.times import iso_from_unix, iso_from_unix_ms, unix_ms_from_iso
 from decoders.types import SessionContext

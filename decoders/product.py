@@ -125,6 +125,11 @@ class CompiledProduct:
     json: JsonCodec | None = None  # of bodies without a frame
     csv: CsvCodec | None = None
 
+    @property
+    def rows(self) -> int:
+        """Rows of all messages in all kinds of frame."""
+        return sum(kind.layout.rows for kind in self.kinds)
+
     def decode(self, frame: Frame, context: SessionContext) -> Decoded:
         """One frame -> Decoded. Raises DecodeError with offset, field path and what was read before."""
         if context.variant and context.variant in self.variants:

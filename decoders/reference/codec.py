@@ -14,7 +14,7 @@ from typing import Any
 from decoders.check_places import CheckPlace
 from decoders.errors import DecodeCode, DecodeError
 from decoders.formula import Formula
-from decoders.layout import Counts, MessageLayout, Nodes, Value, least_size
+from decoders.layout import Counts, MessageLayout, Nodes, Value, least_size, walk
 from decoders.reference.finish import Finisher
 from decoders.reference.raw_tree import Scope, Trace, Window, evaluate, within
 from decoders.reference.read import ReadRows, reader
@@ -68,6 +68,12 @@ class FrameLayout:
     @property
     def least(self) -> int:
         return least_size(self.header) + self.trailer_size
+
+    @property
+    def rows(self) -> int:
+        """Rows of all messages, those of header and trailer counted for each: a measure of what codecs cost."""
+        around = sum(1 for _ in walk((*self.header, *self.trailer)))
+        return sum(around + sum(1 for _ in walk(message.body)) for message in self.messages.values())
 
     def checks_of(self, message: str) -> list[CheckPlace]:
         """All check values of a message; "" for those of the frame alone."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 UNRESOLVED = Span(-1, -1)
 _OFFSET = re.compile(r"-?\d{1,6}")
 _MAX_DIGITS = 20
+_MAX_CHECKS = 16
 
 
 def check_row(rows: RowBuilder, row: model.ValueRow, path: Path, *, big: bool) -> Nodes:
@@ -215,6 +216,14 @@ def resolve_check(rows: RowBuilder, spans: Spans, node: Value, path: Path) -> Va
     return node
 
 
+def too_many_checks(rows: RowBuilder, nodes: Sequence[Node], path: Path) -> bool:
+    """Reports more check values than any frame has: each of them goes over the whole frame."""
+    many = sum(isinstance(node, Value) and node.check is not None for node in nodes) > _MAX_CHECKS
+    if many:
+        rows.report(path, f"more than {_MAX_CHECKS} check values", "a frame has one or two")
+    return many
+
+
 def body_with_checks(
     rows: RowBuilder,
     header: Nodes,
@@ -229,6 +238,8 @@ def body_with_checks(
     """The rows of a message with their check values resolved. mark: bytes of the start mark. skip_rest: the message may
     go on behind its rows."""
     if not any(isinstance(node, Value) and node.check is not None for node in walk(body)):
+        return body
+    if too_many_checks(rows, body, path):
         return body
     spans = Spans(header, trailer, trailer_size, mark, body, skip_rest=skip_rest)
     found: list[Node] = []

@@ -25,7 +25,7 @@ from decoders.times import Zone, zone_of
 _MAYBE = BCD_NUMBERS | MIXED | READERS.keys()  # forms of bytes that may have no value
 _MAX_ENUM = 4096
 _MAX_BITS = 512
-_MAX_ENTRIES = 100_000
+_MAX_ENTRIES = 250_000
 
 
 class ConvertBuilder:
@@ -40,8 +40,8 @@ class ConvertBuilder:
     def room_for(self, entries: int, path: Path) -> bool:
         """Counts what enums, lists of flags and tables of keys unfold into; False, with a problem, where it is too much
         for one spec."""
-        self.entries += entries
-        if self.entries > _MAX_ENTRIES:
+        before, self.entries = self.entries, self.entries + entries
+        if before <= _MAX_ENTRIES < self.entries:  # said once
             hint = "use smaller ranges, or fewer rows with large enums"
             self.report(path, f"enums, flags and keys unfold into more than {_MAX_ENTRIES} values", hint)
         return self.entries <= _MAX_ENTRIES

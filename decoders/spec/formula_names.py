@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from decoders.formula import Formula
@@ -24,7 +25,8 @@ from decoders.layout import (
 )
 from decoders.naming import pattern_of
 from decoders.spec.formula_faults import Faults, compared
-from decoders.spec.raw_scopes import RawScopes
+from decoders.spec.raw_scopes import RawScopes, branches
+from decoders.spec.words import is_whole
 from decoders.window_calls import BODY_CALLS, CALLS, without_calls
 
 __all__ = ["NEXT_NAMES", "SPECIAL_NAMES", "VALUES_OF_SESSION", "check_names"]
@@ -70,11 +72,6 @@ def _places(nodes: Sequence[Any]) -> Iterator[tuple[str, Place]]:
             yield getattr(node, "name", ""), place
 
 
-def _branches(node: Branch) -> Iterator[Nodes]:
-    yield from (rows for _, rows in node.cases)
-    yield node.default or ()
-
-
 def _given(nodes: Nodes, *, computed: bool) -> set[str]:
     """The values of one structure. computed: those by formula too."""
     found: set[str] = set()
@@ -88,7 +85,7 @@ def _given(nodes: Nodes, *, computed: bool) -> set[str]:
             case Condition():
                 found |= _given((*node.nodes, *node.otherwise), computed=computed)
             case Branch():
-                for rows in _branches(node):
+                for rows in branches(node):
                     found |= _given(rows, computed=computed)
             case Group(name=""):
                 found |= _given(node.nodes, computed=computed)
@@ -112,6 +109,21 @@ class _ValueScopes:
     nodes: Nodes
     known: set[str]
     faults: Faults
+    patterns: set[re.Pattern[str]] = field(init=False)  # of names that are built from numbers
+    numbered: dict[str, int] = field(init=False)  # names of numbered values without their number -> most items
+    rows: dict[str, list[Value | Bit | Derived]] = field(init=False)  # by name
+
+    def __post_init__(self) -> None:
+        places = _places(self.nodes)
+        self.patterns = {pattern_of(f"{text}_{{n}}" if place.repeat == "number" else text) for text, place in places}
+        self.numbered = {}
+        for node in walk(self.nodes):
+            if isinstance(node, Repeat) and node.numbered:
+                for name in _given(node.nodes, computed=True):
+                    self.numbered[name] = max(node.max_items, self.numbered.get(name, 0))
+        self.rows = {}
+        for row in (*_parts(self.nodes), *(node for node in walk(self.nodes) if isinstance(node, Derived))):
+            self.rows.setdefault(row.name, []).append(row)
 
     def check(self) -> None:
         self._structure(self.nodes, set())
@@ -137,7 +149,7 @@ class _ValueScopes:
                 case Condition():
                     self._rows((*node.nodes, *node.otherwise), before, whole)
                 case Branch():
-                    for rows in _branches(node):
+                    for rows in branches(node):
                         self._rows(rows, before, whole)
                 case Group():
                     if node.name:
@@ -169,7 +181,7 @@ class _ValueScopes:
             words = ", ".join(f"`{word}`" for word in (*CALLS, *BODY_CALLS))
             self.faults.add(formula, "it reads values, no bytes", f"{words} stand in if, count, switch")
         for name in names:
-            if name not in there and name not in self.known and not _is_numbered(name, self.nodes):
+            if name not in there and name not in self.known and not self._is_numbered(name):
                 self._missing(formula, name, there)
         for name, number in compared(formula):
             word = self._word_of(name, number)
@@ -180,8 +192,7 @@ class _ValueScopes:
         """The word that a value always has in place of this raw number."""
         if not isinstance(number, int) or isinstance(number, bool):
             return None
-        rows = (*_parts(self.nodes), *(node for node in walk(self.nodes) if isinstance(node, Derived)))
-        words = {(row.convert.enum or {}).get(number) for row in rows if row.name == name}
+        words = {(row.convert.enum or {}).get(number) for row in self.rows.get(name, ())}
         word = words.pop() if len(words) == 1 else None
         return word if isinstance(word, str) else None
 
@@ -207,14 +218,9 @@ class _ValueScopes:
             return
         self.faults.no_field(formula, name, sorted(there - {""}), self.known)
 
-
-def _is_numbered(name: str, nodes: Sequence[Any]) -> bool:
-    """True for `name_3` of a list or row whose values are numbered, and for a name that a computed one may become."""
-    for text, place in _places(nodes):
-        if pattern_of(f"{text}_{{n}}" if place.repeat == "number" else text).fullmatch(name):
+    def _is_numbered(self, name: str) -> bool:
+        """True for `name_3` of a list or row whose values are numbered, and for a name that a computed one may become."""
+        base, _, number = name.rpartition("_")
+        if is_whole(number) and int(number) <= self.numbered.get(base, 0):
             return True
-    base, _, number = name.rpartition("_")
-    if not number.isdigit():
-        return False
-    lists = [node for node in walk(nodes) if isinstance(node, Repeat) and node.numbered]
-    return any(int(number) <= node.max_items and base in _given(node.nodes, computed=True) for node in lists)
+        return any(pattern.fullmatch(name) for pattern in self.patterns)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from decoders.convert import PLAIN
 from decoders.formula import FormulaError
 from decoders.framing.plan import (
     ComputedSize,
@@ -33,7 +32,8 @@ from decoders.layout import (
     least_size,
 )
 from decoders.spec import model
-from decoders.spec.check_rows import Spans, resolve_check
+from decoders.spec.check_rows import Spans, resolve_check, too_many_checks
+from decoders.spec.frame_marks import MAX_BEGINS, byte_pattern, const_bytes, hex_pattern, mark_row, tail_pattern
 from decoders.spec.notes import Path, Structure
 from decoders.spec.rows import RowBuilder
 from decoders.spec.size_formulas import DIGITS, size_formula
@@ -43,7 +43,6 @@ from decoders.spec.words import is_whole
 DEFAULT_MAX_BYTES = 2048
 MAX_PAYLOAD_BYTES = 1 << 16
 """Of a product without frames: a broker or server has cut them, and knows a limit of its own."""
-MAX_BEGINS = 16
 
 
 @dataclass(slots=True)
@@ -93,10 +92,10 @@ class _FrameBuilder:
             header = self.rows.build(frame.header, (*self.path, "header"), notes)
             trailer = self.rows.build(frame.trailer, (*self.path, "trailer"), notes)
         if frame.start is not None:
-            header = (_mark("start", frame.start), *header)
+            header = (mark_row("start", frame.start), *header)
         stop = frame.stop or frame.until
         if stop is not None:
-            trailer = (*trailer, _mark("stop", stop), *self._behind(notes))
+            trailer = (*trailer, mark_row("stop", stop), *self._behind(notes))
         elif frame.tail:
             self.rows.report((*self.path, "tail"), "there is no `stop` that it could stand behind", "use `trailer`")
         trailer_size = fixed_size(trailer)
@@ -120,7 +119,7 @@ class _FrameBuilder:
             delimiter=self._delimiter(),
         )
         if isinstance(kind.size, StopBytes) and (frame.format == "text" or frame.tail):
-            kind = replace(kind, size=replace(kind.size, tail=_tail(trailer)))
+            kind = replace(kind, size=replace(kind.size, tail=tail_pattern(trailer)))
         plan = FramePlan(kind, header, trailer, trailer_size, self.path, frame.format in ("json", "csv"), notes)
         plan.text, plan.split = frame.format == "text", split
         if plan.json:
@@ -221,13 +220,13 @@ class _FrameBuilder:
             size = fixed_size((node,))
             if size is None:
                 if isinstance(node.wire, BytesWire) and isinstance(node.wire.size, Until):
-                    pattern.extend(frozenset({byte}) for byte in _const_bytes(node) or b"")
+                    pattern.extend(frozenset({byte}) for byte in const_bytes(node) or b"")
                 break
-            constant = _const_bytes(node)
+            constant = const_bytes(node)
             pattern.extend([None] * size if constant is None else [frozenset({byte}) for byte in constant])
         hexed = self._hex_text()
         if hexed is not None:
-            pattern = [*pattern[: hexed.raw_prefix], *_hex_pattern(pattern[hexed.raw_prefix :])]
+            pattern = [*pattern[: hexed.raw_prefix], *hex_pattern(pattern[hexed.raw_prefix :])]
         while pattern and pattern[-1] is None:
             pattern.pop()
         return tuple(pattern[:MAX_BEGINS])
@@ -314,6 +313,7 @@ class _Spans(Spans):
     def __init__(self, header: Nodes, trailer: Nodes, trailer_size: int, owner: _FrameBuilder) -> None:
         super().__init__(header, trailer, trailer_size, len(owner.frame.start or "") // 2)
         self.owner = owner
+        too_many_checks(owner.rows, (*header, *trailer), owner.path)
 
     def resolve(self, nodes: Nodes, rows: Sequence[Any], path: Path) -> Nodes:
         texts = {getattr(row, "name", ""): row for row in rows if isinstance(row, model.ValueRow)}
@@ -365,64 +365,3 @@ class _Spans(Spans):
             )
             return None
         return Span(self.starts[first], self.trailer_size if last == "body" else self.ends[last])
-
-
-def _tail(trailer: Nodes) -> tuple[frozenset[int] | None, ...]:
-    """The last bytes of a frame, where constants stand before the stop mark; () where the mark alone says it."""
-    pattern: list[frozenset[int] | None] = []
-    for node in trailer:
-        constant = _const_bytes(node) if isinstance(node, Value) else None
-        pattern += [frozenset({byte}) for byte in constant or ()] or [None] * (fixed_size((node,)) or 0)
-    while pattern and pattern[0] is None:
-        pattern.pop(0)
-    stop = _const_bytes(trailer[-1]) if trailer and isinstance(trailer[-1], Value) else None
-    return tuple(pattern) if len(pattern) > len(stop or b"") else ()
-
-
-def _hex_pattern(pattern: Sequence[frozenset[int] | None]) -> list[frozenset[int] | None]:
-    """The same bytes as two hex digits each, in lower or upper case."""
-    found: list[frozenset[int] | None] = []
-    for allowed in pattern:
-        for place in (0, 1):
-            digits = "".join(f"{value:02x}"[place] for value in allowed or ())
-            found.append(frozenset((digits + digits.upper()).encode()) or None)
-    return found
-
-
-def _mark(name: str, hex_text: str) -> Value:
-    return Value(name, BytesWire(len(hex_text) // 2, "hex"), PLAIN, hidden=True, const=hex_text)
-
-
-def _const_bytes(node: Value) -> bytes | None:
-    if node.const is None:
-        return None
-    if isinstance(node.const, str):
-        as_text = isinstance(node.wire, BytesWire) and node.wire.form == "text"
-        return node.const.encode() if as_text else bytes.fromhex(node.const)
-    if isinstance(node.wire, IntWire):
-        return node.const.to_bytes(node.wire.size, "big" if node.wire.big else "little")
-    return None
-
-
-def byte_pattern(text: str) -> tuple[frozenset[int] | None, ...]:
-    """`78 78 00-14 17|69 ??` -> the values that each of the first bytes may have. Raises ValueError."""
-    pattern: list[frozenset[int] | None] = []
-    for word in text.split():
-        if word == "??":
-            pattern.append(None)
-            continue
-        values: set[int] = set()
-        for part in word.split("|"):
-            low, dash, high = part.partition("-")
-            if not 1 <= len(low) <= 2 or (dash and not 1 <= len(high) <= 2):
-                raise ValueError(f"`{word}` is no byte pattern")
-            try:
-                values.update(range(int(low, 16), int(high if dash else low, 16) + 1))
-            except ValueError:
-                raise ValueError(f"`{word}` is no byte pattern") from None
-        if not values:
-            raise ValueError(f"`{word}` fits no byte")
-        pattern.append(frozenset(values))
-    if not pattern or len(pattern) > 16:
-        raise ValueError("a pattern has 1 to 16 bytes")
-    return tuple(pattern)

@@ -24,8 +24,3 @@ class MessageDraft:
     frames: list[FramePlan] = field(default_factory=list)
     loose: set[str] = field(default_factory=set)
     selector: Selector = field(default_factory=lambda: Selector("", ()))
-
-    @property
-    def text(self) -> bool:
-        """True when its frames hold text."""
-        return any(plan.text for plan in self.frames)

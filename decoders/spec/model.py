@@ -6,10 +6,9 @@ Descriptions end up in the JSON Schema for editors and in the language reference
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from decoders.spec.model_rows import (
     BitField,
@@ -19,18 +18,14 @@ from decoders.spec.model_rows import (
     Conversion,
     Endian,
     EnumMap,
-    Expression,
     FlagMap,
     FormulaRow,
     GroupRow,
-    HexBytes,
     ItemsRow,
     ItemsSpec,
     ListRow,
     LiteralRow,
-    Mark,
     Model,
-    Name,
     Row,
     SkipRow,
     SwitchRow,
@@ -39,8 +34,8 @@ from decoders.spec.model_rows import (
     UseRow,
     ValueOptions,
     ValueRow,
-    expected,
 )
+from decoders.spec.model_words import Expression, HexBytes, Id, Mark, Name
 
 __all__ = [
     "BitField",
@@ -71,20 +66,10 @@ __all__ = [
     "ValueRow",
 ]
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 SHORT = "uplink"
 """Name of the message of a spec whose rows stand at its top."""
 TEXT_FORMATS = frozenset({"text", "hex", "json", "csv"})
 """Formats of frames whose marks are given as text."""
-
-
-def _id(value: Any) -> Any:
-    if isinstance(value, str) and not _ID.fullmatch(value):
-        raise expected("an id of at most 64 letters, digits and `_`, `.`, `-`")
-    return value
-
-
-Id = Annotated[str, BeforeValidator(_id), WithJsonSchema({"type": "string", "pattern": f"^{_ID.pattern}$"})]
 
 
 class EscapeSpec(Model):
@@ -195,7 +180,9 @@ def _reply(value: Any) -> Any:
     return {"message": value} if isinstance(value, str) else value
 
 
-Replies = list[Annotated[Reply, BeforeValidator(_reply, json_schema_input_type=Reply | str)]]
+Replies = Annotated[
+    list[Annotated[Reply, BeforeValidator(_reply, json_schema_input_type=Reply | str)]], Field(max_length=16)
+]
 RecordKind = Literal["telemetry", "event", "alert", "control", "firmware", "file", "master", "presence", "log", "none"]
 Selector = int | str | list[int | str]
 
@@ -255,20 +242,22 @@ class SpecFile(Model):
     bit_order: BitOrder = Field("lsb", description="Which bit of an integer has number 0: the lowest or the highest.")
     zone: str = Field("UTC", description="Zone of local times: `UTC` or `+08:00`.")
     frame: FrameSpec | None = None
-    frames: dict[Name, FrameSpec] = Field(default_factory=dict)
+    frames: dict[Name, FrameSpec] = Field(default_factory=dict, max_length=32)
     enums: dict[Name, EnumMap] = Field(default_factory=dict)
     flags: dict[Name, FlagMap] = Field(default_factory=dict)
     blocks: dict[Name, list[Row]] = Field(default_factory=dict)
     tags: dict[Name, dict[int | str, TagRows]] = Field(default_factory=dict, description="Tables that `items` share.")
     messages: dict[Name, MessageSpec] = Field(
-        default_factory=dict, description="A spec with `fields` or `items` at its top has one message, `uplink`."
+        default_factory=dict,
+        max_length=500,
+        description="A spec with `fields` or `items` at its top has one message, `uplink`.",
     )
     unknown_message: Replies = Field(
         default_factory=list, description="Replies to a well-formed frame that no message answers to."
     )
     contract: Literal["flag", "reject"] = Field("flag", description="What a broken contract does.")
     variants: dict[Id, dict[str, Any]] = Field(
-        default_factory=dict, description="Variant -> keys that it changes; objects are merged."
+        default_factory=dict, max_length=100, description="Variant -> keys that it changes; objects are merged."
     )
     note: str = ""
     fields: list[Row] = Field(default_factory=list, description="Rows of the only message.")

@@ -6,72 +6,16 @@ Here only shape and closed sets are checked; `decoders.spec.rows` gives rows the
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    FiniteFloat,
-    Tag,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, FiniteFloat, Tag, model_validator
 
-from decoders.spec.source import Hexadecimal
-
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-_NOT_OF_NAMES = re.compile(r"[^A-Za-z0-9_]+")
-_ENCODED = re.compile(r"hex|base64|python:[a-z][a-z0-9_]*")
-_TEMPLATE = re.compile(r"(?=.{1,96}$)[A-Za-z](?:[A-Za-z0-9_]|\{[^{}]+\})*")
+from decoders.spec.model_words import Encoded, Expression, Name, NameTemplate
 
 
 class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
 
-
-def expected(what: str, hint: str = "") -> PydanticCustomError:
-    """The error of a validator that wants something else; it is completed with what was there."""
-    return PydanticCustomError("expected", what, {"hint": hint})
-
-
-def _name(value: Any) -> Any:
-    if isinstance(value, str) and not NAME.fullmatch(value):
-        near = _NOT_OF_NAMES.sub("_", value).strip("_")
-        hint = f"such as `{near}`" if NAME.fullmatch(near) else ""
-        if "{" in value:
-            hint = "only values that are read from bytes, and groups, have names built from numbers"
-        raise expected("a name of a letter and then at most 63 letters, digits and underscores", hint)
-    return value
-
-
-def _template(value: Any) -> Any:
-    if isinstance(value, str) and "{" in value:
-        if not _TEMPLATE.fullmatch(value):
-            raise expected("a name of letters, digits, underscores and formulas in braces", "such as `chn_{k}`")
-        return value
-    return _name(value)
-
-
-Name = Annotated[str, BeforeValidator(_name)]
-NameTemplate = Annotated[str, BeforeValidator(_template)]
-"""A name, or one that is built from raw integers: `chn_{k}`."""
-
-
-def _expression(value: Any) -> Any:
-    if isinstance(value, bool):
-        return str(value)
-    if isinstance(value, int | float):
-        return str(value)
-    return value
-
-
-Expression = Annotated[str, BeforeValidator(_expression, json_schema_input_type=str | int | float | bool)]
-"""A formula over raw integers of earlier fields (layout) or over values (`formula`)."""
 
 Endian = Literal["big", "little"]
 BitOrder = Literal["lsb", "msb"]
@@ -80,42 +24,6 @@ EnumMap = dict[int | str, str | int | float | bool | None]
 Encoding = Literal["ascii", "utf-8", "gbk", "latin-1", "utf-16be", "utf-16le", "cp949", "cp1251", "shift-jis"]
 
 
-def _hex_bytes(value: Any) -> Any:
-    hint = 'such as "0D 0A"'
-    if isinstance(value, Hexadecimal):
-        return value.digits.zfill(len(value.digits) + len(value.digits) % 2).lower()
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        hint = "digits without quotes are a number, which may be another one than it looks: write them in quotes"
-    if isinstance(value, str):
-        compact = value.replace(" ", "")
-        if len(compact) % 2 == 0 and re.fullmatch(r"[0-9A-Fa-f]*", compact):
-            return compact.lower()
-        if not re.fullmatch(r"[0-9A-Fa-f]*", compact):
-            hint = f'this text in hex is "{value.encode().hex().upper()}"'
-    raise expected("bytes in hex", hint)
-
-
-def _some_bytes(value: Any) -> Any:
-    found = _hex_bytes(value)
-    if not found:
-        raise expected("bytes in hex", 'such as "0D 0A"')
-    return found
-
-
-def _mark(value: Any) -> Any:
-    try:
-        return _some_bytes(value)
-    except PydanticCustomError as error:
-        hint = str((error.context or {}).get("hint", ""))
-        raise expected("bytes in hex", f"{hint}; with `format: text` marks are text") from None
-
-
-HexBytes = Annotated[str, BeforeValidator(_some_bytes, json_schema_input_type=str | int)]
-"""Bytes in hex, blanks allowed."""
-HexPayload = Annotated[str, BeforeValidator(_hex_bytes, json_schema_input_type=str | int)]
-"""The same; there may be none."""
-Mark = Annotated[str, BeforeValidator(_mark, json_schema_input_type=str | int)]
-"""Bytes that frames start or end with, in hex."""
 Absent = list[int | float | str] | dict[int | float | str, str] | int | float | str
 """Raw value(s), or `a..b`, that mean: not available. As an object, each with a word: `{0xFFFF: read_failed}`."""
 FlagMap = dict[int | str, str]
@@ -327,17 +235,6 @@ class LiteralRow(Model):
     if_: Expression | None = Field(None, alias="if")
     optional: bool = Field(False, description="It may be missing.")
     note: str = ""
-
-
-def _encoded(value: Any) -> Any:
-    if not isinstance(value, str) or not _ENCODED.fullmatch(value):
-        raise expected("`hex`, `base64` or `python:name`")
-    return value
-
-
-Encoded = Annotated[
-    str, BeforeValidator(_encoded), WithJsonSchema({"type": "string", "pattern": f"^({_ENCODED.pattern})$"})
-]
 
 
 class GroupRow(Model):

@@ -36,7 +36,7 @@ from decoders.spec.words import whole_number_hint
 from decoders.text_forms import WHOLE_FORMS
 from decoders.window_calls import without_calls
 
-__all__ = ["RawScopes", "kind_of"]
+__all__ = ["RawScopes", "branches", "kind_of"]
 
 There: TypeAlias = dict[str, Any]
 """Raw values that are there: name -> the node or bit that gives it."""
@@ -58,7 +58,8 @@ def kind_of(node: Any) -> str:
     return ""
 
 
-def _branches(node: Branch) -> Iterator[Nodes]:
+def branches(node: Branch) -> Iterator[Nodes]:
+    """The rows of all cases, and the default's."""
     yield from (rows for _, rows in node.cases)
     yield node.default or ()
 
@@ -75,7 +76,7 @@ def _own(nodes: Nodes) -> There:
             case Condition():
                 found |= _own((*node.nodes, *node.otherwise))
             case Branch():
-                for rows in _branches(node):
+                for rows in branches(node):
                     found |= _own(rows)
             case Group():
                 found |= {node.name: node} if node.name else _own(node.nodes)
@@ -100,7 +101,7 @@ def _everywhere(nodes: Nodes, inside: str = "") -> Iterator[tuple[str, str]]:
             case Condition():
                 yield from _everywhere(node.nodes, inside)
             case Branch():
-                for rows in _branches(node):
+                for rows in branches(node):
                     yield from _everywhere(rows, inside)
             case Group():
                 yield from _everywhere(node.nodes, _inside(node) or inside)
@@ -159,7 +160,7 @@ class RawScopes:
                 case Branch():
                     self._formula(node.on, there)
                     self._cases(node, there)
-                    for rows in _branches(node):
+                    for rows in branches(node):
                         self._rows(rows, there)
                 case Group():
                     self._size(node.size, there)

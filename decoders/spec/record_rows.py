@@ -87,9 +87,9 @@ def _words(rows: RowBuilder, given: Format, key: int | str, path: Path) -> list[
         span = _RANGE.fullmatch(word)
         if span is None:
             found.append((given.spoken(word), None))
-        elif not rows.converts.room_for(1, path):
-            return []
         elif 0 <= int(span[3]) - int(span[2]) < _MAX_RANGE:
+            if not rows.converts.room_for(int(span[3]) - int(span[2]), path):
+                return []
             found += [(f"{span[1]}{number}", number) for number in range(int(span[2]), int(span[3]) + 1)]
         else:
             rows.report(path, f"`{word}` is no range", "such as volume_storage_1..15")

@@ -33,7 +33,7 @@ from decoders.spec.value_rows import formula_row, value_row
 from decoders.spec.words import integer as integer_type
 from decoders.spec.words import is_whole
 
-_MAX_NODES = 5000
+_MAX_NODES = 10_000
 _MAX_NESTING = 40  # of rows within rows, through blocks too
 _MAX_SIZE_DIGITS = 7
 
@@ -72,9 +72,10 @@ class RowBuilder:
         nodes: list[Node] = []
         may_end = False  # behind an optional row all others are optional too
         for index, row in enumerate(rows):
-            self._nodes += 1 + _parts(row)
-            if self._nodes > _MAX_NODES:
+            before, self._nodes = self._nodes, self._nodes + 1 + _parts(row)
+            if before <= _MAX_NODES < self._nodes:  # said once
                 self.report(path, f"the spec unfolds into more than {_MAX_NODES} rows", "use fewer or smaller blocks")
+            if self._nodes > _MAX_NODES:
                 break
             here = (*path, index)
             test = self.converts.formula(getattr(row, "if_", None), (*here, "if"))

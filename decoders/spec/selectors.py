@@ -12,7 +12,7 @@ from decoders.spec import model
 from decoders.spec.conversions import ConvertBuilder
 from decoders.spec.formula_names import NEXT_NAMES
 from decoders.spec.frames import FramePlan
-from decoders.spec.model_rows import NAME
+from decoders.spec.model_words import NAME
 from decoders.spec.notes import Path
 from decoders.spec.raw_scopes import kind_of
 from decoders.spec.words import whole_number_hint

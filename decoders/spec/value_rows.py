@@ -47,37 +47,10 @@ def value_row(rows: RowBuilder, row: model.ValueRow, path: Path, structure: Stru
     bare = not rows.text and not row.type and row.bytes is None and row.until is None
     if bare and isinstance(row.const, str):  # bytes in hex say type and size themselves
         row = row.model_copy(update={"type": "hex", "bytes": str(len(row.const.replace(" ", "")) // 2)})
-    size = own_size(rows, row, path)
-    found: tuple[Wire, str] | None
-    if rows.text and (row.type in TEXT_TYPES or not row.type or wire_of(row.type, size or 1, big) is not None):
-        text = text_wire(rows, row, path, size)
-        if text is None:
-            return ()
-        found = text, ""
-    else:
-        found = wire_of(row.type, size, big)
+    found = _wire(rows, row, path, big=big)
     if found is None:
-        _unknown_type(rows, row, path)
         return ()
     wire, clock = found
-    if row.endian is not None and row.type.endswith(("le", "be")) and wire_of(row.type, size, not big) == found:
-        rows.report((*path, "endian"), f"`{row.type}` says its order itself", "remove `endian`")
-    if size not in (None, wire.size) and not rows.text and not without_size(row.type):
-        rows.report((*path, "bytes"), f"`{row.type}` has its own size", "remove `bytes` and `prefix`")
-        size = None
-    if rows.text or row.type in TEXT_NUMBERS:
-        wire = _with_words(wire, row, rows.converts)
-    elif isinstance(wire, BytesWire):
-        wire = replace(
-            wire,
-            encoding=row.encoding or "ascii",
-            trim=row.trim is not False,
-            digits=row.digits or 0,
-            size=wire.size if size is None else size,
-            strip=row.trim if isinstance(row.trim, str) else "",
-        )
-    if row.counts and isinstance(wire, BytesWire) and wire.form == "number":
-        wire = replace(wire, form="whole")
     wire, kind = _without_sign(row, wire)
     convert = rows.converts.of_row(row, path, clock, wire)
     if isinstance(kind, Bits):
@@ -113,6 +86,42 @@ def value_row(rows: RowBuilder, row: model.ValueRow, path: Path, structure: Stru
             place=place,
         ),
     )
+
+
+def _wire(rows: RowBuilder, row: model.ValueRow, path: Path, *, big: bool) -> tuple[Wire, str] | None:
+    """How a row is read, and the clock that its type is, "" for none. None for a row that cannot be read."""
+    size = own_size(rows, row, path)
+    found: tuple[Wire, str] | None
+    if rows.text and (row.type in TEXT_TYPES or not row.type or wire_of(row.type, size or 1, big) is not None):
+        text = text_wire(rows, row, path, size)
+        if text is None:
+            return None
+        found = text, ""
+    else:
+        found = wire_of(row.type, size, big)
+    if found is None:
+        _unknown_type(rows, row, path)
+        return None
+    wire, clock = found
+    if row.endian is not None and row.type.endswith(("le", "be")) and wire_of(row.type, size, not big) == found:
+        rows.report((*path, "endian"), f"`{row.type}` says its order itself", "remove `endian`")
+    if size not in (None, wire.size) and not rows.text and not without_size(row.type):
+        rows.report((*path, "bytes"), f"`{row.type}` has its own size", "remove `bytes` and `prefix`")
+        size = None
+    if rows.text or row.type in TEXT_NUMBERS:
+        wire = _with_words(wire, row, rows.converts)
+    elif isinstance(wire, BytesWire):
+        wire = replace(
+            wire,
+            encoding=row.encoding or "ascii",
+            trim=row.trim is not False,
+            digits=row.digits or 0,
+            size=wire.size if size is None else size,
+            strip=row.trim if isinstance(row.trim, str) else "",
+        )
+    if row.counts and isinstance(wire, BytesWire) and wire.form == "number":
+        wire = replace(wire, form="whole")
+    return wire, clock
 
 
 def _without_sign(row: model.ValueRow, wire: Wire) -> tuple[Wire, Kind]:

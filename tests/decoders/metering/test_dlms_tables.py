@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoders.metering.dlms_tables import BASE_UNITS, UNITS, fixed_names, obis_name, obis_unit, quantity_names
-from decoders.spec.model_rows import NAME
+from decoders.spec.model_words import NAME
 
 
 @pytest.mark.parametrize(

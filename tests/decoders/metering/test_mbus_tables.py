@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from decoders.metering.mbus_tables import COMBINABLE, ERRORS, FB, FC, FD, FD_FD, PRIMARY, quantities
-from decoders.spec.model_rows import NAME
+from decoders.spec.model_words import NAME
 from decoders.spec.vocabulary import VOCABULARY
 
 

@@ -8,7 +8,7 @@ from decoders.compile import compile_spec
 from decoders.errors import SpecError
 from decoders.framing.plan import ComputedSize, FixedSize, FrameKind, LengthField, StopBytes, WholeChunk
 from decoders.product import CompiledProduct
-from decoders.spec.frames import byte_pattern
+from decoders.spec.frame_marks import byte_pattern
 from decoders.spec.model import SpecFile
 from decoders.spec.source import load, validate
 
