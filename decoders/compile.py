@@ -33,7 +33,6 @@ from decoders.spec.selectors import selectable, selector_of
 from decoders.spec.source import Document
 from decoders.times import Zone
 
-
 MAX_ROWS = 50_000
 """Of all messages in all their kinds of frame; and of all variants together."""
 

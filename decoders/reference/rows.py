@@ -155,8 +155,10 @@ class ValuePart(Part):
             raw = 0  # filled in when the frame is whole
         else:
             raw = build_value(self, context)
-        for bit in node.bits:
-            scope.raw[bit.name] = read_bits(raw, bit)
+        try:
+            scope.raw |= {bit.name: read_bits(raw, bit) for bit in node.bits}
+        except DecodeError as error:
+            raise EncodeError(scope.place(node.name), error.detail) from None
         scope.raw[node.name] = raw
         parts: list[Value | Bit] = [node, *node.bits]
         for part in parts:

@@ -240,7 +240,7 @@ def body_with_checks(
     if not any(isinstance(node, Value) and node.check is not None for node in walk(body)):
         return body
     if too_many_checks(rows, body, path):
-        return body
+        return tuple(node for node in body if not isinstance(node, Value) or node.check is None)
     spans = Spans(header, trailer, trailer_size, mark, body, skip_rest=skip_rest)
     found: list[Node] = []
     for index, node in enumerate(body):

@@ -23,6 +23,7 @@ from decoders.text_forms import READERS, WHOLE_FORMS
 from decoders.times import Zone, zone_of
 
 _MAYBE = BCD_NUMBERS | MIXED | READERS.keys()  # forms of bytes that may have no value
+_SCALING = frozenset({"scale", "offset", "raw_offset"})
 _MAX_ENUM = 4096
 _MAX_BITS = 512
 _MAX_ENTRIES = 250_000
@@ -197,6 +198,8 @@ class ConvertBuilder:
 
     def _linear(self, row: model.Conversion, path: Path) -> Linear | None:
         key = "scale"
+        if row.model_fields_set.isdisjoint(_SCALING):
+            return None
         try:
             for key in ("raw_offset", "offset", "scale"):
                 exact(getattr(row, key))

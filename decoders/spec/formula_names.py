@@ -219,7 +219,7 @@ class _ValueScopes:
         self.faults.no_field(formula, name, sorted(there - {""}), self.known)
 
     def _is_numbered(self, name: str) -> bool:
-        """True for `name_3` of a list or row whose values are numbered, and for a name that a computed one may become."""
+        """True for `name_3` of a list or row whose values are numbered, and for a name that a computed one may be."""
         base, _, number = name.rpartition("_")
         if is_whole(number) and int(number) <= self.numbered.get(base, 0):
             return True

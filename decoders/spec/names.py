@@ -116,6 +116,8 @@ def by_key(
         yield keys, build()
         return
     for number in numbers:
+        if rows.full:
+            return
         with key_is(rows, number):
             yield ((number, number),), build()
 
@@ -128,6 +130,8 @@ def by_word(
         yield words, build()
         return
     for word in words:
+        if rows.full:
+            return
         with key_is(rows, int(word) if word.isdecimal() and len(word) < _MAX_DIGITS else word):
             yield (word,), build()
 

@@ -75,7 +75,7 @@ class RowBuilder:
             before, self._nodes = self._nodes, self._nodes + 1 + _parts(row)
             if before <= _MAX_NODES < self._nodes:  # said once
                 self.report(path, f"the spec unfolds into more than {_MAX_NODES} rows", "use fewer or smaller blocks")
-            if self._nodes > _MAX_NODES:
+            if self.full:
                 break
             here = (*path, index)
             test = self.converts.formula(getattr(row, "if_", None), (*here, "if"))
@@ -201,6 +201,11 @@ class RowBuilder:
         if row.default != "refuse":
             default = self.build(row.default, (*path, "default"), structure, conditional=True)
         return (Branch(on, tuple(cases), default),)
+
+    @property
+    def full(self) -> bool:
+        """True when no more rows are built."""
+        return self._nodes > _MAX_NODES
 
     def enter(self, name: str, path: Path) -> bool:
         """Marks a shared block or table as being built; False when it contains itself."""

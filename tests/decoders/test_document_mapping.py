@@ -299,3 +299,14 @@ def test_a_payload_of_bytes_is_no_document() -> None:
     made = product("messages: {m: {json: true, fields: [{name: a, type: u8}]}}")
     assert made.read(b"{", SessionContext()).values == {"a": 0x7B}
     assert made.read(b'{"a": 5}', SessionContext(), text=True).values == {"a": 5}
+
+
+def test_a_hidden_row_may_be_read_for_a_formula() -> None:
+    spec = """
+product: p
+messages:
+  m:
+    json: {values: {raw: a.b}}
+    fields: [{name: raw, type: u8, hidden: true}, {name: double, formula: raw * 2}]
+"""
+    assert decode({"a": {"b": 4}}, spec).values == {"double": 8}

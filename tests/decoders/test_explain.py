@@ -231,3 +231,8 @@ def test_every_golden_frame_is_explained_to_its_last_byte() -> None:
 def test_no_bytes_make_it_raise(data: bytes) -> None:
     explain(compiled(TAGS), data, SessionContext())
     explain(compiled(), data, SessionContext())
+
+
+def test_keys_of_two_bytes_are_written_as_documents_write_them() -> None:
+    shown = shown_of("items: {key: u16, length: u8, tags: {0x0367: {name: a, type: u8}}}", "03670105")
+    assert [path for path, *_ in shown] == ["#0x0367", "#0x0367.a"]

@@ -251,3 +251,14 @@ cases:
   - {name: one, hex: "05", message: data, values: {a: 5}}
   - {name: not cut off, hex: "", error: truncated}
 """
+
+
+def test_the_only_record_may_stand_flat_in_what_others_say() -> None:
+    fields = "[{name: n, type: u8}, {list: l, count: n, fields: [{name: speed, type: u8}]}]"
+    compiled = product(f"messages: {{m: {{records: l, fields: {fields}}}}}")
+    cases = [
+        "{name: one, hex: '0105', upstream: {n: 1, speed: 5}}",
+        "{name: two, hex: '020506', upstream: {speed: 5}}",
+    ]
+    file = parse_golden(load(f"source: s\ncases: [{', '.join(cases)}]", "g.yaml"))
+    assert [run_case(compiled, file, case).passed for case in file.cases] == [True, False]

@@ -196,3 +196,14 @@ def test_mistakes(replies_text: str, words: str) -> None:
     with pytest.raises(SpecError) as caught:
         product(SPEC.replace("replies: [{message: repeat}]", f"replies: {replies_text}"))
     assert words in str(caught.value)
+
+
+def test_texts_say_local_times_and_those_of_the_request() -> None:
+    answer = (
+        "messages: {m: {fields: [{name: time, type: unix32}], replies: [{text: '{now:%H:%M} {time:%d.%m. %H:%M}'}]}}"
+    )
+    compiled = product(f'zone: "+08:00"\n{answer}')
+    values = compiled.read(bytes(4), SessionContext()).values
+    assert compiled.replies("m", values, SessionContext(), NOW_MS) == [b"23:06 01.01. 08:00"]
+    assert compiled.replies("m", values, SessionContext(zone_s=0), NOW_MS) == [b"15:06 01.01. 00:00"]
+    assert compiled.replies("m", {"time": "noon"}, SessionContext(), NOW_MS) == []

@@ -137,3 +137,11 @@ def test_mistakes_are_named(spec: str, words: str) -> None:
     with pytest.raises(SpecError) as caught:
         product(spec)
     assert words in str(caught.value)
+
+
+def test_a_line_without_a_key() -> None:
+    compiled = product(
+        'frame: {format: text, start: "/", until: "!", split: "\\n"}\n'
+        "items: {key: text, assign: '(', tags: {'': {name: gas, type: number, until: ')'}, A: {name: a, until: ')'}}}"
+    )
+    assert read(compiled, b"/A(x)\n(00001.001)\n!") == {"a": "x", "gas": 1.001}

@@ -35,6 +35,12 @@ def told(text: str) -> Iterator[str]:
 
 
 KEYS_AND_TYPES = [
+    ("fields: [{list: c, type: u8, note: eight, the lowest first}]", "(text with a comma in it stands in quotes)"),
+    (
+        "fields: [{name: a, type: u8, default: on, enum: {0: off}}]",
+        "`on` is no value of `u8` (a number, or one of off)",
+    ),
+    ("fields: [{name: 'x_{k}', formula: 1}]", "(only values that are read from bytes, and groups, have names built"),
     ("fields: [{name: a, typ: u8}]", "2:20: fields[0].typ: unknown key `typ` (did you mean `type`?)"),
     (
         "fields: [{name: a, type: u8, factor: 0.1}]",
@@ -136,6 +142,21 @@ FORMULAS = [
     ("fields: [{name: 'a_{n}', type: u8}, {name: n, type: u8}]", "2:17: fields[0].name: `n` is read behind this row"),
 ]
 FRAMES = [
+    (FRAME.replace("length..serial", "length..check"), "`length..check` holds the check value itself"),
+    (
+        "tags: {t: {1: {items: {key: u8, length: u8, tags: t}}}}\nitems: {key: u8, length: u8, tags: t}",
+        "contains itself",
+    ),
+    (
+        "frame: {format: text, until: \"\\n\"}\ntags: {t: {A: {items: {key: text, split: ';', tags: t}}}}\n"
+        "items: {key: text, split: ',', tags: t}",
+        "tags.t.A.items.tags: `tags t` contains itself: tags t -> tags t",
+    ),
+    (
+        "tags: {t: {volume: {group: g, bytes: rest, fields: [{items: {format: mbus, tags: t}}]}}}\n"
+        "items: {format: mbus, tags: t}",
+        "`tags t` contains itself",
+    ),
     (
         'frame: {until: "#"}\nfields: [{skip: rest}]',
         "2:16: frame.until: expected bytes in hex, got the text '#' (this text in hex",

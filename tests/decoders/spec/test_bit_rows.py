@@ -169,3 +169,8 @@ def test_digits_that_are_none_are_a_bad_value() -> None:
 )
 def test_mistakes_are_named(row: str, words: str) -> None:
     assert words in problem(f"[{row}]")
+
+
+def test_digits_whose_topmost_one_has_fewer_bits() -> None:
+    compiled = rows("[{name: c, type: u32, bits: {south: 31, digits: {at: 0-30, bcd: true}}}]")
+    assert read(compiled, "f1234567") == {"south": True, "digits": 71234567}

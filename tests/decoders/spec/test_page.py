@@ -46,3 +46,12 @@ def test_every_product_has_a_page() -> None:
         text = product_page(loaded_product)
         assert text.startswith("# ")
         assert all(f"### {name}" in text for name in loaded_product.product.spec.messages)
+
+
+def test_what_the_gateway_sends_is_never_all_others() -> None:
+    text = product_page(
+        loaded(
+            SPEC.replace("ack: {downlink: true, when: {type: 6}}", "ack: {downlink: true}"), "source: s\ncases: []\n"
+        )
+    )
+    assert "| [ack](#ack) | - | sent by the gateway |" in text

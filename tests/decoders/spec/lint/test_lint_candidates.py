@@ -43,3 +43,13 @@ def test_the_later_product_is_named_with_its_place() -> None:
     assert (found.severity, found.problem.code, found.problem.source, found.problem.line) == (
         "warning", "ambiguous_candidates", "b/spec.yaml", 1,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("begins", "alike"), [("2A 00", False), ("2A ?? 00", False), ("2A 41", True), ("2B 41", False)]
+)
+def test_a_text_has_no_control_characters(begins: str, alike: bool) -> None:
+    text = 'frame: {format: text, start: "*", until: "#"}\nfields: [{name: id, identity: device}]\n'
+    texts = f'frame: {{begins: "{begins}"}}\n{BODY}', text
+    products = [build_product(name, f"product: {name}\n{it}", name, {}) for name, it in zip("ab", texts, strict=True)]
+    assert bool(lint_together(products)) is alike
