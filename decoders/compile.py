@@ -149,6 +149,10 @@ class _Compiler:
         for plan in [plan for plan in message.frames if not plan.json] or [self.unframed]:
             faults = Faults(name, message.path, self.report, self.rows.converts.places, self.rows.origins)
             check_names((*plan.header, *plan.trailer), message.body, self.kept, faults)
+            for word, mode in plan.notes.repeats.items():
+                if structure.repeats.get(word, mode) != mode:
+                    what = f"`{word}` repeats in another way than in the frame's header or trailer"
+                    self.report(path, what, "call one of the two otherwise")
         self._check_records(message)
         return message
 

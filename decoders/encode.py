@@ -119,7 +119,10 @@ class Encoder:
         if self.first:
             header = fixed_size(self.message.header)
             self._begin(data, len(self.build_header(self._draft(values, raw, work))) if header is None else header)
-        seal(self.frame, data, self.message.message)
+        try:
+            seal(self.frame, data, self.message.message)
+        except OverflowError as error:
+            raise EncodeError("", f"its lengths and check values do not fit: {error}") from None
         return stuff(self.escape, bytes(data)) if self.escape is not None else bytes(data)
 
     def _draft(self, values: Mapping[str, Any], raw: Mapping[str, Any] | None, work: Work) -> Draft:

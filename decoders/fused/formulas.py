@@ -308,7 +308,7 @@ def _of_body(writer: Writer, name: str) -> Known:
     found = body_called(name)
     if not writer.body or found is None:  # the header is read before there is a body
         return Known("None", False, "none")
-    source, sure = body_source(name, "b", writer.body, "body_length", writer.body_size)
+    source, sure = body_source(name, writer.frame, writer.body, "body_length", writer.body_size)
     return Known(source, sure, "int", (1 << 8 * found[0]) - 1)
 
 

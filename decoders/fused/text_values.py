@@ -55,21 +55,23 @@ def optional_mark(writer: Writer, node: OptionalMark) -> None:
 def decoded_window(writer: Writer, group: Group, scope: Structure) -> Iterator[None]:
     """The rest of the window as the bytes that it stands for: what is written meanwhile reads these as `b`."""
     out, encoded = writer.out, group.encoded
-    before = writer.open_ended, writer.slack
-    frame, end = out.fresh("b"), out.fresh("e")
-    out.emit(f"{frame} = b")
-    data = f"b[{writer.position}:{writer.place.end}]"
+    before = writer.open_ended, writer.slack, writer.frame
+    data, end = out.fresh("b"), out.fresh("e")
+    out.emit(f"{data} = b")
+    if writer.frame == "b":
+        writer.frame = data
+    part = f"b[{writer.position}:{writer.place.end}]"
     if encoded.startswith(PREFIX):
-        source = f"{out.bind(bytes_by)}({encoded.removeprefix(PREFIX)!r}, {data}, {python_inputs(scope)})"
+        source = f"{out.bind(bytes_by)}({encoded.removeprefix(PREFIX)!r}, {part}, {python_inputs(scope)})"
     else:
-        source = f"{out.bind(decoded)}({data}, {encoded!r})"
+        source = f"{out.bind(decoded)}({part}, {encoded!r})"
     out.emit(f"b = {source}")
     out.emit(f"{end} = len(b)")
     writer.place = Place("", 0, end, 0, "0")
     writer.open_ended, writer.slack = open_ended(group.nodes), 0
     yield
-    writer.open_ended, writer.slack = before
-    out.emit(f"b = {frame}")
+    writer.open_ended, writer.slack, writer.frame = before
+    out.emit(f"b = {data}")
 
 
 def text_form(wire: BytesWire) -> str:

@@ -41,6 +41,7 @@ class Writer:
         self.write_nodes = write
         self.place = Place("", 0, "e")
         self.slack = 0
+        self.frame = "b"  # variable of the frame; `b` is what is read from, which may be bytes that text stands for
         self.body = ""  # where the message's body starts, once that is known
         self.body_size: int | None = None
         self.open_ended = False

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from decoders.errors import EncodeError
+from decoders.errors import DecodeError, EncodeError
 from decoders.formula import Formula
 from decoders.inverse import absent_raw, to_raw, word_raw
 from decoders.layout import (
@@ -425,7 +425,10 @@ class Draft(Scope):
                     raw = part.const
                 if raw is None and isinstance(part, Bit):
                     whole = scope._whole(scope.fields.bits[name][0])
-                    raw = 0 if whole is None else read_bits(whole, part)
+                    try:
+                        raw = 0 if whole is None else read_bits(whole, part)
+                    except DecodeError:
+                        return None
                 return None if raw is None else part.convert.function()(raw, scope.work.zone_s)
             scope = scope.outer
         return None

@@ -26,7 +26,7 @@ from decoders.layout import (
 )
 from decoders.naming import resolved
 from decoders.spec import model
-from decoders.spec.names import by_key
+from decoders.spec.names import by_key, repeats
 from decoders.spec.notes import Path, Structure, ValueNote
 from decoders.spec.text_rows import list_size, split_of
 from decoders.spec.value_rows import value_row
@@ -58,10 +58,12 @@ def list_row(rows: RowBuilder, row: model.ListRow, path: Path, structure: Struct
         _note_numbered(row, mine, structure)
     elif row.into is not None:
         _note_parallel(rows, row, path, mine, structure)
-    elif row.type is not None:
-        structure.take(mine)
     else:
-        _note_list(row, mine, structure)
+        repeats(rows, structure, row.list_, None, path)
+        if row.type is not None:
+            structure.take(mine)
+        else:
+            _note_list(row, mine, structure)
     return (
         Repeat(
             row.list_,
@@ -317,7 +319,7 @@ def _shared_tags(
     used: list[Path] = []
     with rows.table(name, path) as (table, place):
         for key, given in table.items():
-            mine, here = Structure(), (*place, key)
+            mine, here = Structure(repeats=structure.repeats), (*place, key)
 
             def build(given: Sequence[Any] = given, here: Path = here, mine: Structure = mine) -> Nodes:
                 return rows.build(_sized(given, length), here, mine, conditional=True)

@@ -234,5 +234,5 @@ def test_no_bytes_make_it_raise(data: bytes) -> None:
 
 
 def test_keys_of_two_bytes_are_written_as_documents_write_them() -> None:
-    shown = shown_of("items: {key: u16, length: u8, tags: {0x0367: {name: a, type: u8}}}", "03670105")
+    shown = shown_of("product: p\nitems: {key: u16, length: u8, tags: {0x0367: {name: a, type: u8}}}", "03670105")
     assert [path for path, *_ in shown] == ["#0x0367", "#0x0367.a"]

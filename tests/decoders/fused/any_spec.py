@@ -210,7 +210,8 @@ BYTES: st.SearchStrategy[Row] = st.one_of(
     merged(TEXTS, TEXT_CONVERSION),
     merged(having(type=of("mac", "mbus_manufacturer")), TEXT_CONVERSION),
     merged(BIT_ROWS, st.one_of(st.just({}), CONVERSION)),
-    merged(CLOCK_ROWS),
+    CLOCK_ROWS,
+    merged(having(raw=layout_formulas()), CONVERSION),
 )
 
 
@@ -280,13 +281,18 @@ def lists(rows: Rows) -> st.SearchStrategy[Row]:
     more = merged(ends, options(while_=of("next_u8 != 0", "bit", "a < 3", "remaining > 3", "index < 2", "u8(0)")))
     return st.one_of(
         merged(
-            having(list="l", fields=rows, max=of(20)),
+            having(list=of("l", "l", "l", "a", "g"), fields=rows, max=of(20)),
             more,
             options(keep=VALUE_FORMULAS),
             of({}, {}, {"item_prefix": "u8"}, {"item_until": "00"}),
         ),
         merged(having(list="l", fields=rows, max=of(3)), ends),
-        merged(having(list="m", type=TYPES, max=of(20)), more, CONVERSION, options(keep=of("m > 3", "b", "m"))),
+        merged(
+            having(list=of("m", "m", "b", "s"), type=TYPES, max=of(20)),
+            more,
+            CONVERSION,
+            options(keep=of("m > 3", "b", "m")),
+        ),
         merged(having(list="m", type=of("text", "hex", "uint", "number"), max=of(5), item_prefix=of("u8")), ends),
         merged(having(list="l", into="l", fields=rows, max=of(20)), ends),
         merged(having(list="o", into="l", type=TYPES, max=of(20)), ends, CONVERSION),
