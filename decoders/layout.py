@@ -9,7 +9,7 @@ is complete.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from decoders.convert import Convert
@@ -372,7 +372,6 @@ class MessageLayout:
     trailer: Nodes
     trailer_size: int
     skip_rest: bool = False
-    names: frozenset[str] = field(default_factory=frozenset)
     text: bool = False
 
 

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from decoders.fused.assemble import assemble, finish
 from decoders.fused.formulas import over_raw, over_values
 from decoders.fused.parallel import beside, grow, number, own_target
+from decoders.fused.refusal import Unsupported
 from decoders.fused.runs import by_order, stretch_of
 from decoders.fused.scope import Known, Structure, is_late
 from decoders.fused.sizes import count_of, enter_span, whole
 from decoders.fused.structures import inside
-from decoders.fused.values import give, take
+from decoders.fused.values import give, keep_raw, take
 from decoders.fused.writer import Writer
 from decoders.layout import Derived, Prefix, Repeat, Size, Skip, Until, Value, fixed_size, raw_names
 
@@ -20,6 +21,10 @@ from decoders.layout import Derived, Prefix, Repeat, Size, Skip, Until, Value, f
 def repeat(writer: Writer, node: Repeat, scope: Structure) -> None:
     target = own_target(writer, node, scope) if node.into else ""
     items = _items(writer, node, scope, target)
+    counted = node.name in writer.names.raw
+    if counted and not items.isidentifier():
+        items, source = writer.out.fresh("items"), items
+        writer.out.emit(f"{items} = {source}")
     scope.lists.setdefault(node.into or node.name, []).append(node)
     if target:
         writer.out.emit(f"add_items({target}, {items})")
@@ -30,6 +35,18 @@ def repeat(writer: Writer, node: Repeat, scope: Structure) -> None:
             grow(writer, node, scope, items)
         else:
             give(writer, scope, node.name, Known(items, kind="list", hidden=node.hidden))
+    if counted:
+        _keep_count(writer, node, scope, items)
+
+
+def _keep_count(writer: Writer, node: Repeat, scope: Structure, items: str) -> None:
+    """What layout formulas may know of the list: how many items were read."""
+    if node.keep is not None and not node.numbered and node.name not in writer.names.growing:
+        raise Unsupported(f"a layout formula that reads `{node.name}`, of which `keep` drops items")
+    count = scope.counters.get(node.name, f"len({items})")
+    variable = writer.out.fresh("r_" + node.name)
+    writer.out.emit(f"{variable} = [None] * {count}")
+    keep_raw(writer, node.name, Known(variable, kind="list"), scope)
 
 
 def _items(writer: Writer, node: Repeat, scope: Structure, target: str) -> str:

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from decoders.clocks import read_meter
+from decoders.fused.dispatch import begin_collections, by_halves, share_raws
 from decoders.fused.scope import Structure
 from decoders.fused.sizes import enter_span
-from decoders.fused.values import share_raw, take, variable_of
+from decoders.fused.values import take, variable_of
 from decoders.fused.writer import Writer
-from decoders.layout import Nodes, Records, RecordWire, Value, least_size, raw_names
+from decoders.layout import Nodes, Records, RecordWire, Value, least_size
 from decoders.metering.formats import FORMATS
 from decoders.metering.records import Record, field_of
-
-_TREE_LEAF = 3  # tags up to this many are tested one after the other; more by halves
 
 
 @dataclass(slots=True)
@@ -42,12 +41,7 @@ def records(writer: Writer, node: Records, scope: Structure) -> None:
     out = writer.out
     behind = enter_span(writer, node.size, scope) if node.size is not None else None
     end = writer.place.end
-    into = node.unknown[5:] if node.unknown.startswith("into:") else ""
-    for name in (node.raw, into):
-        if name and name not in scope.values:
-            known = variable_of(writer, scope, name, hidden=False)
-            if not writer.conditional:
-                out.emit(f"{known.source} = None")
+    begin_collections(writer, node, scope)
     if node.unknown == "into:":
         scope.records.append(out.fresh("records"))
         if writer.conditional:
@@ -56,9 +50,7 @@ def records(writer: Writer, node: Records, scope: Structure) -> None:
             out.emit(f"{scope.records[-1]} = {{}}")
     found, place = out.fresh("found"), out.fresh("o")
     with writer.branching((node,), scope):
-        for name in sorted(raw_names((node,))):  # a branch may read what another kept the time before
-            if name in writer.names.raw:
-                share_raw(writer, name, scope)
+        share_raws(writer, node, scope)
         out.emit(f"{found} = []")
         parse = out.bind(FORMATS[node.format].parse)
         out.emit(f"{place} = {parse}(b, {writer.position}, {end}, {node.max_items}, {found})")
@@ -83,28 +75,20 @@ def _record(writer: Writer, loop: _Loop, scope: Structure) -> None:
         places = {word: number for number, words in enumerate(node.words) for word in words}
         out.emit(f"{loop.number} = {out.bind(tag_number)}({loop.record}, {out.bind(places)})")
     before, writer.record = writer.record, loop.record
-    _dispatch(writer, loop, [(number, nodes) for number, (_, nodes) in enumerate(node.tags)], scope)
+    tags = [(number, nodes) for number, (_, nodes) in enumerate(node.tags)]  # in the order of their formulas
+    by_halves(writer, loop.number, tags, lambda part: _dispatch(writer, loop, part, scope))
     writer.record = before
 
 
 def _dispatch(writer: Writer, loop: _Loop, part: Sequence[tuple[int, Nodes]], scope: Structure) -> None:
-    """Finds the tag by halves. The tags are written in their order, which is that of their formulas."""
+    """The rows of a few tags, behind tests for their numbers."""
     out = writer.out
-    if len(part) > _TREE_LEAF:
-        middle = len(part) // 2
-        with out.block(f"if {loop.number} < {part[middle][0]}:"):
-            _dispatch(writer, loop, part[:middle], scope)
-        with out.block("else:"):
-            _dispatch(writer, loop, part[middle:], scope)
-        return
-    word = "if"
-    for number, nodes in part:
+    for index, (number, nodes) in enumerate(part):
         least = least_size(nodes)
         enough = f" and {loop.stop} - {loop.start} >= {least}" if least else ""
-        with out.block(f"{word} {loop.number} == {number}{enough}:"):
+        with out.block(f"{'elif' if index else 'if'} {loop.number} == {number}{enough}:"):
             writer.enter(loop.start, loop.stop, least)
             writer.write(nodes, scope)
-        word = "elif"
     if not part:
         _unknown(writer, loop, scope)
     elif loop.node.unknown != "skip":

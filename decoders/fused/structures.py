@@ -106,6 +106,8 @@ def _group_nodes(writer: Writer, node: Group, scope: Structure, inner: Structure
     with writer.unconditional():
         rows()
         variable = assemble(writer, inner)
+    if node.name in writer.names.raw:
+        keep_raw(writer, node.name, Known("True", kind="bool", most=1), scope)
     if node.place is None:
         give(writer, scope, node.name, Known(variable))
     else:

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from decoders.formula import Formula
+from decoders.fused.dispatch import begin_collections, by_halves, in_order, share_raws
 from decoders.fused.formulas import over_raw
 from decoders.fused.lists import each
 from decoders.fused.pairs import pair_pattern, pair_value, take_pair
 from decoders.fused.refusal import Unsupported
 from decoders.fused.scope import Known, Structure
 from decoders.fused.sizes import count_of, enter_span, span, whole
-from decoders.fused.values import share_raw, variable_of
+from decoders.fused.values import variable_of
 from decoders.fused.wires import byte_form, read_integer
 from decoders.fused.writer import Place, Writer
-from decoders.layout import BytesWire, Derived, IntWire, Keys, Tags, Value, least_size, raw_names
-
-_TREE_LEAF = 3  # tags up to this many are tested one after the other; more by halves
+from decoders.layout import BytesWire, IntWire, Keys, Nodes, Tags, least_size, raw_names
 
 
 @dataclass(slots=True)
 class _Loop:
     """The loop over the items. place: variable with the start of the next item; end: where the items end; value:
-    variable with an item's value as an unsigned integer, where it was read together with its key."""
+    variable with an item's value as an unsigned integer, where it was read together with its key; last: variable with
+    the key of the item before, where the test for another item reads it."""
 
     node: Tags
     scope: Structure
@@ -46,15 +46,9 @@ def tags(writer: Writer, node: Tags, scope: Structure) -> None:
         enter_span(writer, node.size, scope)
     after = writer.place
     out = writer.out
-    for name in (node.raw, node.unknown.removeprefix("into:") if node.unknown.startswith("into:") else ""):
-        if name and name not in scope.values:
-            known = variable_of(writer, scope, name, hidden=False)
-            if not writer.conditional:
-                out.emit(f"{known.source} = None")
+    begin_collections(writer, node, scope)
     with writer.branching((node,), scope):
-        for name in sorted(raw_names((node,))):  # a branch may read what another kept the time before
-            if name in writer.names.raw:
-                share_raw(writer, name, scope)
+        share_raws(writer, node, scope)
         if count and isinstance(node.length, int) and node.unknown != "stop" and _simple(node) and not node.going:
             place = _equal_sizes(writer, node, scope, count, node.length)
         else:
@@ -278,63 +272,52 @@ def _dispatch(writer: Writer, loop: _Loop, key: str) -> None:
     outer_key = scope.raw.get("key")
     if loop.tells_key:
         scope.raw["key"] = Known(key, kind="int")
-    before = scope.late
-    late: dict[int, list[Value | Derived]] = {}
+    with in_order(scope) as begin:
 
-    def tag(word: str, number: int) -> None:
-        keys, nodes = node.tags[number]
-        least = least_size(nodes)
-        writer.place = here
-        enough = "" if node.length is None or here.checked >= least else f" and {writer.left} >= {least}"
-        with out.block(f"{word} {_in_keys(key, keys, bool(enough))}{enough}:"):
-            if node.length is not None:
-                writer.know(least)
-            scope.late = late[number] = []
-            if loop.value:
-                take_pair(writer, nodes, loop.value, scope)
-            else:
-                writer.write(nodes, scope)
-            if node.length is None:
-                out.emit(f"{loop.place} = {writer.position}")
+        def tag(word: str, number: int) -> None:
+            keys, nodes = node.tags[number]
+            writer.place = here
+            begin(number)
+            _tag(writer, loop, word, key, keys, nodes)
 
-    def leaf(part: list[tuple[int, int]]) -> None:
-        word = "if"
-        for _, number in part:
-            tag(word, number)
-            word = "elif"
-        writer.place = here
-        if not part:
-            _unknown(writer, loop, key)
-        elif node.unknown != "skip" or node.length is None:
-            with out.block("else:"):
+        def leaf(part: Sequence[tuple[int, int]]) -> None:
+            for index, (_, number) in enumerate(part):
+                tag("elif" if index else "if", number)
+            writer.place = here
+            if not part:
                 _unknown(writer, loop, key)
+            elif node.unknown != "skip" or node.length is None:
+                with out.block("else:"):
+                    _unknown(writer, loop, key)
 
-    def tree(part: list[tuple[int, int]]) -> None:
-        if len(part) <= _TREE_LEAF:
-            leaf(part)
-            return
-        middle = len(part) // 2
-        with out.block(f"if {key} < {part[middle][0]}:"):
-            tree(part[:middle])
-        with out.block("else:"):
-            tree(part[middle:])
-
-    many = [number for number, (keys, _) in enumerate(node.tags) if len(keys) > 1]
-    for index, number in enumerate(many):
-        tag("elif" if index else "if", number)
-    single = sorted((keys[0][0], number) for number, (keys, _) in enumerate(node.tags) if len(keys) == 1)
-    if many:
-        with out.block("else:"):
-            tree(single)
-    else:
-        tree(single)
-    scope.late = before
+        many = [number for number, (keys, _) in enumerate(node.tags) if len(keys) > 1]
+        for index, number in enumerate(many):
+            tag("elif" if index else "if", number)
+        single = sorted((keys[0][0], number) for number, (keys, _) in enumerate(node.tags) if len(keys) == 1)
+        if many:
+            with out.block("else:"):
+                by_halves(writer, key, single, leaf)
+        else:
+            by_halves(writer, key, single, leaf)
     if loop.tells_key:
         scope.raw.pop("key")
         if outer_key is not None:
             scope.raw["key"] = outer_key
-    for number in range(len(node.tags)):  # formulas are worked out in the order of the rows
-        scope.late += late[number]
+
+
+def _tag(writer: Writer, loop: _Loop, word: str, key: str, keys: Keys, nodes: Nodes) -> None:
+    """The rows of one tag, behind the test for its keys. word: `if` or `elif`."""
+    implied, least = loop.node.length is None, least_size(nodes)
+    enough = "" if implied or writer.place.checked >= least else f" and {writer.left} >= {least}"
+    with writer.out.block(f"{word} {_in_keys(key, keys, bool(enough))}{enough}:"):
+        if not implied:
+            writer.know(least)
+        if loop.value:
+            take_pair(writer, nodes, loop.value, loop.scope)
+        else:
+            writer.write(nodes, loop.scope)
+        if implied:
+            writer.out.emit(f"{loop.place} = {writer.position}")
 
 
 def _in_keys(key: str, keys: Keys, joined: bool) -> str:

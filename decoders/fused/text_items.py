@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from decoders.fused.dispatch import begin_collections, by_halves, in_order, share_raws
 from decoders.fused.lists import each
 from decoders.fused.scope import Known, Structure
 from decoders.fused.sizes import count_of, enter_span
 from decoders.fused.text_values import text_form
-from decoders.fused.values import share_raw, variable_of
+from decoders.fused.values import variable_of
 from decoders.fused.writer import Place, Writer
-from decoders.layout import BytesWire, Derived, TextTags, Value, raw_names
-
-_TREE_LEAF = 4  # tags up to this many are tested one after the other; more by halves
+from decoders.layout import BytesWire, Nodes, TextTags, raw_names
 
 
 def text_tags(writer: Writer, node: TextTags, scope: Structure) -> None:
@@ -20,15 +20,9 @@ def text_tags(writer: Writer, node: TextTags, scope: Structure) -> None:
     count = count_of(writer, node.count, node.count_wire, node.max_items, scope)
     behind = None if node.size is None else enter_span(writer, node.size, scope)
     tells_key = "key" in writer.names.raw and "key" not in raw_names((node,))
-    for name in (node.raw, node.unknown.removeprefix("into:") if node.unknown.startswith("into:") else ""):
-        if name and name not in scope.values:
-            known = variable_of(writer, scope, name, hidden=False)
-            if not writer.conditional:
-                out.emit(f"{known.source} = None")
+    begin_collections(writer, node, scope)
     with writer.branching((node,), scope):
-        for name in sorted(raw_names((node,))):
-            if name in writer.names.raw:
-                share_raw(writer, name, scope)
+        share_raws(writer, node, scope)
         place, end = out.fresh("o"), writer.place.end
         out.emit(f"{place} = {writer.position}")
         with each(writer, count, node.max_items, f"{place} >= {end}"):
@@ -74,40 +68,26 @@ def _item(writer: Writer, node: TextTags, scope: Structure, place: str, *, tells
 
 
 def _dispatch(writer: Writer, node: TextTags, scope: Structure, number: str, key: str, window: tuple[str, str]) -> None:
-    """Finds the tag by halves."""
-    out, here, before = writer.out, writer.place, scope.late
-    late: dict[int, list[Value | Derived]] = {}
+    """Finds the tag by halves. number: variable with the tag's number, -1 for an unknown key."""
+    out, here = writer.out, writer.place
+    with in_order(scope) as begin:
 
-    def leaf(part: range) -> None:
-        word = "if"
-        for index in part:
+        def leaf(part: Sequence[tuple[int, Nodes]]) -> None:
+            for index, (tag, nodes) in enumerate(part):
+                writer.place = here
+                begin(tag)
+                with out.block(f"{'elif' if index else 'if'} {number} == {tag}:"):
+                    writer.write(nodes, scope)
             writer.place = here
-            with out.block(f"{word} {number} == {index}:"):
-                scope.late = late[index] = []
-                writer.write(node.tags[index][1], scope)
-            word = "elif"
-        writer.place = here
 
-    def tree(part: range) -> None:
-        if len(part) <= _TREE_LEAF:
-            leaf(part)
-            return
-        middle = len(part) // 2
-        with out.block(f"if {number} < {part[middle]}:"):
-            tree(part[:middle])
-        with out.block("else:"):
-            tree(part[middle:])
-
-    if node.unknown != "skip":
-        with out.block(f"if {number} < 0:"):
-            _unknown(writer, node, scope, key, window)
-        with out.block("else:"):
-            tree(range(len(node.tags)))
-    else:
-        tree(range(len(node.tags)))
-    scope.late = before
-    for index in range(len(node.tags)):  # formulas are worked out in the order of the rows
-        scope.late += late[index]
+        tags = [(index, nodes) for index, (_, nodes) in enumerate(node.tags)]
+        if node.unknown != "skip":
+            with out.block(f"if {number} < 0:"):
+                _unknown(writer, node, scope, key, window)
+            with out.block("else:"):
+                by_halves(writer, number, tags, leaf)
+        else:
+            by_halves(writer, number, tags, leaf)
 
 
 def _unknown(writer: Writer, node: TextTags, scope: Structure, key: str, window: tuple[str, str]) -> None:

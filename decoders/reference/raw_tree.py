@@ -120,9 +120,18 @@ def evaluate(formula: Formula, scope: Scope, stream: Window | None) -> Any:
             return body_value(name, body) if body is not None else None
         if name.startswith("_"):
             return call_value(name, stream.data, stream.tell(), stream.size) if stream is not None else None
-        return scope.find(name)
+        return _countable(scope.find(name))
 
     return formula.evaluate_raw(lookup)
+
+
+def _countable(raw: Any) -> Any:
+    """What formulas see of a structure: that it is there, and how many a list has."""
+    if isinstance(raw, Scope):
+        return True
+    if isinstance(raw, list) and raw and isinstance(raw[0], Scope):
+        return [None] * len(raw)
+    return raw
 
 
 def failure(code: DecodeCode, detail: str, stream: Window, path: str) -> DecodeError:

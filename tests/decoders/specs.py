@@ -53,16 +53,16 @@ def read(compiled: CompiledProduct, data: bytes | str, context: SessionContext |
     assert name not in kind.fused.others, kind.fused.others[name]
     fused = kind.fused.decode(body, context, zone_s)
     assert fused[0] == name
-    assert _exact(fused[1]) == _exact(values), body.hex()
+    assert exact(fused[1]) == exact(values), body.hex()
     return values
 
 
-def _exact(value: Any) -> Any:
+def exact(value: Any) -> Any:
     """With types, so that 1, 1.0 and True differ."""
     if isinstance(value, dict):
-        return {name: _exact(inner) for name, inner in value.items()}
+        return {name: exact(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_exact(inner) for inner in value]
+        return [exact(inner) for inner in value]
     return type(value), value
 
 

@@ -10,13 +10,19 @@ Row = dict[str, Any]
 Rows = st.SearchStrategy[list[Row]]
 
 
+def short(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """The same with a short name: Hypothesis warns of names as long as what is in these strategies."""
+    return st.deferred(lambda: strategy)
+
+
 def options(**choices: st.SearchStrategy[Any]) -> st.SearchStrategy[Row]:
     """Each key there or not. A name that is a word of Python ends with an underscore."""
-    return st.fixed_dictionaries({}, optional={key.rstrip("_"): choice for key, choice in choices.items()})
+    return short(st.fixed_dictionaries({}, optional={key.rstrip("_"): choice for key, choice in choices.items()}))
 
 
 def merged(*parts: st.SearchStrategy[Row]) -> st.SearchStrategy[Row]:
-    return st.tuples(*parts).map(lambda dicts: {key: value for part in dicts for key, value in part.items()})
+    both = st.tuples(*parts).map(lambda dicts: {key: value for part in dicts for key, value in part.items()})
+    return short(both)
 
 
 def having(**keys: st.SearchStrategy[Any] | Any) -> st.SearchStrategy[Row]:
@@ -25,7 +31,7 @@ def having(**keys: st.SearchStrategy[Any] | Any) -> st.SearchStrategy[Row]:
         key.rstrip("_"): value if isinstance(value, st.SearchStrategy) else st.just(value)
         for key, value in keys.items()
     }
-    return st.fixed_dictionaries(given)
+    return short(st.fixed_dictionaries(given))
 
 
 def of(*choices: Any) -> st.SearchStrategy[Any]:
@@ -64,7 +70,7 @@ OPERATORS = of(
 
 def formulas(names: st.SearchStrategy[str], *, leaves: int = 4) -> st.SearchStrategy[str]:
     leaf = st.one_of(names, names, names, CONSTANTS)
-    return st.recursive(
+    whole = st.recursive(
         leaf,
         lambda inner: st.one_of(
             st.tuples(inner, OPERATORS, inner).map(lambda parts: f"({' '.join(parts)})"),
@@ -76,6 +82,7 @@ def formulas(names: st.SearchStrategy[str], *, leaves: int = 4) -> st.SearchStra
         ),
         max_leaves=leaves,
     )
+    return short(whole)
 
 
 def layout_formulas(*more: str) -> st.SearchStrategy[str]:
@@ -412,4 +419,4 @@ SPECS = st.fixed_dictionaries(
     optional={"endian": of("little"), "bit_order": of("msb", "lsb"), "zone": of("+02:00", "Europe/Amsterdam")},
 ).map(_spec)
 SMALL = st.one_of(st.integers(0, 5), st.integers(0, 5), st.integers(0, 255), of(0x30, 0x31, 0x2C, 0x39))
-INPUTS = st.lists(st.lists(SMALL, min_size=1, max_size=40).map(bytes), min_size=5, max_size=25)
+INPUTS = st.lists(st.lists(SMALL, min_size=1, max_size=40).map(bytes), min_size=3, max_size=9)

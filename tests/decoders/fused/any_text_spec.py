@@ -187,6 +187,6 @@ INPUTS = st.lists(
     st.lists(st.one_of(TOKENS, TOKENS, TOKENS, CHARACTERS), max_size=9).map(
         lambda tokens: f"#M{','.join(['11', *tokens])}$".encode()
     ),
-    min_size=5,
-    max_size=20,
+    min_size=3,
+    max_size=9,
 )
