@@ -172,8 +172,8 @@ def _case_problems(product: CompiledProduct, file: GoldenFile, document: Documen
     problems = []
     names: set[str] = set()
 
-    def report(index: int, key: str, message: str, word: str, words: Iterable[str]) -> None:
-        path = ("cases", index, key)
+    def report(index: int, key: str, message: str, word: str, words: Iterable[str], part: str = "cases") -> None:
+        path = (part, index, key)
         close = nearest(word, words)
         hint = f"did you mean `{close}`?" if close else ""
         problems.append(SpecProblem(*document.where(path), document.path_text(path), message, hint))
@@ -189,6 +189,15 @@ def _case_problems(product: CompiledProduct, file: GoldenFile, document: Documen
             report(index, "message", f"no message `{case.message}`", case.message, form.messages)
         if case.error is not None and case.error not in _ERROR_CODES:
             report(index, "error", f"no error code `{case.error}`", case.error, _ERROR_CODES)
+    for index, build in enumerate(file.builds):
+        if build.name in names:
+            report(index, "name", f"two cases are called `{build.name}`", "", (), "builds")
+        names.add(build.name)
+        form = product.variants.get(build.variant) if build.variant else product
+        if form is None:
+            report(index, "variant", f"no variant `{build.variant}`", build.variant, product.variants, "builds")
+        elif build.message not in form.messages:
+            report(index, "message", f"no message `{build.message}`", build.message, form.messages, "builds")
     return problems
 
 

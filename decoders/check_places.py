@@ -13,6 +13,19 @@ from decoders.checksum import Checksum, checksum
 from decoders.layout import BytesWire, IntWire, MessageLayout, Node, Nodes, Span, Value, fixed_size, least_size
 
 
+def running_difference(node: Value, raw: int | str, covered: bytes) -> str:
+    """What is wrong with a check value that stands behind the bytes it covers, in words; "" when it is right. raw: the
+    integer or the digits that the frame has."""
+    assert node.check is not None
+    algorithm = checksum(node.check.algorithm)
+    value, size = algorithm.function(covered), node.wire.size
+    if isinstance(node.wire, IntWire) and isinstance(raw, int):
+        value &= (1 << 8 * node.wire.size) - 1
+        return "" if raw == value else f"{algorithm.name} is 0x{value:x}, the frame says 0x{raw:x}"
+    expected = written_check(value, node.check.written, size if isinstance(size, int) else 0)
+    return "" if str(raw).upper() == expected.upper() else f"{algorithm.name} is {expected}, the frame says {raw}"
+
+
 def written_check(value: int, written: str, digits: int) -> str:
     """A check value as text of so many digits, hexadecimal in upper case; of a longer one the last digits."""
     text = f"{value:0{digits}d}" if written == "decimal" else f"{value:0{digits}X}"
@@ -80,7 +93,7 @@ def frame_checks(header: Nodes, trailer: Nodes, trailer_size: int) -> list[Check
     places = []
     offset = 0
     for node in header:
-        if isinstance(node, Value) and node.check is not None:
+        if isinstance(node, Value) and node.check is not None and not node.check.running:
             places.append(_place(node, offset, from_end=False))
         offset += least_size((node,))
     left = trailer_size

@@ -63,7 +63,7 @@ class Pattern:
 
     def read(self, raw: Any, zone: Zone, received_ms: int) -> str | None:
         """Text, or a number without its leading zeros -> RFC 3339 UTC; None for what is no time of this pattern."""
-        if raw.__class__ is str:
+        if isinstance(raw, str):
             text = raw.strip(" \0\t\r\n")
         elif raw.__class__ in (int, float):
             text = self._digits(raw)

@@ -46,6 +46,7 @@ COUNTERS: Mapping[str, tuple[int, int]] = {
 _SINCE = re.compile(r"(?:([a-z]+) )?since (\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?)Z?")
 _MAX_COUNT = 1e18  # no unit of a clock makes a date of more
 _MAX_DIGITS = 20
+_MOST_MS = 65_535  # what two bytes hold
 _BYTES = re.compile(r"(?:yy|[ymdhs]){2,7}")
 _LETTERS = {"y": "year", "yy": "year", "d": "day", "h": "hour", "s": "second"}
 
@@ -92,7 +93,7 @@ class Counter:
         return f"{bind(self.read)}({x}, {zone})"
 
     def read(self, raw: Any, zone: Zone) -> str | None:
-        if raw.__class__ is str:
+        if isinstance(raw, str):
             raw = raw.strip(" \0")
             if len(raw) > _MAX_DIGITS or not raw.replace(".", "", 1).isdecimal() or not raw.isascii():
                 return None
@@ -203,8 +204,9 @@ class Listed:
     def source(self, x: str, zone: str, session: str, bind: Callable[[Any], str]) -> str:
         return f"{bind(read_list)}({x}, {zone})"
 
-    def write(self, unix_ms: int, zone: Zone) -> Any:
-        raise ValueError("a time put together from values cannot be taken apart again")
+    def write(self, unix_ms: int, zone: Zone) -> list[int]:
+        moment = times.moment_to_write(unix_ms, zone)
+        return [*(getattr(moment, unit) for unit in UNITS), moment.microsecond // 1000]
 
 
 @dataclass(slots=True, frozen=True)
@@ -232,27 +234,27 @@ def read_meter(raw: Any, zone: Zone) -> Any:
 
 
 def read_list(raw: Any, zone: Zone) -> str | None:
-    """[year, month, day ...] -> RFC 3339 UTC. Seconds may have a fraction, all others are whole numbers."""
+    """[year, month, day ...] -> RFC 3339 UTC. Seconds may have a fraction, and so may milliseconds, which may be more
+    than 999: what is rounded up to a whole second, or more than one, is carried. All others are whole numbers."""
     if raw.__class__ is not list or not 3 <= len(raw) <= 7:
         return None
     fields: dict[str, int] = {}
     ms = 0
     for unit, number in zip((*UNITS, "ms"), raw, strict=False):
         if number.__class__ is float and unit == "second" and 0 <= number < 60:
-            ms = int(number * 1000 + 0.5) % 1000 if round(number * 1000) < 60_000 else 999
-            number = int(number)
+            ms, number = int(number * 1000 + 0.5), 0
+        elif number.__class__ is float and unit == "ms" and 0 <= number < _MOST_MS:
+            number = int(number + 0.5)
         elif _is_whole(number):
             number = int(number)
-        if number.__class__ is not int or not 0 <= number <= 9999:
+        if number.__class__ is not int or not 0 <= number <= (_MOST_MS if unit == "ms" else 9999):
             return None
         if unit == "ms":
-            if number > 999:
-                return None
-            ms = number
+            ms += number
         else:
             fields[unit] = number
-    unix_ms = unix_ms_of(fields, ms, zone, 0)
-    return None if unix_ms is None else times.iso_from_unix_ms(unix_ms)
+    unix_ms = unix_ms_of(fields, 0, zone, 0)
+    return None if unix_ms is None else times.iso_from_unix_ms(unix_ms + ms)
 
 
 def _is_whole(number: Any) -> bool:

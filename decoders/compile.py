@@ -29,7 +29,7 @@ from decoders.spec.notes import Path, Structure
 from decoders.spec.problems import MAX_PROBLEMS, nearest
 from decoders.spec.row_walk import kept_values
 from decoders.spec.rows import RowBuilder
-from decoders.spec.selectors import selectable, selector_of
+from decoders.spec.selectors import known_bytes, selectable, selector_of
 from decoders.spec.source import Document
 from decoders.times import Zone
 
@@ -173,7 +173,9 @@ class _Compiler:
     def _frames_of(self, message: MessageDraft, frames: list[FramePlan]) -> list[FramePlan]:
         """Frame kinds that a message comes in."""
         wanted = message.spec.frame
-        names = {plan.kind.name: plan for plan in frames}
+        names: dict[str, list[FramePlan]] = {}
+        for plan in frames:
+            names.setdefault(plan.kind.name, []).append(plan)
         if wanted == "none":
             return [self.unframed]
         if wanted is not None:
@@ -183,7 +185,7 @@ class _Compiler:
                     close = nearest(word, names)
                     hint = f"did you mean `{close}`?" if close else f"there are {', '.join(names)}"
                     self.report((*message.path, "frame"), f"no frame kind `{word}`", hint)
-            return [names[word] for word in chosen if word in names]
+            return [plan for word in chosen for plan in names.get(word, ())]
         spoken = [plan for plan in frames if plan.document and _comes_as(message.spec, plan.document)]
         if documents.is_document_only(message.spec, self.spec):
             return spoken
@@ -220,10 +222,10 @@ class _Compiler:
     def _encoder(self, message: MessageDraft, plan: FramePlan, frame: FrameLayout) -> Encoder:
         selector = message.selector
         tests = {name: spans for name, spans in selector.tests if name not in selector.formulas}
-        first = tests.pop("first", ())
-        when = {name: spans[0][0] for name, spans in tests.items() if spans and name != "length"}
-        begins = bytes.fromhex(str(first[0][0])) if first else b""
-        return Encoder(frame, frame.messages[message.name], plan.kind.escape, when, begins, self.zone)
+        tests.pop("first", None)
+        when = plan.said | {name: spans[0][0] for name, spans in tests.items() if spans and name != "length"}
+        known = known_bytes(selector)
+        return Encoder(frame, frame.messages[message.name], plan.kind.escape, when, known, self.zone)
 
     def _frame_layout(self, plan: FramePlan, messages: Sequence[MessageDraft]) -> FrameLayout:
         mine = [message for message in messages if plan in message.frames]

@@ -1,4 +1,7 @@
-"""The data contract of a message as one generated check: required, type, range, enum, clocks, failed formulas."""
+"""The data contract of a message as one generated check: required, type, range, enum.
+
+Why clocks and formulas have no value is told while they are read (`decoders.faults`).
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,7 @@ def _quick_test(out: SourceWriter, note: ValueNote, values: str, typed: bool) ->
     """An expression that is true for a good value, "" where all are. For a bad one it may raise instead."""
     if not _constrained(note) or "{" in note.name:
         return ""
-    value, must = f"{values}[{note.name!r}]", _missing_code(note) is not None
+    value, must = f"{values}[{note.name!r}]", note.required
     if note.items and (note.range is not None or note.words is not None):
         test = f"{out.bind(_items_test(note))}({value})"
         return test if must else f"({note.name!r} not in {values} or {test})"
@@ -178,18 +181,7 @@ def _has_rules(structure: Structure) -> bool:
 
 
 def _constrained(note: ValueNote) -> bool:
-    return note.required or note.range is not None or note.words is not None or _missing_code(note) is not None
-
-
-def _missing_code(note: ValueNote) -> str | None:
-    """What it means when the value is not there."""
-    if note.required:
-        return "REQUIRED"
-    if note.conditional:
-        return None
-    if note.clock:
-        return "BAD_TIME"
-    return "FORMULA_FAILED" if note.derived and not note.tolerant else None
+    return note.required or note.range is not None or note.words is not None
 
 
 def _rule(out: SourceWriter, note: ValueNote, values: str, prefix: str, typed: bool) -> None:
@@ -197,20 +189,19 @@ def _rule(out: SourceWriter, note: ValueNote, values: str, prefix: str, typed: b
         return
     value = out.fresh("x")
     path = f"f{(prefix + note.name)!r}" if "{" in prefix else repr(prefix + note.name)
-    missing = _missing_code(note)
 
     def add(code: str) -> str:
         return f"out = add(out, {path}, {code})"
 
     out.emit(f"{value} = {values}.get({note.name!r})")
     word = "if"
-    if missing is not None:
-        out.emit(f"if {value} is None: {add(missing)}")
+    if note.required:
+        out.emit(f"if {value} is None: {add('REQUIRED')}")
         word = "elif"
     if note.items:
         _item_rules(out, note, value, prefix, word)
         return
-    guard = "" if missing is not None else f"{value} is not None and "
+    guard = "" if note.required else f"{value} is not None and "
     if note.range is not None:
         low, high = note.range
         if typed and note.number:

@@ -228,7 +228,7 @@ class Convert:
                 text = f"named({names}, {text}, {bind(self.other)}, {self.has_other})"
         tests = [f"{x} is None"] if self.missing else []
         if self.absent:
-            tests.append(_one_of(x, self.absent, loose=self.loose))
+            tests.append(one_of(x, self.absent, loose=self.loose))
         if tests:
             text = f"(None if {' or '.join(tests)} else {text})"
         if self.finite:
@@ -260,7 +260,7 @@ class Convert:
         return made
 
 
-def _one_of(x: str, sentinels: Sequence[Sentinel], *, loose: bool = False) -> str:
+def one_of(x: str, sentinels: Sequence[Sentinel], *, loose: bool = False) -> str:
     """True for a raw value that is one of the sentinels."""
     single = [repr(value) for value in sentinels if not isinstance(value, tuple)]
     tests = [f"{x} == {single[0]}" if len(single) == 1 else f"{x} in ({', '.join(single)})"] if single else []

@@ -90,7 +90,7 @@ def bytes_by(name: str, data: bytes, values: Mapping[str, Any]) -> bytes:
 
 
 def _call(name: str, data: bytes, values: Mapping[str, Any]) -> Any:
-    known = {key: value for key, value in values.items() if value.__class__ in (int, str)}
+    known = {key: value for key, value in values.items() if value.__class__ is int or isinstance(value, str)}
     try:
         return _functions[name](bytes(data), known)
     except Exception as error:

@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from decoders.document_values import DocumentFields, take, time_text
+from decoders.document_values import DocumentFields, is_bad_time, take, time_text, word_of
 from decoders.errors import DecodeCode, DecodeError
+from decoders.faults import FAULTS, Faults, lifted
+from decoders.layout import STATUS
 from decoders.times import Zone
-from decoders.types import SessionContext
+from decoders.types import SessionContext, ViolationCode
 
 __all__ = [
     "COMMON_NAMES",
@@ -123,13 +125,13 @@ class JsonCodec:
         message = self._choose(document)
         values = _read(message.fields, document, message, document, zone, _session_values(context))
         common = common_values(document, zone) if isinstance(document, dict) else {}
-        return message.name, {**values, **common}
+        return message.name, lifted({**values, **common})
 
     def read_row(self, row: dict[str, Any], context: SessionContext, zone: Zone) -> dict[str, Any]:
         """The values of one row, an object without nesting, of the only message."""
         (message,) = self._named
         values = _read(message.fields, row, message, row, zone, _session_values(context))
-        return {**values, **common_values(row, zone)}
+        return lifted({**values, **common_values(row, zone)})
 
     def _choose(self, document: Any) -> JsonMessage:
         for message in self._told:
@@ -170,6 +172,10 @@ def _read(
         value = None if raw is None else take(kind, raw, zone)
         if value is not None:
             values[name] = value
+        elif raw is not None and (word := word_of(kind, raw)) is not None:
+            values[name + STATUS] = word
+        elif raw is not None and name not in fields.hidden and is_bad_time(kind, raw):
+            values.setdefault(FAULTS, Faults())[name] = ViolationCode.BAD_TIME
     for name, inner in fields.groups.items():
         raw = find(name)
         inside = {path_name: path for path_name, path in paths.items() if path_name not in fields.kinds}
@@ -217,6 +223,8 @@ def _compute(fields: DocumentFields, values: dict[str, Any], zone: Zone, around:
         value = None if result is None else node.convert.function()(result, zone)
         if value is not None:
             values[node.name] = value
+        elif id(node) in fields.faults and (code := fields.faults[id(node)](result)) is not None:
+            values.setdefault(FAULTS, Faults())[node.name] = code
 
 
 def _lookup(around: Sequence[Mapping[str, Any]]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from decoders.csv_lines import CsvCodec
 from decoders.document import JsonCodec
 from decoders.errors import DecodeError
+from decoders.faults import add_values, without_faults
 from decoders.reference.codec import ReferenceCodec
 from decoders.times import Zone
 from decoders.types import SessionContext
@@ -43,6 +44,7 @@ class DocumentFrame:
         except DecodeError as error:
             if error.offset is not None:
                 error.offset += self.front
-            error.values = {**around, **error.values}
+            error.values = {**without_faults(around), **error.values}
             raise
-        return name, {**around, **values}
+        add_values(around, values)
+        return name, around

@@ -24,6 +24,7 @@ from decoders.layout import (
     MessageLayout,
     Node,
     Repeat,
+    Rest,
     Skip,
     Value,
     fixed_size,
@@ -45,7 +46,8 @@ class Encoder:
     """Builds one message in one kind of frame.
 
     when: raw values that make a frame this message; they stand where nothing else is given. `port` may be among them.
-    first: bytes that the body begins with; they are written where the spec skips bytes. zone: of local clocks.
+    known: bytes of the body, by place, that make it so too; they are written where the spec skips bytes, and are the
+    raw values of rows there that nothing else gives. zone: of local clocks.
     """
 
     def __init__(
@@ -54,18 +56,19 @@ class Encoder:
         message: MessageLayout,
         escape: Transcoding | None,
         when: Mapping[str, Any] | None = None,
-        first: bytes = b"",
+        known: Mapping[int, int] | None = None,
         zone: Zone = 0,
     ) -> None:
         self.frame = frame
         self.message = message
         self.escape = escape
         self.when = dict(when or {})
-        self.first = first
+        self.known = dict(known or {})
         self.zone = zone
         self.nodes = (*message.header, *message.body, *message.trailer)
         self.fields: dict[str, Convert] = {}
         self.told = told_names(self.nodes)
+        self.fallback = {**_known_rows(message.body, self.known), **self.when} if known else self.when
         for node in walk(self.nodes):
             if isinstance(node, Value):
                 self.fields[node.name] = node.convert
@@ -101,24 +104,32 @@ class Encoder:
         raw: Mapping[str, Any] | None = None,
         *,
         fill: bool = False,
+        strict: bool = True,
     ) -> bytes:
         """The frame as it goes on the wire, from values as decoding gives them and raw values of header, body and
         trailer. Those that have no field are ignored. zone_s: of the device's clock; None: as the spec says. fill:
-        hidden fields that nothing gives become 0. Raises EncodeError, which names the field."""
-        work = Work(self.zone if zone_s is None else zone_s, fill, int(self.when.get("port", 0)), self.told)
+        hidden fields that nothing gives become 0. strict: a value of a row that is not there, since the condition that
+        it stands under is false, is an error. Raises EncodeError, which names the field."""
+        port = int(self.when.get("port", 0))
+        work = Work(self.zone if zone_s is None else zone_s, fill, port, self.told, strict)
+        work.body_at = fixed_size(self.message.header)
         for _ in range(_MOST_TRIES):
             work.changed = False
             draft = self._draft(values, raw, work)
-            data = bytearray(self.front(draft) + self.back(draft))  # a mark that parts values stands before no trailer
+            work.known = self.known
+            data = bytearray(self.front(draft))
+            work.known = {}
+            data += self.back(draft)  # a mark that parts values stands before no trailer
             if not work.changed:
                 break
             work.before = Window(bytes(data[: len(data) - self.frame.trailer_size]), 0)
+            body = bytes(data[self._header_size(values, raw, work) : len(data) - self.frame.trailer_size])
+            work.around = {"length": len(body), "_body": body}
         else:
             raise EncodeError("", "the lengths and counts of this message contradict each other")
         draft.finish()
-        if self.first:
-            header = fixed_size(self.message.header)
-            self._begin(data, len(self.build_header(self._draft(values, raw, work))) if header is None else header)
+        if self.known:
+            self._begin(data, self._header_size(values, raw, work))
         try:
             seal(self.frame, data, self.message.message)
         except OverflowError as error:
@@ -126,18 +137,51 @@ class Encoder:
         return stuff(self.escape, bytes(data)) if self.escape is not None else bytes(data)
 
     def _draft(self, values: Mapping[str, Any], raw: Mapping[str, Any] | None, work: Work) -> Draft:
-        return Draft(values=values, fields=self.root, work=work, given=raw or {}, fallback=self.when)
+        return Draft(values=values, fields=self.root, work=work, given=raw or {}, fallback=self.fallback)
+
+    def _header_size(self, values: Mapping[str, Any], raw: Mapping[str, Any] | None, work: Work) -> int:
+        header = fixed_size(self.message.header)
+        return len(self.build_header(self._draft(values, raw, work))) if header is None else header
 
     def _begin(self, data: bytearray, place: int) -> None:
         """Writes the bytes that the body, which starts at `place`, is known by over those that the spec skips."""
-        left = self.first
+        size = len(data) - place - self.frame.trailer_size
+        known = {at if at >= 0 else size + at: byte for at, byte in self.known.items()}
+        start = 0
         for node in self.message.body:
-            size = fixed_size((node,))
-            if size is None or not left:
-                return
+            width = fixed_size((node,))
+            if width is None and isinstance(node, Skip) and isinstance(node.size, Rest):
+                width = size - start
+            if width is None:
+                break
             if isinstance(node, Skip):
-                data[place : place + len(left[:size])] = left[:size]
-            left, place = left[size:], place + size
+                for at in range(start, start + width):
+                    data[place + at] = known.get(at, data[place + at])
+            start += width
+        else:
+            for at in range(start, size):  # bytes that nothing reads
+                data[place + at] = known.get(at, data[place + at])
+
+
+def _known_rows(body: Sequence[Node], known: Mapping[int, int]) -> dict[str, Any]:
+    """Raw values of rows whose bytes are known."""
+    found: dict[str, Any] = {}
+    place = 0
+    for node in body:
+        size = fixed_size((node,))
+        if size is None:
+            break
+        if isinstance(node, Value) and node.const is None and all(at in known for at in range(place, place + size)):
+            data = bytes(known[at] for at in range(place, place + size))
+            scope = Scope()
+            try:
+                reader((node,))(Window(data, 0), scope, None)
+            except DecodeError:
+                pass
+            else:
+                found |= scope.raw
+        place += size
+    return found
 
 
 def seal(frame: FrameLayout, data: bytearray, message: str = "") -> None:

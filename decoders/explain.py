@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from decoders.errors import DecodeError
+from decoders.faults import without_faults
 from decoders.framing.escape import unescape
 from decoders.framing.framer import cut
 from decoders.layout import Value
@@ -87,7 +88,8 @@ def explain(
     values: Mapping[str, Any] = {}
     if fault is None:
         try:
-            _name, values = kind.reference.decode(data, context, zone_s, trace)
+            _name, found_values = kind.reference.decode(data, context, zone_s, trace)
+            values = without_faults(found_values)
         except DecodeError as error:
             fault, values = error, error.values
             if not error.message:  # refused before its body was read
@@ -153,6 +155,8 @@ def _field(
 
 def _value(node: Value, item: Trace, values: Mapping[str, Any], zone_s: Any) -> Any:
     """What the spec makes of the raw value; of one whose sign another decides, what came out in the end."""
+    if node.bits and node.convert.absent and _converted(node.convert.function(), item.raw, zone_s) is None:
+        return None
     if node.bits:
         bits = {bit.name: _converted(bit.convert.function(), read_bits(item.raw, bit), zone_s) for bit in node.bits}
         return {name: value for name, value in bits.items() if value is not None} or None

@@ -71,7 +71,7 @@ class Formula:
     that is missing, and give the result or None. function: over values, where nothing that is computed from a missing
     value has one; raw_function: over raw values, where a comparison with a missing one by `==`, `!=` or `in` is done
     all the same, so that it is false that something equals what is not there. tolerant: it begins with a function that
-    accepts missing values.
+    accepts missing values. parts: of a list, the formulas of its items.
     """
 
     text: str
@@ -79,6 +79,7 @@ class Formula:
     tolerant: bool
     function: Callable[..., Any]
     raw_function: Callable[..., Any]
+    parts: tuple[Formula, ...] = ()
 
     def evaluate(self, lookup: Callable[[str], Any]) -> Any:
         """The result over values."""
@@ -178,6 +179,9 @@ class _Translator:
                     raise self.fail(node, f"comparison {type(operator).__name__} is not allowed")
                 parts.append(word)
             part = self.translate(side)
+            if self.strict and isinstance(side, ast.Tuple | ast.List) and _may_lack(side):
+                self.guards += 1
+                part = f"_listed({part})"
             self.guards += index in needed
             parts.append(f"_there({part})" if index in needed else part)
         return "(" + " ".join(parts) + ")"
@@ -259,6 +263,11 @@ def needs_value(left: ast.expr, operators: Sequence[ast.cmpop], comparators: Seq
     return {index for index in needed if isinstance(sides[index], _MAY_BE_MISSING)}
 
 
+def _may_lack(node: ast.Tuple | ast.List) -> bool:
+    """True for a list in a formula some of whose values may be missing."""
+    return any(isinstance(item, _MAY_BE_MISSING) for item in node.elts)
+
+
 def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
@@ -296,4 +305,4 @@ def list_formula(parts: Sequence[Formula]) -> Formula:
         return [call(*[values[at] for at in place]) for call, place in zip(calls, places, strict=True)]
 
     text = f"[{', '.join(part.text for part in parts)}]"
-    return Formula(text, names, False, compute, compute)
+    return Formula(text, names, False, compute, compute, tuple(parts))

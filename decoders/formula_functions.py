@@ -55,6 +55,23 @@ def _there(value: Any) -> Any:
     return value
 
 
+class _Listed(tuple[Any, ...]):
+    """Values that stand in a formula. What is not among them may be the one that is missing."""
+
+    __slots__ = ()
+
+    def __contains__(self, value: object) -> bool:
+        return tuple.__contains__(self, value) or (None in tuple(self) and _there(None))
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(map(_there, self)) == other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = tuple.__hash__
+
+
 def _join(separator: str, *values: Any) -> str | None:
     """Texts that have a value, joined; lists are joined too; None when nothing is left."""
     words: list[str] = []
@@ -274,6 +291,7 @@ def _split(value: str, separator: str, index: int) -> str:
 
 
 def _contains(whole: Any, part: Any) -> bool:
+    _there(part)
     if isinstance(whole, str):
         return isinstance(part, str) and part in whole
     if not isinstance(whole, list | tuple | dict):
@@ -366,6 +384,7 @@ NAMESPACE: Mapping[str, Any] = {
     "_times": _times,
     "_modulo": _modulo,
     "_there": _there,
+    "_listed": _Listed,
     **{f"fn_{name}": function for name, function in FUNCTIONS.items()},
 }
 """What a formula's source may refer to besides its own names."""

@@ -30,7 +30,7 @@ from decoders.layout import (
     Value,
     fixed_size,
 )
-from decoders.raw import write_form
+from decoders.raw import bcd_bytes, write_form
 from decoders.reference.codec import FrameLayout
 from decoders.source_writer import SourceWriter
 from decoders.times import Zone
@@ -58,6 +58,7 @@ class _EncoderWriter:
         self.namespace: dict[str, Any] = {
             "__builtins__": {"int": int, "bytes": bytes, "len": len, "ValueError": ValueError},
             "write_form": write_form,
+            "bcd_bytes": bcd_bytes,
             "to_raw": to_raw,
             "there": _there,
             "stuff": stuff,
@@ -161,7 +162,12 @@ class _EncoderWriter:
             for bit in node.bits:
                 if bit.parts or bit.bcd or bit.place is not None:
                     raise Unsupported("bits that are not an integer")
-                text = str(self._counted(bit.counts)) if bit.counts else f"int({self._value(bit.name, bit.convert)})"
+                if bit.const is not None:
+                    text = repr(bit.const)
+                elif bit.counts is not None:
+                    text = str(self._counted(bit.counts))
+                else:
+                    text = f"int({self._value(bit.name, bit.convert)})"
                 self.raw[bit.name] = self._keep(bit.name, text)
                 parts.append(f"({self.raw[bit.name]} & {(1 << bit.width) - 1}) << {bit.at}")
             return " | ".join(parts)
@@ -204,7 +210,7 @@ class _EncoderWriter:
         self.raw[node.name] = value
         if node.wire.form == "bcd":
             self.out.emit(f"if len({value}) > {size} * 2: raise ValueError")
-            self.out.emit(f"data += bytes.fromhex({value}.rjust({size} * 2, '0'))")
+            self.out.emit(f"data += bcd_bytes({value}, {size})")
         else:
             self.out.emit(f"data += write_form({value}, {self.out.bind(node.wire)}, {size}, {node.name!r})")
 

@@ -1,8 +1,9 @@
 """Golden frames: real frames with values from somebody else, kept beside the spec that must read them.
 
-A golden file is `{source, answers, cases}`. A case holds a frame and what must come out of it, in our names (`values`)
-or in its source's own (`upstream`). `answers` says which of our values answers which upstream name:
-`speed: {from: speed_kmh}`, with `formula:` over `x` where the source counts otherwise.
+A golden file is `{source, answers, cases, builds}`. A case holds a frame and what must come out of it, in our names
+(`values`) or in its source's own (`upstream`); each of `builds` holds values and the frame that they make. `answers`
+says which of our values answers which upstream name: `speed: {from: speed_kmh}`, with `formula:` over `x` where the
+source counts otherwise.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from decoders.product import CompiledProduct
 from decoders.spec.model import HexBytes, Model
 from decoders.spec.model_words import HexPayload
 from decoders.spec.source import Document, validate
-from decoders.times import iso_from_unix, iso_from_unix_ms, unix_ms_from_iso
-from decoders.types import SessionContext
+from decoders.times import iso_from_unix, iso_from_unix_ms, unix_ms_from_iso, zone_of
+from decoders.types import RecordPart, SessionContext
 
 TOLERANCE = 1e-6
 ANSWER_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"iso": iso_from_unix, "iso_ms": iso_from_unix_ms}
@@ -76,7 +77,9 @@ class GoldenCase(Model):
     upstream: dict[str, Any] = Field(default_factory=dict)
     answers: Answers = Field(default_factory=dict, description="For this case, over those of the file.")
     absent: list[str] = Field(default_factory=list)
-    records: list[dict[str, Any]] | None = Field(None, description="Metrics that each record has at least.")
+    records: list[dict[str, Any]] | None = Field(
+        None, description="Metrics, and time or identity, that each record has at least."
+    )
     flags: dict[str, str] | None = Field(None, description="Value -> what is wrong with it; {}: nothing may be.")
     replies: list[ReplyBytes] | None = Field(None, description="In hex, or `{text: ...}`.")
     error: str | None = Field(None, description="Code of the error that must come.")
@@ -107,6 +110,38 @@ class GoldenCase(Model):
         )
 
 
+class GoldenBuild(Model):
+    """Values of a message, above all of a downlink, and the frame that is built from them."""
+
+    name: str
+    source: str = ""
+    message: str
+    values: dict[str, Any] = Field(default_factory=dict)
+    hex: HexPayload | None = None
+    text: str | None = None
+    frame: str = Field("", description="Kind of frame, where the message comes in several.")
+    variant: str = ""
+    zone: str = Field("", description="Of the device's clock; default: the spec's.")
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _one_frame(self) -> GoldenBuild:
+        if (self.hex is None) == (self.text is None):
+            raise ValueError("what is built is exactly one of `hex` and `text`")
+        return self
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value:
+            zone_of(value)
+        return value
+
+    @property
+    def wire(self) -> bytes:
+        return bytes.fromhex(self.hex) if self.hex is not None else (self.text or "").encode()
+
+
 class GoldenFile(Model):
     """Cases that share a source and a way of naming."""
 
@@ -115,7 +150,14 @@ class GoldenFile(Model):
     note: str = ""
     answers: Answers = Field(default_factory=dict)
     ignore: dict[str, str] = Field(default_factory=dict, description="Upstream name -> why no value answers it.")
-    cases: list[GoldenCase]
+    cases: list[GoldenCase] = Field(default_factory=list)
+    builds: list[GoldenBuild] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> GoldenFile:
+        if "cases" not in self.model_fields_set and not self.builds:
+            raise ValueError("a golden file has `cases`, or `builds` of downlinks")
+        return self
 
 
 def parse_golden(document: Document) -> GoldenFile:
@@ -183,11 +225,23 @@ def run_case(product: CompiledProduct, file: GoldenFile, case: GoldenCase, now_m
         if len(parts) != len(case.records):
             result.differences.append(Difference("records", len(case.records), len(parts)))
         for index, (metrics, part) in enumerate(zip(case.records, parts, strict=False)):
-            _compare(result, f"records[{index}].", metrics, part.metrics, TOLERANCE)
+            _compare(result, f"records[{index}].", metrics, _of_record(decoded, index, part), TOLERANCE)
     if case.replies is not None:
         replies = product.replies(decoded.message.name, decoded.values, context, now_ms)
         _same_replies(result, case.replies, replies)
     return result
+
+
+def _of_record(decoded: Decoded, index: int, part: RecordPart) -> dict[str, Any]:
+    """Metrics of a record, with its times and identities under the names that they have in the message."""
+    plan = decoded.message
+    items = decoded.values.get(plan.records) if plan.records else None
+    item = items[index] if isinstance(items, list) and index < len(items) else {}
+    found: dict[str, Any] = {}
+    for structure, values in ((plan.whole, decoded.values), (plan.item, item)):
+        names = [structure.device_time, structure.hub_time, *(name for _, name in structure.identities)]
+        found |= {name: values[name] for name in names if name in values}
+    return found | part.metrics
 
 
 def _in_upstream(decoded: Decoded) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 A layout is a tuple of nodes read one after the other in a window of bytes. Codecs read *raw* values by it (integers,
 texts, bytes as they are on the wire); `Convert` turns raw values into values, with one source for all codecs.
-Conditions, counts and sizes inside a layout see raw values; `formula` and `negate` see values, once their structure
-is complete.
+Conditions, counts and sizes inside a layout see raw values; `formula` and `negate` see values: formulas where they
+stand, if what they read is there (see `decoders.moments`), else, as `negate`, once their structure is complete.
 """
 
 from __future__ import annotations
@@ -139,13 +139,15 @@ class Counts:
 @dataclass(slots=True, frozen=True)
 class Check:
     """The value is the check value of `span`; `over` is what the spec says of it. written: as digits, `hex`, `HEX` or
-    `decimal`, instead of an integer. flag: a wrong one does not refuse the frame."""
+    `decimal`, instead of an integer. flag: a wrong one does not refuse the frame. running: it stands where the rows
+    before it end, and covers what is from `span.start` up to there."""
 
     algorithm: str
     span: Span
     over: str = ""
     written: str = ""
     flag: bool = False
+    running: bool = False
 
 
 STATUS = "_status"
@@ -165,7 +167,7 @@ class Place:
 class Bit:
     """Part of an integer: `width` bits from bit `at` upwards (bit 0 is the lowest), or put together from `parts`,
     each (lowest bit, width), the most significant first. bcd: the bits are decimal digits. status: gives the value
-    `<name>_status`, the word of a sentinel."""
+    `<name>_status`, the word of a sentinel. const: the only number allowed."""
 
     name: str
     at: int
@@ -177,12 +179,14 @@ class Bit:
     bcd: bool = False
     status: Convert | None = None
     place: Place | None = None
+    const: int | None = None
 
 
 @dataclass(slots=True, frozen=True)
 class Value:
-    """Reads one raw value. `hidden`: not among the values. `negate`: the value changes its sign when true. status:
-    gives the value `<name>_status`, the word of a sentinel. place: None for a value that goes under its name."""
+    """Reads one raw value. Where it is one of its sentinels, its bits have no value either. `hidden`: not among the
+    values. `negate`: the value changes its sign when true. status: gives the value `<name>_status`, the word of a
+    sentinel. place: None for a value that goes under its name."""
 
     name: str
     wire: Wire
@@ -272,6 +276,14 @@ class Group:
 
 
 @dataclass(slots=True, frozen=True)
+class Entry(Group):
+    """What the rows of a tag give as one entry of the object `name`, under the tag's `key`: the value `only`, or with
+    "" an object of all of them."""
+
+    only: str = ""
+
+
+@dataclass(slots=True, frozen=True)
 class Repeat:
     """Equal structures. At most one of count, prefix count, size; without a count to the window's end, where `left`
     bytes may remain. going: over raw values of the structure and of the item before; items end when it is false.
@@ -311,7 +323,8 @@ class Tags:
     The tags' nodes may read the key as `key`, unless a node here has that name.
     length_first: the length stands before the key and counts key and value.
     going: over raw values and what comes next; items end when it is false. left: bytes that may remain.
-    unknown: skip | stop | refuse | into:<name>. raw: name of a list that keeps every item as {id, value}.
+    unknown: skip | stop | refuse | into:<name> | rows: the last of `tags`, which has no keys, is for all others.
+    raw: name of a list that keeps every item as {id, value}.
     """
 
     key: IntWire | Formula
@@ -330,6 +343,19 @@ class Tags:
     header: Nodes = ()
     going: Formula | None = None
     left: Formula | None = None
+
+    @property
+    def entry(self) -> Entry | None:
+        """What reads unknown ones into an object, by rows."""
+        others = self.tags[-1][1] if self.unknown == "rows" else ()
+        return others[0] if others and isinstance(others[0], Entry) else None
+
+    @property
+    def into(self) -> str:
+        """The object that unknown ones go into; "" where they go into none."""
+        if self.entry is not None:
+            return self.entry.name
+        return self.unknown.removeprefix("into:") if self.unknown.startswith("into:") else ""
 
 
 @dataclass(slots=True, frozen=True)

@@ -93,6 +93,14 @@ class MessagePlan:
         """Who the frame says it is from, or None when it says nothing."""
         return _identity(self.whole.identities, values) if self.whole.identities else None
 
+    def record_identity(self, values: Values) -> Identity | None:
+        """Who the first record that names its own device or hub is about."""
+        for item in (values.get(self.records) or ()) if self.records and self.item.identities else ():
+            found = _identity(self.item.identities, item)
+            if found is not None and (found.device_id or found.hub_id):
+                return found
+        return None
+
     def parts(self, values: Values, violations: list[Violation] | None) -> list[RecordPart]:
         """The values of each record that the message makes."""
         whole = self.whole

@@ -12,6 +12,7 @@ from decoders.document import JsonCodec
 from decoders.document_frame import DocumentFrame
 from decoders.encode import Encoder
 from decoders.errors import DecodeCode, DecodeError
+from decoders.faults import FAULTS, flagged
 from decoders.framing.escape import unescape
 from decoders.framing.framer import cut
 from decoders.framing.plan import Frame, FrameKind, Framing, Transcoding
@@ -146,6 +147,8 @@ class CompiledProduct:
                 name, values = self._reference(kind, data, context, zone_s)
         plan = self.messages[name] if kind.document is None else self.messages.get(name, _HEADER_PLAN)
         violations = None if plan.check is None else plan.check(values)
+        if FAULTS in values:
+            violations = flagged(values, violations)
         if name in kind.flagged:
             violations = _wrong_checks(kind.flagged[name], data, violations)
         return Decoded(plan, values, violations)
@@ -187,7 +190,8 @@ class CompiledProduct:
             raise DecodeError(DecodeCode.UNKNOWN_MESSAGE, f"no message of `{self.id}` comes in this form")
         name, values = codec.decode(data, context, self.zone_s if context.zone_s is None else context.zone_s)
         plan = self.messages.get(name, _HEADER_PLAN)
-        return Decoded(plan, values, None if plan.check is None else plan.check(values))
+        violations = None if plan.check is None else plan.check(values)
+        return Decoded(plan, values, flagged(values, violations))
 
     def _reference(
         self, kind: KindCodec, data: bytes, context: SessionContext, zone_s: Zone, trace: list[Trace] | None = None
@@ -209,9 +213,17 @@ class CompiledProduct:
         """Who the frame says it is from, or None when it says nothing."""
         return decoded.message.identity(decoded.values)
 
+    def login(self, decoded: Decoded) -> Identity | None:
+        """Who a frame logs in on a connection of nobody yet: whom it names itself, else whom its first record that
+        names a device or hub is about."""
+        identity = decoded.message.identity(decoded.values)
+        if identity is None or not (identity.hub_id or identity.device_id):
+            return decoded.message.record_identity(decoded.values) or identity
+        return identity
+
     def remember(self, decoded: Decoded, context: SessionContext) -> None:
         """Puts what a login says (device id, zone, values) into the session's context."""
-        identity = decoded.message.identity(decoded.values)
+        identity = self.identity(decoded) if context.device_id else self.login(decoded)
         if identity is not None:
             context.device_id = identity.hub_id or identity.device_id or context.device_id
         for what, name in decoded.message.session:

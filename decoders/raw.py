@@ -24,14 +24,38 @@ _MAX_DIGITS = 64
 _HALF = {size: 1 << (8 * size - 1) for size in range(1, 9)}
 
 
+class FilledDigits(str):
+    """BCD digits beside which filler stood. wire: hex digits of all of it, for a message that repeats the field."""
+
+    __slots__ = ("wire",)
+    wire: str
+
+    def __new__(cls, digits: str, wire: str) -> FilledDigits:
+        made = super().__new__(cls, digits)
+        made.wire = wire
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:  # copies keep the filler
+        return FilledDigits, (str(self), self.wire)
+
+
 def bcd_text(raw: bytes, digits: int) -> str:
     """Two decimal digits a byte, high nibble first; filler nibbles F are dropped; the last `digits` (0: all) kept."""
     text = raw.hex()
-    if not text.isdigit():
-        text = text.replace("f", "")
-        if text and not text.isdigit():
-            raise DecodeError(DecodeCode.BAD_VALUE, f"{raw.hex()} is not BCD")
-    return text[-digits:] if digits else text
+    if text.isdigit():
+        return text[-digits:] if digits else text
+    found = text.replace("f", "")
+    if found and not found.isdigit():
+        raise DecodeError(DecodeCode.BAD_VALUE, f"{text} is not BCD")
+    return FilledDigits(found[-digits:] if digits else found, text)
+
+
+def bcd_bytes(text: str, size: int | None) -> bytes:
+    """The inverse: zeros in front of what is too short; what was filled up where it was read is so again in a field of
+    the same size. size: bytes to fill, or None. Raises ValueError."""
+    if isinstance(text, FilledDigits) and size in (None, len(text.wire) // 2):
+        return bytes.fromhex(text.wire)
+    return bytes.fromhex(text.rjust(size * 2 if size is not None else len(text) + len(text) % 2, "0"))
 
 
 def text_of(raw: bytes, encoding: str, trim: bool) -> str:
@@ -191,9 +215,7 @@ def write_form(value: Any, wire: BytesWire, size: int | None, name: str) -> byte
             case "text":
                 data = str(value).encode(wire.encoding)
             case "bcd":
-                digits = str(value)
-                width = size * 2 if size is not None else len(digits) + len(digits) % 2
-                data = bytes.fromhex(digits.rjust(width, "0"))
+                data = bcd_bytes(value if isinstance(value, str) else str(value), size)
             case "bcdnumber" | "bcdnumberle":
                 data = _bcd_bytes(int(value), wire.form, size)
             case "mbus_manufacturer":

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from decoders import times
 from decoders.encode import Encoder
 from decoders.errors import EncodeError
 from decoders.formula import Formula
 from decoders.fused_encoder import ZONE_OF_SESSION, Build, Source
-from decoders.times import Zone
+from decoders.reply_text import Render
 
 SESSION_NAMES = frozenset({"now", "device_id", "received"})
 """Names that replies may read besides values: Unix ms of now and of arrival, and the session's device id."""
-
-_PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)(?::([^{}]*))?\}")
-
-Render = Callable[[Mapping[str, Any]], bytes]
-"""Values of the request, with `now` (Unix ms) and `device_id` among them -> wire bytes. Raises EncodeError."""
 
 
 @dataclass(slots=True)
@@ -83,49 +76,24 @@ class MessageReply:
         raw: dict[str, Any] = {}
         for name, source in self.sources.items():
             if source.formula is not None:
-                given[name] = source.formula.evaluate(values.get)
+                value = source.formula.evaluate(values.get)
             elif source.echo:
-                if source.echo in values:
-                    given[name] = values[source.echo]
+                if source.echo not in values:
+                    continue
+                value = values[source.echo]
             else:
                 raw[name] = source.constant
-            if name in given and given[name] is None:
+                continue
+            if value is None:
                 raise EncodeError(name, "has no value for this reply")
-        return self.encoder.encode(given, values.get(ZONE_OF_SESSION), raw=raw)
+            _put(given, name, value)
+        return self.encoder.encode(given, values.get(ZONE_OF_SESSION), raw=raw, strict=False)
 
 
-def text_reply(template: str, zone: Zone = 0) -> Render:
-    """`*HQ,{device_id},V4,{now:%H%M%S}#`: names of values; times with a strftime pattern, in the session's zone. zone:
-    where the session has none."""
-    parts = _PLACEHOLDER.split(template)
-
-    def render(values: Mapping[str, Any]) -> bytes:
-        text = [parts[0]]
-        for index in range(1, len(parts), 3):
-            name, pattern, following = parts[index], parts[index + 1], parts[index + 2]
-            if name not in values:
-                raise EncodeError(name, "has no value for this reply")
-            value = values[name]
-            text.append(_time(name, value, pattern, values.get(ZONE_OF_SESSION, zone)) if pattern else str(value))
-            text.append(following)
-        return "".join(text).encode()
-
-    return render
-
-
-def _time(name: str, value: Any, pattern: str, zone: Zone) -> str:
-    """Unix ms, or RFC 3339 text, as the pattern says."""
-    try:
-        return times.format_ms(times.unix_ms_from_iso(value) if isinstance(value, str) else value, pattern, zone)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise EncodeError(name, f"{value!r} is no time: {error}") from None
-
-
-def placeholders(template: str) -> list[str]:
-    """Names that a text reply reads."""
-    return [match[1] for match in _PLACEHOLDER.finditer(template)]
-
-
-def time_patterns(template: str) -> list[str]:
-    """The patterns of times in a text reply."""
-    return [match[2] for match in _PLACEHOLDER.finditer(template) if match[2]]
+def _put(given: dict[str, Any], path: str, value: Any) -> None:
+    """Puts a value where `path` says; groups on the way, which may be the request's, are changed as copies."""
+    *groups, name = path.split(".")
+    for group in groups:
+        inner = given.get(group)
+        given[group] = given = dict(inner) if isinstance(inner, Mapping) else {}
+    given[name] = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,30 +11,22 @@ from decoders.encode import Encoder
 from decoders.formula import Formula
 from decoders.fused.refusal import Unsupported
 from decoders.fused_encoder import Source, fused_encoder
-from decoders.layout import Value, raw_names, walk
+from decoders.layout import Group, Node, Repeat, Value, raw_names, walk
 from decoders.naming import pattern_of
 from decoders.reference.codec import FrameLayout
-from decoders.replies import (
-    SESSION_NAMES,
-    MessageReply,
-    Render,
-    ReplyPlan,
-    placeholders,
-    text_reply,
-    time_patterns,
-)
+from decoders.reference.fields import own_rows
+from decoders.reference.raw_tree import MAX_DEPTH
+from decoders.replies import SESSION_NAMES, MessageReply, ReplyPlan
+from decoders.reply_text import Render, number_fault, placeholders, text_reply, time_fault
 from decoders.spec import model
 from decoders.spec.conversions import ConvertBuilder
 from decoders.spec.frames import FramePlan
 from decoders.spec.message_draft import MessageDraft
-from decoders.spec.notes import Path
+from decoders.spec.notes import Path, ValueNote
 from decoders.spec.problems import nearest
 from decoders.times import Zone
 
-_DIRECTIVE = re.compile(r"%-?(.?)")
-_DIRECTIVES = frozenset("aAbBcdfGHIjmMpSuUVwWxXyYzZ%")  # of `datetime.strftime`
-
-
+_TIMES = frozenset({"now", "received"})  # of SESSION_NAMES
 _IDENTIFIER = re.compile(r"[A-Za-z]\w*")
 
 
@@ -65,7 +57,7 @@ class ReplyBuilder:
             if reply.hex is not None:
                 plans.append(ReplyPlan("hex", _constant(bytes.fromhex(reply.hex)), test))
             elif reply.text is not None:
-                self._check_text(reply.text, (*here, "text"), request)
+                self._check_text(reply.text, (*here, "text"), frames, request)
                 plans.append(ReplyPlan("text", text_reply(reply.text, self.zone), test, of_session=True))
             else:
                 render = self._message_reply(reply, here, frames, request)
@@ -109,12 +101,29 @@ class ReplyBuilder:
             self._check_names(formula.names, path, request)
         return formula
 
-    def _check_text(self, text: str, path: Path, request: MessageDraft | None) -> None:
-        self._check_names(placeholders(text), path, request)
-        for pattern in time_patterns(text):
-            wrong = next((word for word in _DIRECTIVE.findall(pattern) if word not in _DIRECTIVES), None)
-            if wrong is not None:
-                self.converts.report(path, f"`%{wrong}` is no part of a time", "such as %Y %m %d %H %M %S")
+    def _check_text(self, text: str, path: Path, frames: Sequence[FramePlan], request: MessageDraft | None) -> None:
+        written = placeholders(text)
+        self._check_names([name for name, _ in written], path, request)
+        for name, pattern in written:
+            notes = self._notes(name, frames, request)
+            timed = name in _TIMES or any(note.clock for note in notes)
+            if not pattern:
+                continue
+            unknown = not notes and name not in SESSION_NAMES  # its name is built from numbers
+            fault = time_fault(pattern) if timed or (unknown and "%" in pattern) else number_fault(pattern)
+            if fault is None and not timed and pattern[-1].isalpha() and notes and all(map(_is_word, notes)):
+                fault = f"`{name}` is a word, no number", f"`{{{name}}}`, or a row of its own without `enum`"
+            if fault is not None:
+                self.converts.report(path, f"{{{name}:{pattern}}}: {fault[0]}", fault[1])
+
+    def _notes(self, name: str, frames: Sequence[FramePlan], request: MessageDraft | None) -> list[ValueNote]:
+        """What the spec says of a value: of the request, of its frames, or of the login that keeps it."""
+        structures = [plan.notes for plan in frames]
+        if request is not None:
+            structures.append(request.structure)
+        if name in self.kept:
+            structures += [message.structure for message in self.messages]
+        return [structure.notes[name] for structure in structures if name in structure.notes]
 
     def _message_reply(
         self, reply: model.Reply, path: Path, frames: Sequence[FramePlan], request: MessageDraft | None
@@ -147,24 +156,44 @@ class ReplyBuilder:
             if isinstance(node, Value) and node.default is not None
         }
         sources: dict[str, Source] = {}
-        for name in encoder.fields:
+        fields = list(field_paths(encoder.nodes))
+        for name in fields:
             when = target.spec.when.get(name)
             if name in reply.with_:
-                formula = self._formula(reply.with_[name], (*path, "with", name), request)
-                if formula is not None:
-                    sources[name] = Source(formula=formula)
-            elif isinstance(when, int | str):
+                continue
+            if isinstance(when, int | str):
                 sources[name] = Source(constant=self.converts.span(when, target.path)[0])
-            elif name in defaults:
+            elif name in defaults and "." not in name:
                 sources[name] = Source(constant=defaults[name])
-            else:
+            elif "." not in name:
                 sources[name] = Source(echo=name)
-        for name in reply.with_:
-            if name not in encoder.fields:
-                near = nearest(name, encoder.fields)
-                hint = f"did you mean `{near}`?" if near else f"it has {', '.join(encoder.fields)}"
-                self.converts.report((*path, "with", name), f"`{target.name}` has no field `{name}`", hint)
+        for name, text in reply.with_.items():  # behind those of whole groups, of which they are values
+            here = (*path, "with", name)
+            if name not in fields:
+                last = name.rpartition(".")[2]
+                near = nearest(name, fields) or next((each for each in fields if each.endswith(f".{last}")), "")
+                hint = f"did you mean `{near}`?" if near else f"it has {', '.join(fields)}"
+                self.converts.report(here, f"`{target.name}` has no field `{name}`", hint)
+                continue
+            formula = self._formula(text, here, request)
+            if formula is not None:
+                sources[name] = Source(formula=formula)
         return sources
+
+
+def field_paths(nodes: Sequence[Node], prefix: str = "", depth: int = 0) -> Iterator[str]:
+    """What a reply can give a message: values, lists, groups, and behind these their own (`position.speed`)."""
+    found: dict[str, None] = {}
+    for node in own_rows(nodes):
+        match node:
+            case Value():
+                found |= dict.fromkeys(prefix + part.name for part in node.parts)
+            case Group(name=name, place=None) if depth < MAX_DEPTH:
+                found[prefix + name] = None
+                found |= dict.fromkeys(field_paths(node.nodes, f"{prefix}{name}.", depth + 1))
+            case Repeat(numbered=False, into="", name=name):
+                found[prefix + name] = None
+    yield from found
 
 
 def reply_names(spec: model.SpecFile) -> frozenset[str]:
@@ -175,13 +204,18 @@ def reply_names(spec: model.SpecFile) -> frozenset[str]:
         texts = [*reply.with_.values(), *([reply.if_] if reply.if_ else [])]
         for text in texts:
             names.update(_IDENTIFIER.findall(text))
-        names.update(placeholders(reply.text or ""))
+        names.update(name for name, _ in placeholders(reply.text or ""))
         target = spec.messages.get(reply.message or "")
         if target is not None:
             frames = [spec.frame] if spec.frame else list(spec.frames.values())
             rows = [row for frame in frames for row in (*frame.header, *frame.trailer)]
             names.update(row.name for row in (*rows, *target.fields) if isinstance(row, model.ValueRow) and not row.crc)
     return frozenset(names)
+
+
+def _is_word(note: ValueNote) -> bool:
+    """True for a value with names, none of which is a number."""
+    return bool(note.words) and all(isinstance(word, str) for word in note.words or ())
 
 
 def _constant(data: bytes) -> Render:

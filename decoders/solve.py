@@ -18,7 +18,7 @@ from typing import Any
 from decoders.formula import Formula
 from decoders.formula_parts import inner_parts, pieces
 
-__all__ = ["Unknown", "constants", "same_value", "solve"]
+__all__ = ["Unknown", "constants", "same_value", "solve", "solve_digits"]
 
 _FEW = 12  # inputs are tried in all combinations up to so many candidates each
 _MOST_TRIES = 4096
@@ -68,6 +68,40 @@ def solve(
         if fitting and whole.keys() == set(names) and good(whole):
             return whole
     return None
+
+
+def solve_digits(
+    wanted: Sequence[tuple[Formula, float]], known: Callable[[str], Any], item: Unknown
+) -> int | str | None:
+    """One input of which several formulas read different digits or bits, such as `date // 100 % 100`; None when there
+    is none, or it cannot be found."""
+
+    def compute(formula: Formula, value: Any) -> Any:
+        return formula.evaluate(lambda name: value if name == item.name else known(name))
+
+    zeros = "0" * item.width if item.width and isinstance(item.now, str) else ""
+    ones = [zeros[:at] + "1" + zeros[at + 1 :] for at in range(len(zeros))]
+    tries: list[Any] = [*ones] if zeros else sorted({*(1 << k for k in range(64)), *(10**k for k in range(19))})
+    number, digits = 0, list(zeros)
+    for formula, target in wanted:
+        start = compute(formula, zeros or 0)
+        results = [(each, compute(formula, each)) for each in tries]
+        if not isinstance(start, int | float) or not all(isinstance(found, int | float) for _, found in results):
+            return None
+        steps = [(each, found - start) for each, found in results if found > start]
+        left = target - start
+        if not steps:
+            return None
+        if not zeros:
+            number += round(left / steps[0][1]) * steps[0][0]
+            continue
+        for each, weight in sorted(steps, key=lambda step: -step[1]):
+            digit = min(9, int((left + 1e-9) // weight))
+            digits[ones.index(each)] = str(digit)
+            left -= digit * weight
+    value = "".join(digits) if zeros else number
+    off = all(abs(compute(formula, value) - target) < 2 for formula, target in wanted)  # seconds may come in steps
+    return value if off and _may_be(item, value) else None
 
 
 def _may_be(item: Unknown, value: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from decoders.catalog import LoadedProduct
 from decoders.golden import run_case
+from decoders.golden_builds import run_build
 from decoders.proven import KindReport, ProductProven, codec_report, message_report, prove_product
 
 __all__ = ["Failure", "Trial", "try_product"]
@@ -14,7 +15,8 @@ __all__ = ["Failure", "Trial", "try_product"]
 
 @dataclass(slots=True, frozen=True)
 class Failure:
-    """A golden case that came out differently. codec: `construct` or `fused`. place: `file:line`."""
+    """A golden case that came out differently. codec: `construct` or `fused`; `building` for a message that was built.
+    place: `file:line`."""
 
     case: str
     codec: str
@@ -78,9 +80,22 @@ def try_product(loaded: LoadedProduct) -> Trial:
     if any(kind.use_fused for form in forms for kind in form.kinds):
         _run(loaded, trial, "fused", failed)
     trial.kinds = codec_report(loaded, trial.proven)
-    trial.cases = sum(len(file.cases) for file in loaded.golden.values())
+    _build(loaded, trial, failed)
+    trial.cases = sum(len(file.cases) + len(file.builds) for file in loaded.golden.values())
     trial.passed = trial.cases - len(failed)
     return trial
+
+
+def _build(loaded: LoadedProduct, trial: Trial, failed: set[tuple[str, int]]) -> None:
+    """The other way round: messages from values."""
+    for name, file in loaded.golden.items():
+        for index, build in enumerate(file.builds):
+            differences = run_build(loaded.product, build)
+            if differences:
+                failed.add((name, len(file.cases) + index))
+                line, _ = loaded.golden_documents[name].place(("builds", index))
+                texts = tuple(str(difference) for difference in differences)
+                trial.failures.append(Failure(build.name, "building", f"{name}:{line}", texts))
 
 
 def _run(loaded: LoadedProduct, trial: Trial, codec: str, failed: set[tuple[str, int]]) -> None:

@@ -15,8 +15,6 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib import metadata
-from pathlib import Path
-from typing import Any
 
 import structlog
 from prometheus_client.core import InfoMetricFamily, Metric
@@ -26,12 +24,14 @@ from decoders.errors import SpecError
 from decoders.framing.plan import Framing
 from decoders.product import CompiledProduct
 from gateway.access.admission import Admission, Provisioning
-from gateway.delivery.backoff import Backoff
+from gateway.admin.dead_letters import DeadLetterRoutes
+from gateway.admin.replay import Replayer
+from gateway.admin.rereading import Rereader
+from gateway.admin.server import AdminServer
 from gateway.delivery.dead_letters import DeadLetterStore, WhenFull
 from gateway.delivery.outbox import Outbox
-from gateway.delivery.sender import Sender
-from gateway.delivery.sinks import Sink
-from gateway.delivery.sinks.file import FileSink
+from gateway.delivery.setup import make_outbox
+from gateway.delivery.watch import DeliveryWatch
 from gateway.devices.directory import FileDirectory
 from gateway.devices.sessions import SessionRegistry
 from gateway.domain.errors import ConfigError, OperatorError
@@ -43,6 +43,7 @@ from gateway.lifecycle import Lifecycle, Phase
 from gateway.observe.http import ObserveServer
 from gateway.observe.metrics import Metrics
 from gateway.observe.tap import Tap
+from gateway.pipeline.archive import Archive
 from gateway.pipeline.chain import Chain
 from gateway.pipeline.shape import Numbering, Shaper
 from gateway.protocol.session_ports import SessionLimits
@@ -54,14 +55,8 @@ __all__ = ["Gateway", "load_directory", "version"]
 
 _log = structlog.get_logger(__name__)
 
-OUTBOX_BYTES = 64 * 1024 * 1024
-"""Records that may wait for the sink. Until the disk spool comes they live in memory; beyond it reading stops."""
-
 DRAIN_S = 25.0
 """Time for settling at the end, within the 30 s that a container has by default between SIGTERM and SIGKILL."""
-
-BACKOFF_BASE_S = 0.1
-BACKOFF_CAP_S = 5.0
 
 _METADATA_TIMEOUT_S = 2.0
 
@@ -100,31 +95,27 @@ class Gateway:
         self._directory = directory
         self._stop = asyncio.Event()
 
-        sink = _sink(settings)
         letters = settings.dead_letters
-        linger_ms = getattr(next(iter(settings.sinks.values())), "linger_ms", None)
-        self.sender = Sender(sink, self.metrics, backoff=Backoff(BACKOFF_BASE_S, BACKOFF_CAP_S), linger_ms=linger_ms)
-        self.outbox = Outbox(
-            self.sender,
-            DeadLetterStore(
-                letters.dir,
-                self.metrics.dead_letters,
-                max_bytes=letters.max_bytes,
-                when_full=WhenFull(letters.when_full),
-                max_age_days=letters.max_age_days,
-            ),
-            self.metrics.outbox,
-            max_bytes=OUTBOX_BYTES,
+        self.letters = DeadLetterStore(
+            letters.dir,
+            self.metrics.dead_letters,
+            max_bytes=letters.max_bytes,
+            when_full=WhenFull(letters.when_full),
+            max_age_days=letters.max_age_days,
         )
+        self.watch = DeliveryWatch(list(settings.sinks), self.clock.unix_ms)
         observe = settings.observe
         self.observe = ObserveServer(
             self.metrics, self.lifecycle, host=observe.host, port=observe.port, version=version(), clock=time.monotonic
         )
-        self.observe.add_probe("outbox", lambda: None if self.outbox.has_room() else "full: the sink is behind")
-        self.observe.add_component("sink", self._sink_health)
+        self.observe.add_probe("outbox", self.watch.problem)
+        self.observe.add_component("sinks", self.watch.health)
         self.observe.add_component("devices", lambda: {"ok": True, "connected": len(self.sessions)})
         self.metrics.add(self._info)
+        self.metrics.add(self.watch.metrics)
         self.tcp: TcpServer | None = None
+        self.admin: AdminServer | None = None
+        self.replayer: Replayer | None = None
 
     async def run(self, on_ready: Callable[[], None] | None = None) -> int:
         """Serves until `stop` or a signal; returns how many uplinks had to be refused at the end.
@@ -137,12 +128,21 @@ class Gateway:
             raise OperatorError(problem)
         self._catch_signals()
         numbering = await asyncio.to_thread(self._numbering)
+        outbox = make_outbox(self.settings, numbering.gateway_id, self.letters, self.metrics, {})
         shaper = Shaper(numbering, self.settings.gateway.env, self._directory)
-        self.tcp = self._tcp(Flow(Chain(shaper), self.outbox))
-        await self.outbox.start()
-        delivery = asyncio.create_task(self.outbox.run(), name="delivery")
+        archive = Archive(numbering, self.settings.gateway.env) if self.settings.raw_archive.enabled else None
+        chain = Chain(shaper, archive)
+        self.tcp = self._tcp(Flow(chain, outbox), outbox)
+        self.letters.gateway_id = numbering.gateway_id
+        self._add_admin(chain, outbox)
+        await outbox.start()
+        self.watch.outbox = outbox
+        delivery = asyncio.create_task(outbox.run(), name="delivery")
         try:
             await self.observe.start()
+            if self.replayer is not None and self.admin is not None:
+                self.replayer.start()
+                await self.admin.start()
             await self.tcp.start()
             self.lifecycle.move(Phase.RUNNING)
             _log.info(
@@ -151,13 +151,14 @@ class Gateway:
                 gateway_id=numbering.gateway_id,
                 epoch=numbering.epoch,
                 products=sorted(self.catalog.products),
-                sink=self.sender.sink.name,
+                sinks=sorted(self.settings.sinks),
+                ack_on=self.settings.ack_on,
             )
             if on_ready is not None:
                 on_ready()
             await self._until_stopped(delivery)
         finally:
-            stranded = await self._end(delivery)
+            stranded = await self._end(outbox, delivery)
         return stranded
 
     def stop(self) -> None:
@@ -175,18 +176,21 @@ class Gateway:
         await asyncio.wait((stopping, delivery), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
 
-    async def _end(self, delivery: asyncio.Task[None]) -> int:
+    async def _end(self, outbox: Outbox, delivery: asyncio.Task[None]) -> int:
         """Ends everything in the order in which nothing acknowledged is lost. Returns how many uplinks were refused."""
         started = time.monotonic()
         self.lifecycle.move(Phase.DRAINING)
         _log.info("draining", connections=len(self.sessions), uplinks_in_flight=self.metrics.in_flight())
         cut = 0
+        if self.replayer is not None and self.admin is not None:
+            await self.replayer.stop()
+            await self.admin.stop()
         if self.tcp is not None:
             self.tcp.stop_accepting()
             if not delivery.done():
                 cut = await self.tcp.drain(DRAIN_S)
         left = max(1.0, DRAIN_S - (time.monotonic() - started))
-        stranded = await self.outbox.drain(left)
+        stranded = await outbox.drain(left)
         if self.tcp is not None and delivery.done():
             cut += await self.tcp.drain(1.0)
         await self.observe.stop()
@@ -200,10 +204,21 @@ class Gateway:
         name = gateway_id(self.settings, data_dir, os.environ, _fetch)
         return Numbering(name, next_epoch(data_dir, self.clock.unix_ms()))
 
-    def _tcp(self, flow: Flow) -> TcpServer:
+    def _add_admin(self, chain: Chain, outbox: Outbox) -> None:
+        admin = self.settings.admin
+        if admin is None or not admin.enabled:
+            return
+        admission = Admission(self._directory, Provisioning(self.settings.provisioning))
+        trial = Chain(Shaper(Numbering("", 0), self.settings.gateway.env, self._directory))  # leaves no trace
+        rereader, dry = (Rereader(lambda: self.catalog, self._directory, admission, c) for c in (chain, trial))
+        counters = self.metrics.dead_letters
+        self.replayer = Replayer(self.letters, rereader, dry, outbox, counters, self.settings.sinks)
+        self.admin = AdminServer(DeadLetterRoutes(self.replayer), host=admin.host, port=admin.port)
+
+    def _tcp(self, flow: Flow, outbox: Outbox) -> TcpServer:
         admission = Admission(self._directory, Provisioning(self.settings.provisioning))
         server = TcpServer(
-            TcpServices(flow, self.outbox, admission, self.sessions, self.tap, self.metrics, self.clock, IdSource())
+            TcpServices(flow, outbox, admission, self.sessions, self.tap, self.metrics, self.clock, IdSource())
         )
         for index, listener in enumerate(self.settings.tcp.listeners):
             limited = [_limited(product, listener.max_frame_bytes) for product in self._products(index, listener)]
@@ -230,10 +245,6 @@ class Gateway:
             raise ConfigError(f"tcp.listeners[{index}].products: no product speaks TCP", setting=setting)
         return found
 
-    def _sink_health(self) -> dict[str, Any]:
-        sink = self.sender
-        return {"ok": sink.counters.healthy, "name": sink.sink.name, "last_error": sink.last_error}
-
     def _info(self) -> Iterator[Metric]:
         catalog = {"digest": self.catalog.digest[:12], "generation": str(self.catalog.generation)}
         yield InfoMetricFamily("iotlink_catalog", "The specs in use.", value=catalog)
@@ -249,18 +260,6 @@ def _limited(product: CompiledProduct, max_frame_bytes: int) -> CompiledProduct:
         return product
     kinds = tuple(replace(kind, max_bytes=min(kind.max_bytes, max_frame_bytes)) for kind in product.framing.kinds)
     return replace(product, framing=Framing(kinds))
-
-
-def _sink(settings: model.Settings) -> Sink:
-    name, sink = next(iter(settings.sinks.items()))
-    if isinstance(sink, model.KinesisSink):
-        # Here, since the AWS client takes longer to import than everything else together.
-        from gateway.delivery.sinks.kinesis import KinesisSink
-
-        return KinesisSink(
-            name, sink.stream, region=sink.region or os.environ.get("AWS_REGION"), endpoint_url=sink.endpoint_url
-        )
-    return FileSink(name, Path(sink.dir), rotate_bytes=sink.rotate_mb << 20, rotate_s=sink.rotate_s)
 
 
 def _listener_options(listener: model.TcpListener) -> ListenerOptions:

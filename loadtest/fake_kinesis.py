@@ -4,7 +4,7 @@ In a test: `async with FakeKinesis(seed=1) as kinesis:` then `kinesis.url`, `kin
 `kinesis.faults.lost_answer = 0.05`, `kinesis.records(...)`. By itself: `python -m loadtest.fake_kinesis --help`.
 
 It speaks JSON 1.1 (`x-amz-target: Kinesis_20131202.<Operation>`); signatures are not checked. Sequence numbers have
-56 digits and rise within a stream. Streams are ACTIVE at once and are never resharded.
+56 digits and rise within a stream. Streams are ACTIVE at once, and splits and merges happen at once, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import orjson
 from aiohttp import web
 
 from loadtest.kinesis_faults import Counts, Faults
-from loadtest.kinesis_shards import FIRST_SEQUENCE, MIB, Shard, StoredRecord, Stream
+from loadtest.kinesis_shards import FIRST_SEQUENCE, MIB, Shard, StoredRecord, Stream, hash_key_of
+from loadtest.kpl_reader import NotAggregated, user_records
 
 _ACCOUNT = "000000000000"
 _MAX_REQUEST_RECORDS = 500
@@ -73,6 +74,8 @@ class FakeKinesis:
             "PutRecord": self._put_record,
             "GetShardIterator": self._get_shard_iterator,
             "GetRecords": self._get_records,
+            "SplitShard": self._split_shard,
+            "MergeShards": self._merge_shards,
         }
 
     @property
@@ -96,17 +99,34 @@ class FakeKinesis:
     # For tests and the demo.
 
     def create_stream(self, name: str, shards: int = 1, *, max_record_kib: int = 1024) -> Stream:
-        self.streams[name] = stream = Stream(
-            name=name,
-            arn=f"arn:aws:kinesis:us-east-1:{_ACCOUNT}:stream/{name}",
-            shards=[Shard(index, shards, self._clock) for index in range(shards)],
-            created_at=time.time(),
-            max_record_kib=max_record_kib,
-        )
+        arn = f"arn:aws:kinesis:us-east-1:{_ACCOUNT}:stream/{name}"
+        self.streams[name] = stream = Stream(name, arn, shards, self._clock, max_record_kib=max_record_kib)
         return stream
 
+    def split(self, stream: str, shard_id: str) -> None:
+        """Splits a shard in its middle. ValueError: it is no open shard."""
+        self._split_shard({"StreamName": stream, "ShardToSplit": shard_id})
+
+    def merge(self, stream: str, shard_id: str, other_id: str) -> None:
+        """ValueError: these are no open neighbours."""
+        self._merge_shards({"StreamName": stream, "ShardToMerge": shard_id, "AdjacentShardToMerge": other_id})
+
+    def dropped_by_a_consumer(self, stream: str) -> list[StoredRecord]:
+        """Aggregated records that Amazon's consumer library would drop, silently and whole: those with a user record
+        whose hash key (explicit, else MD5 of its partition key) is outside the shard in which they are stored."""
+        dropped = []
+        for shard in self.streams[stream].shards:
+            for record in shard.records:
+                try:
+                    inside = user_records(record.data)
+                except NotAggregated:
+                    continue
+                if not all(shard.holds(hash_key_of(user.partition_key, user.explicit_hash_key)) for user in inside):
+                    dropped.append(record)
+        return dropped
+
     def records(self, stream: str) -> list[StoredRecord]:
-        """All records of a stream, shard by shard, each in order of arrival."""
+        """All records of a stream, shard by shard (parents before children), each in order of arrival."""
         return [record for shard in self.streams[stream].shards for record in shard.records]
 
     async def wait_answered(self, count: int) -> None:
@@ -120,7 +140,7 @@ class FakeKinesis:
         for stream in self.streams.values():
             records = self.records(stream.name)
             streams[stream.name] = {
-                "shards": len(stream.shards),
+                "shards": len(stream.open_shards),
                 "records": len(records),
                 "bytes": sum(len(record.data) for record in records),
                 "partition_keys": len({record.partition_key for record in records}),
@@ -205,19 +225,23 @@ class FakeKinesis:
         return {"StreamNames": sorted(self.streams), "HasMoreStreams": False}
 
     def _list_shards(self, arguments: Answer) -> Answer:
-        return {
-            "Shards": [
-                {
-                    "ShardId": shard.shard_id,
-                    "HashKeyRange": {
-                        "StartingHashKey": str(shard.first_hash),
-                        "EndingHashKey": str(shard.last_hash),
-                    },
-                    "SequenceNumberRange": {"StartingSequenceNumber": shard.first_sequence},
-                }
-                for shard in self._find(arguments).shards
-            ]
-        }
+        stream = self._find(arguments)
+        latest = arguments.get("ShardFilter", {}).get("Type") == "AT_LATEST"
+        return {"Shards": [_shard_answer(shard) for shard in (stream.open_shards if latest else stream.shards)]}
+
+    def _split_shard(self, arguments: Answer) -> Answer:
+        stream = self._find(arguments)
+        at = arguments.get("NewStartingHashKey")
+        stream.split(
+            self._shard(stream, arguments["ShardToSplit"]), self._next_sequence(), None if at is None else int(at)
+        )
+        return {}
+
+    def _merge_shards(self, arguments: Answer) -> Answer:
+        stream = self._find(arguments)
+        shard = self._shard(stream, arguments["ShardToMerge"])
+        stream.merge(shard, self._shard(stream, arguments["AdjacentShardToMerge"]), self._next_sequence())
+        return {}
 
     def _describe_stream_summary(self, arguments: Answer) -> Answer:
         stream = self._find(arguments)
@@ -231,7 +255,7 @@ class FakeKinesis:
                 "StreamCreationTimestamp": stream.created_at,
                 "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
                 "EncryptionType": "NONE",
-                "OpenShardCount": len(stream.shards),
+                "OpenShardCount": len(stream.open_shards),
                 "ConsumerCount": 0,
                 "MaxRecordSizeInKiB": stream.max_record_kib,
                 "RecordDistributionStrategy": stream.distribution,
@@ -294,16 +318,13 @@ class FakeKinesis:
                 "ErrorCode": "ProvisionedThroughputExceededException",
                 "ErrorMessage": f"Rate exceeded for shard {shard.shard_id} in stream {stream.name}.",
             }
-        self._sequence += 1 + self._random.randrange(1 << 20)
-        stored = shard.put(self._sequence, key, data)
+        stored = shard.put(self._next_sequence(), key, data)
         self.counts.stored += 1
         return {"SequenceNumber": stored.sequence_number, "ShardId": shard.shard_id}
 
     def _get_shard_iterator(self, arguments: Answer) -> Answer:
         stream = self._find(arguments)
-        shard = stream.shard_named(arguments["ShardId"])
-        if shard is None:
-            raise _Refusal("ResourceNotFoundException", f"Shard {arguments['ShardId']} not found.")
+        shard = self._shard(stream, arguments["ShardId"])
         kind = arguments["ShardIteratorType"]
         if kind == "TRIM_HORIZON":
             position = 0
@@ -329,13 +350,12 @@ class FakeKinesis:
         if self._clock() - made_at > _ITERATOR_LIFE_S:
             raise _Refusal("ExpiredIteratorException", "Iterator expired: it was made more than 5 minutes ago.")
         stream = self._find({"StreamName": name})
-        shard = stream.shard_named(shard_id)
-        if shard is None:
-            raise _Refusal("ResourceNotFoundException", f"Shard {shard_id} not found.")
+        shard = self._shard(stream, shard_id)
         page = shard.page(position, int(arguments.get("Limit", 10_000)))
         position += len(page)
         behind = time.time() - shard.records[position].arrived_at if position < len(shard.records) else 0.0
-        return {
+        ended = shard.closed and position == len(shard.records)
+        answer: Answer = {
             "Records": [
                 {
                     "SequenceNumber": record.sequence_number,
@@ -345,9 +365,42 @@ class FakeKinesis:
                 }
                 for record in page
             ],
-            "NextShardIterator": self._iterator(stream, shard, position),
+            "NextShardIterator": None if ended else self._iterator(stream, shard, position),
             "MillisBehindLatest": int(behind * 1000),
         }
+        if ended:
+            answer["ChildShards"] = [
+                {
+                    "ShardId": child.shard_id,
+                    "ParentShards": child.parents,
+                    "HashKeyRange": _shard_answer(child)["HashKeyRange"],
+                }
+                for child in stream.children_of(shard)
+            ]
+        return answer
+
+    def _shard(self, stream: Stream, shard_id: str) -> Shard:
+        shard = stream.shard_named(shard_id)
+        if shard is None:
+            raise _Refusal("ResourceNotFoundException", f"Shard {shard_id} not found.")
+        return shard
+
+    def _next_sequence(self) -> int:
+        self._sequence += 1 + self._random.randrange(1 << 20)
+        return self._sequence
+
+
+def _shard_answer(shard: Shard) -> Answer:
+    sequences = {"StartingSequenceNumber": shard.first_sequence}
+    if shard.closed:
+        sequences["EndingSequenceNumber"] = shard.last_sequence
+    answer: Answer = {
+        "ShardId": shard.shard_id,
+        "HashKeyRange": {"StartingHashKey": str(shard.first_hash), "EndingHashKey": str(shard.last_hash)},
+        "SequenceNumberRange": sequences,
+    }
+    answer.update(zip(("ParentShardId", "AdjacentParentShardId"), shard.parents, strict=False))
+    return answer
 
 
 async def _serve(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from operator import itemgetter
 from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.length_field import declared_bytes
 from decoders.framing.matcher import matcher_of
-from decoders.framing.measure import BAD_LENGTH, CANNOT, NO_STOP, NOT_THIS, TOO_LONG, TOO_SHORT, Buffer
+from decoders.framing.measure import BAD_LENGTH, CANNOT, NO_STOP, NOT_THIS, RESTARTS, TOO_LONG, TOO_SHORT, Buffer
 from decoders.framing.plan import ComputedSize, FixedSize, Frame, FrameKind, Framing, LengthField, WholeChunk
 
 
@@ -17,13 +17,18 @@ class Framer:
     At each position the kinds are tried in order; the first one whose first bytes fit decides by its size rule. If
     none can start there (or a declared or reached length is beyond `max_bytes`, or stop bytes are missing), one byte
     is skipped and the next possible start is looked for. The frames do not depend on how the stream was split.
+    Where one byte is start and stop mark, the stop of a frame is also the start of the next unless another one follows,
+    if the check value of what begins there is right.
     Never raises on any bytes; holds at most the largest `max_bytes` between calls; time is linear in the bytes given.
 
     garbage: bytes skipped so far. garbage_run: bytes skipped since the last frame.
     overlong: starts dropped because the length, declared or reached without a stop, was beyond `max_bytes`.
     """
 
-    __slots__ = ("_by_first", "_find", "_held", "_need", "_seen", "garbage", "garbage_run", "overlong")
+    __slots__ = (
+        *("_by_first", "_find", "_held", "_need", "_reused", "_seen", "_shared"),
+        *("garbage", "garbage_run", "overlong"),
+    )
 
     def __init__(self, framing: Framing) -> None:
         matcher = matcher_of(framing)
@@ -32,6 +37,8 @@ class Framer:
         self._held: bytearray | None = None  # starts with the first byte of what may become a frame
         self._need = 0  # no answer about what is held before it has so many bytes
         self._seen: dict[int, int] = {}
+        self._shared = -1  # the mark that the last byte was, if it may also start the next frame
+        self._reused = False  # the first byte that is held stood in a frame before
         self.garbage = 0
         self.garbage_run = 0
         self.overlong = 0
@@ -45,6 +52,11 @@ class Framer:
         """The frames that `data` completes, in order. A frame that is `data` as a whole is not copied."""
         held = self._held
         buffer: Buffer
+        if self._shared >= 0 and data:
+            if data[0] != self._shared:
+                held = self._held = bytearray((self._shared,))
+                self._need, self._reused = 0, True
+            self._shared = -1
         if held is None:
             buffer = data if type(data) is bytes else bytes(data)
             end = len(buffer)
@@ -53,6 +65,7 @@ class Framer:
                     size = measure(buffer, 0, end, self._seen)
                     if size == end:
                         self.garbage_run = 0
+                        self._shared = kind.shared
                         if self._seen:
                             self._seen.clear()
                         return [Frame(kind, buffer)]
@@ -65,16 +78,27 @@ class Framer:
             buffer = held
         frames: list[Frame] = []
         start, end, seen, by_first = 0, len(buffer), self._seen, self._by_first
+        reused = 0 if self._reused else -1  # where the mark of the frame before is taken as a start
         while start < end:
             too_long = False
             for measure, kind in by_first[buffer[start]]:
                 size = measure(buffer, start, end, seen)
                 if size > 0:
-                    frames.append(Frame(kind, bytes(buffer[start : start + size])))
+                    wire = bytes(buffer[start : start + size])
+                    if start == reused and kind.sound is not None and not kind.sound(wire):
+                        continue
+                    frames.append(Frame(kind, wire))
                     start += size
                     self.garbage_run = 0
+                    if kind.shared >= 0:
+                        if start == end:
+                            self._shared = kind.shared
+                        elif buffer[start] != kind.shared:
+                            start -= 1
+                            reused = start
                     break
                 if CANNOT < size < 0:
+                    self._reused = start == reused
                     self._hold(buffer, start, -size)
                     return frames
                 if size == TOO_LONG:
@@ -82,10 +106,12 @@ class Framer:
             else:
                 self.overlong += too_long
                 following = self._find(buffer, start + 1)
-                self.garbage += following - start
-                self.garbage_run += following - start
+                skipped = following - start - (start == reused)
+                self.garbage += skipped
+                self.garbage_run += skipped
                 start = following
         self._held = None
+        self._reused = False
         if seen:
             seen.clear()
         return frames
@@ -94,6 +120,7 @@ class Framer:
         """What is left when the stream has ended: the start of a frame whose rest never came, or nothing."""
         left = b"" if self._held is None else bytes(self._held)
         self._held = None
+        self._shared, self._reused = -1, False
         self._seen.clear()
         return left
 
@@ -116,6 +143,7 @@ _REASONS = {
     TOO_SHORT: DecodeCode.TRUNCATED,
     BAD_LENGTH: DecodeCode.BAD_LENGTH,
     NO_STOP: DecodeCode.BAD_CONST,
+    RESTARTS: DecodeCode.BAD_ESCAPE,
 }
 
 
@@ -134,22 +162,28 @@ def cut(framing: Framing, data: bytes | bytearray | memoryview) -> Frame:
             return Frame(kind, wire)
         raise _truncated(least, 0)
     refused: tuple[int, FrameKind] | None = None
-    for measure, kind in matcher_of(framing).by_first[wire[0]]:
+    need, waiting = 0, ""
+    for measure, kind in matcher_of(framing).alone[wire[0]]:
+        if need and kind.name != waiting:
+            break
         size = measure(wire, 0, len(wire), {})
         if size == len(wire):
             return Frame(kind, wire)
         if size > 0 and kind.text and not wire[size:].strip(_BLANKS):
             return Frame(kind, wire[:size])
-        if size > 0:
+        if size > 0 and not need:
             detail = f"the frame ends after {size} bytes, {len(wire) - size} more follow"
             raise DecodeError(DecodeCode.TRAILING_BYTES, detail, offset=size)
         if CANNOT < size < 0:
             ended = _with_delimiter(wire, kind.delimiter)
             if ended != wire and measure(ended, 0, len(ended), {}) == len(ended):
                 return Frame(kind, ended)
-            raise _truncated(max(-size, kind.min_bytes), len(wire))
+            need, waiting = need or max(-size, kind.min_bytes), kind.name
+            continue  # the same without its optional trailer may be whole
         if refused is None and size != NOT_THIS:
             refused = size, kind
+    if need:
+        raise _truncated(need, len(wire))
     if refused is None:
         raise DecodeError(DecodeCode.NOT_A_FRAME, f"no frame starts with {wire[:8].hex(' ')}", offset=0)
     raise _refusal(*refused, wire)
@@ -176,6 +210,8 @@ def _refusal(reason: int, kind: FrameKind, wire: bytes) -> DecodeError:
         at = size - len(stop)
         found = wire[at:size].hex(" ")
         return DecodeError(code, f"stop bytes {stop.hex(' ')} expected, found {found}", offset=at)
+    if reason == RESTARTS:
+        return DecodeError(code, "a start mark stands inside, which cannot be content")
     if reason == TOO_SHORT:
         if len(wire) < kind.min_bytes:
             return _truncated(kind.min_bytes, len(wire))

@@ -21,6 +21,7 @@ from decoders.framing.plan import (
     WholeChunk,
 )
 from decoders.framing.race import race
+from decoders.framing.sound import not_between, only_sound
 from decoders.framing.stop_bytes import measure_stop_bytes
 from decoders.framing.whole_chunk import measure_whole_chunk, never_waits
 
@@ -32,9 +33,11 @@ Candidates: TypeAlias = tuple[tuple[Measure, FrameKind], ...]
 @dataclass(slots=True, frozen=True, eq=False)
 class Matcher:
     """by_first: for each value of a first byte the kinds that may start so, in order.
+    alone: the same for a frame that came alone, whose check value is no part of the question what it is.
     find: the next position where one may start, len(buffer) if none."""
 
     by_first: tuple[Candidates, ...]
+    alone: tuple[Candidates, ...]
     find: Callable[[Buffer, int], int]
 
 
@@ -62,13 +65,16 @@ def _compile(framing: Framing) -> Matcher:
         if isinstance(kind.size, StopBytes):
             slot += len(kind.size.stops)
     first_bytes = [starts(kind.begins) for kind in framing.kinds]
-    by_first = tuple(
-        _together(tuple(entry for entry, values in zip(measured, first_bytes, strict=True) if byte in values))
-        for byte in range(256)
+    alone, by_first = (
+        tuple(
+            _together(tuple(entry for entry, values in zip(entries, first_bytes, strict=True) if byte in values))
+            for byte in range(256)
+        )
+        for entries in (measured, [(only_sound(measure, kind), kind) for measure, kind in measured])
     )
     # A chunk starts where it starts: nothing inside one is searched for its first bytes.
     searched = [kind.begins for kind in framing.kinds if not isinstance(kind.size, WholeChunk)]
-    return Matcher(by_first, searcher(searched))
+    return Matcher(by_first, alone, searcher(searched))
 
 
 def _together(candidates: Candidates) -> Candidates:
@@ -97,4 +103,4 @@ def _measure(kind: FrameKind, slot: int) -> Measure:
             return never_waits(after_begins(kind.begins, measure_whole_chunk(kind)))
         case _:
             assert_never(rule)
-    return after_begins(kind.begins, size)
+    return not_between(after_begins(kind.begins, size), kind)

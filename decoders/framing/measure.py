@@ -27,3 +27,5 @@ TOO_LONG = CANNOT - 1  # declared, or reached without a stop: more than max_byte
 TOO_SHORT = CANNOT - 2  # ends before min_bytes
 BAD_LENGTH = CANNOT - 3  # declares less than the frame must have, or what is no number
 NO_STOP = CANNOT - 4  # the stop bytes are not where the length says
+RESTARTS = CANNOT - 5  # a start mark that cannot be content stands inside: the frame before it was cut off
+UNSOUND = CANNOT - 6  # a kind without marks: the check value does not fit, so that nothing begins there

@@ -103,6 +103,9 @@ class FrameKind:
     escape: Transcoding | None = None
     text: bool = False  # blanks and line ends behind a frame that comes alone mean nothing
     delimiter: bytes = b""  # stands between frames of a stream; one that comes alone may lack it
+    shared: int = -1  # the byte that is the start and the stop mark: one of them may stand between two frames
+    # Whether the check values are right: asked of a kind without marks, and of a frame that shares its start mark.
+    sound: Callable[[bytes], bool] | None = None
 
 
 @dataclass(slots=True)

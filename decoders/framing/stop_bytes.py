@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from decoders.framing.begins import sequence
-from decoders.framing.measure import TOO_LONG, TOO_SHORT, Buffer, Measure, Seen
+from decoders.framing.begins import constant, sequence
+from decoders.framing.measure import RESTARTS, TOO_LONG, TOO_SHORT, Buffer, Measure, Seen
 from decoders.framing.plan import Escape, FrameKind, StopBytes
 
 
@@ -19,6 +19,8 @@ def measure_stop_bytes(kind: FrameKind, rule: StopBytes, slot: int) -> Measure:
         return _measure_tail(kind, rule, slot)
     least, most, several = kind.min_bytes, kind.max_bytes, len(rule.stops) > 1
     stops = tuple((slot + index, stop, len(stop), _first_place(kind, stop)) for index, stop in enumerate(rule.stops))
+    restart = _restart_mark(kind, rule)
+    remember = several or bool(restart)
 
     def measure(buffer: Buffer, start: int, end: int, seen: Seen) -> int:
         limit = start + most
@@ -34,16 +36,31 @@ def measure_stop_bytes(kind: FrameKind, rule: StopBytes, slot: int) -> Measure:
                 if limit - width >= at:
                     seen[place] = limit - width + 1
                 continue
-            if several:
+            if remember:
                 seen[place] = found
             if not size or found + width - start < size:
                 size = found + width - start
         if size:
+            if restart and buffer.find(restart, start + len(restart), start + size) >= 0:
+                return RESTARTS
             return size if size >= least else TOO_SHORT
         have = end - start
         return -(have + 1) if have < most else TOO_LONG
 
     return measure
+
+
+def _restart_mark(kind: FrameKind, rule: StopBytes) -> bytes:
+    """The start mark of a frame with byte stuffing, where it cannot be content: inside a frame it begins another one.
+    b"" where there is none, or where it is the stop mark too."""
+    escape = kind.escape
+    if not isinstance(escape, Escape) or not escape.raw_prefix:
+        return b""
+    mark = constant(kind.begins[: escape.raw_prefix])
+    if not mark or len(mark) < escape.raw_prefix or any(mark.startswith(stop[:1]) for stop in rule.stops):
+        return b""
+    sent_as_pairs = escape.stuffed or frozenset((escape.mark, *escape.table.values()))
+    return mark if mark[0] in sent_as_pairs else b""
 
 
 def _measure_tail(kind: FrameKind, rule: StopBytes, slot: int) -> Measure:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from decoders.check_places import written_check
 from decoders.convert import BASE
+from decoders.faults import lifted
 from decoders.formula import NAMESPACE
 from decoders.fused import parallel, placing
 from decoders.fused.assemble import assemble
@@ -20,7 +21,7 @@ from decoders.fused.nodes import write_nodes
 from decoders.fused.refusal import Refused, Unsupported
 from decoders.fused.scope import Known, Structure, names_of
 from decoders.fused.select import write_entry
-from decoders.fused.writer import EMPTY_ITEMS, Place, Writer
+from decoders.fused.writer import EMPTY_ITEMS, FAULTY, Place, Writer
 from decoders.layout import Bit, MessageLayout, Value, fixed_size, least_size, open_ended
 from decoders.raw import bcd_bits, bcd_text, integer_of, magnitude, manufacturer_text, mixed_number
 from decoders.reference.codec import FrameLayout
@@ -48,6 +49,7 @@ class FusedCodec:
             "refuse": _refuse,
             **parallel.NAMESPACE,
             "FAILED": FAILED,
+            "lifted": lifted,
             "written_check": written_check,
             **placing.NAMESPACE,
             "bcd_text": bcd_text,
@@ -116,9 +118,11 @@ class FusedCodec:
     def _message(self, index: int, message: MessageLayout) -> str:
         out = SourceWriter(self.namespace)
         nodes = (*message.header, *message.body, *message.trailer)
-        writer, scope = Writer(out, names_of(nodes), write_nodes), Structure(_of_session(self.layout.kept))
+        writer = Writer(out, names_of(nodes, message.trailer), write_nodes)
+        scope = Structure(_of_session(self.layout.kept))
         writer.open_ended = open_ended(nodes)
         out.emit(f"{EMPTY_ITEMS} = 0")
+        out.emit(f"{FAULTY} = False")
         front = fixed_size((*message.header, *message.body))
         if front is not None and not message.skip_rest:
             total = front + message.trailer_size
@@ -131,8 +135,13 @@ class FusedCodec:
         else:
             _parts(writer, scope, message)
         _lengths(out, scope, message)
-        out.emit(f"return {message.message!r}, {assemble(writer, scope)}")
-        for name in ("body_length", "body", EMPTY_ITEMS):
+        values = assemble(writer, scope)
+        if writer.faulty:
+            out.emit(f"values = {values}")
+            out.emit(f"if {FAULTY}: values = lifted(values)")
+            values = "values"
+        out.emit(f"return {message.message!r}, {values}")
+        for name in ("body_length", "body", EMPTY_ITEMS, FAULTY):
             _drop_unread(out, name)
         title = message.message.replace('"', "'")
         return "\n".join([f"def message_{index}(b, n, s, z):", f'    """{title}"""', *out.lines])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
-from decoders.fused.scope import Structure
+from decoders.fused.scope import Known, OwnValue, Structure
 from decoders.fused.values import share_raw, variable_of
 from decoders.fused.writer import Writer
-from decoders.layout import Derived, Tags, Value, raw_names
+from decoders.layout import Branch, Condition, Derived, Group, Node, Nodes, Tags, Value, raw_names
+from decoders.moments import KEY
 
 _FEW = 3  # as many are tested one after the other; more by halves
 
@@ -51,8 +53,7 @@ def in_order(scope: Structure) -> Iterator[Callable[[int], None]]:
 
 def begin_collections(writer: Writer, node: Tags, scope: Structure) -> None:
     """Variables of the list of all items and of the object of unknown ones, which start as None."""
-    into = node.unknown.removeprefix("into:") if node.unknown.startswith("into:") else ""
-    for name in (node.raw, into):
+    for name in (node.raw, node.into):
         if name and name not in scope.values:
             known = variable_of(writer, scope, name, hidden=False)
             if not writer.conditional:
@@ -61,8 +62,52 @@ def begin_collections(writer: Writer, node: Tags, scope: Structure) -> None:
         scope.raw[node.raw] = scope.values[node.raw]
 
 
-def share_raws(writer: Writer, node: Tags, scope: Structure) -> None:
-    """Raw values that formulas read are kept in one variable each: a tag may read what another kept the time before."""
+def share_values(writer: Writer, node: Tags, scope: Structure) -> None:
+    """Values that formulas read are kept in one variable each: a tag may read what another kept the time before."""
     for name in sorted(raw_names((node,))):
         if name in writer.names.raw:
             share_raw(writer, name, scope)
+    for name in dict.fromkeys(_tested(writer, [row for _, nodes in node.tags for row in nodes])):
+        variable_of(writer, scope, name, hidden=True)
+
+
+def _tested(writer: Writer, nodes: Sequence[Node]) -> Iterator[str]:
+    """Names of the structure that formula rows among the nodes need where they stand."""
+    for node in nodes:
+        match node:
+            case Derived():
+                moment = writer.names.moments[id(node)]
+                yield from (name for name in moment.tests if name not in moment.own)
+            case Condition(nodes=inner) | Group(name="", nodes=inner):
+                yield from _tested(writer, inner)
+            case Branch(cases=cases, default=default):
+                for _, rows in cases:
+                    yield from _tested(writer, rows)
+                yield from _tested(writer, default or ())
+            case Tags(tags=tags):
+                for _, rows in tags:
+                    yield from _tested(writer, rows)
+
+
+def write_item(writer: Writer, nodes: Nodes, scope: Structure, key: Known | None) -> None:
+    """The rows of a tag, for one item. key: what they read as `key`."""
+    outside, out = scope.key, writer.out
+    scope.key = key or outside
+    names = writer.names.own.get(id(nodes), frozenset())
+    mine: dict[str, OwnValue] = {}
+    for name in sorted(names):
+        variable = out.fresh("own_" + name)
+        writer.preset(variable, "None")
+        mine[name] = OwnValue(Known(variable, False, "none", own=True), writer.conditional)
+        if name == KEY and key is not None:
+            out.emit(f"{variable} = {key.source}")
+            mine[name] = OwnValue(replace(key, source=variable, own=True), writer.conditional, given=True, sound=True)
+    scope.items.append(mine)
+    scope.own[id(nodes)] = mine
+    mark, level = out.mark(), out.level
+    writer.write(nodes, scope)
+    for own in mine.values():
+        if not own.sound:
+            out.insert(mark, level, f"{own.known.source} = None")
+    scope.items.pop()
+    scope.key = outside

@@ -21,7 +21,7 @@ def read_header(out: SourceWriter, layout: FrameLayout, wanted: set[str]) -> tup
     names = names_of(nodes)
     names.raw |= wanted
     writer, scope = Writer(out, names, write_nodes), Structure()
-    writer.open_ended = open_ended(layout.header)
+    writer.open_ended, writer.valueless = open_ended(layout.header), True
     out.emit(f"e = n - {layout.trailer_size}" if layout.trailer_size else "e = n")
     writer.place = Place("", 0, "e", least_size(layout.header))
     writer.write(nodes, scope)

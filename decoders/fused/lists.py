@@ -9,11 +9,11 @@ from decoders.fused.assemble import assemble, finish
 from decoders.fused.formulas import over_raw, over_values
 from decoders.fused.parallel import beside, grow, number, own_target
 from decoders.fused.refusal import Unsupported
-from decoders.fused.runs import by_order, stretch_of
-from decoders.fused.scope import Known, Structure, is_late
+from decoders.fused.runs import by_order, stretch_of, take_all
+from decoders.fused.scope import Known, Structure
 from decoders.fused.sizes import count_of, enter_span, whole
 from decoders.fused.structures import inside
-from decoders.fused.values import give, keep_raw, take
+from decoders.fused.values import give, keep_raw
 from decoders.fused.writer import Writer
 from decoders.layout import Derived, Prefix, Repeat, Size, Skip, Until, Value, fixed_size, raw_names
 
@@ -136,6 +136,8 @@ def _item(writer: Writer, node: Repeat, inner: Structure) -> str:
     if not node.plain or node.into:
         return assemble(writer, inner)
     finish(writer, inner)
+    if inner.faults:
+        writer.refuse_if(f"{inner.faults} is not None")
     return inner.values[node.name].source
 
 
@@ -154,23 +156,22 @@ def _equal_sizes(writer: Writer, node: Repeat, scope: Structure, count: str, siz
             f"{left} % {size} or {left} > {node.max_items * size}" if size > 1 else f"{left} > {node.max_items}"
         )
     inner = inside(scope)
-    rows = [row for row in node.nodes if isinstance(row, Value | Skip)]
-    plain = all(isinstance(row, Value | Skip | Derived) for row in node.nodes) and len(by_order(rows)) == 1
+    rows = [row for row in node.nodes if isinstance(row, Value | Skip | Derived)]
+    plain = len(rows) == len(node.nodes) and len(by_order(rows)) == 1
     made = stretch_of(writer, rows) if plain else None
     index = _index(writer, node)
     out.emit(f"{items} = []")
     mark = out.mark()
     with writer.unconditional():
         if made is not None and made.variables:
-            inner.late += filter(is_late, node.nodes)
+            inner.late += [row for row in node.nodes if isinstance(row, Value) and row.negate is not None]
             comma = "," if len(made.variables) == 1 else ""
             head = f"for {', '.join(made.variables)}{comma} in {out.iter_unpack(made.pattern)}(b[{start}:{stop}])"
             with out.block(f"{head}:"):
                 if target:
                     beside(writer, node, scope, inner, target, items)
                 _indexed(writer, node, inner, index)
-                for row, variable, form in made.readers:
-                    take(writer, row, variable, form, inner)
+                take_all(writer, made, inner)
                 _append(writer, node, inner, items)
         else:
             place = out.fresh("o")

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from decoders.fused.assemble import formula_row
 from decoders.fused.formulas import over_raw
 from decoders.fused.lists import repeat
 from decoders.fused.python_values import python_value
 from decoders.fused.records import record_value, records
-from decoders.fused.runs import write_run
+from decoders.fused.runs import Row, write_run
 from decoders.fused.scope import Structure, is_late
-from decoders.fused.sizes import sized_value, span, token_mark, token_run
-from decoders.fused.structures import branch, condition, group
+from decoders.fused.sizes import running_check, sized_value, span, token_mark, token_run
+from decoders.fused.structures import branch, condition, entry, group
 from decoders.fused.tags import tags
 from decoders.fused.text_items import text_tags
 from decoders.fused.text_values import optional_mark
@@ -24,8 +25,10 @@ from decoders.fused.values import take
 from decoders.fused.writer import Writer
 from decoders.layout import (
     Branch,
+    Check,
     Condition,
     Derived,
+    Entry,
     FormulaWire,
     Group,
     Node,
@@ -44,16 +47,19 @@ from decoders.layout import (
 
 def write_nodes(writer: Writer, nodes: Sequence[Node], scope: Structure) -> None:
     """Writes the code that reads the nodes from the writer's position on, into the structure's variables."""
-    run: list[Value | Skip] = []
-    tokens: list[Value | Skip] = []
+    run: list[Row] = []
+    tokens: list[Row] = []
     for node in _flat(nodes):
+        if isinstance(node, Derived):
+            if run or tokens:
+                (run or tokens).append(node)
+            else:
+                formula_row(writer, node, scope)
+            continue
         if is_late(node):
             scope.late.append(node)
-            if isinstance(node, Derived) and writer.conditional:
-                scope.reached[id(node)] = writer.mark("row")
-        if isinstance(node, Derived):
-            continue
-        if isinstance(node, Value | Skip) and fixed_size((node,)) is not None:
+        running = isinstance(node, Value) and node.check is not None and node.check.running
+        if isinstance(node, Value | Skip) and fixed_size((node,)) is not None and not running:
             _write_tokens(writer, tokens, scope)
             run.append(node)
             continue
@@ -70,23 +76,28 @@ def write_nodes(writer: Writer, nodes: Sequence[Node], scope: Structure) -> None
     write_run(writer, run, scope)
 
 
-def _write_tokens(writer: Writer, tokens: list[Value | Skip], scope: Structure) -> None:
+def _write_tokens(writer: Writer, tokens: list[Row], scope: Structure) -> None:
     """Values of a text between equal marks, which are then done with."""
-    if len(tokens) > 1:
+    if sum(not isinstance(node, Derived) for node in tokens) > 1:
         token_run(writer, tokens, scope)
-    elif tokens:
-        _write_node(writer, tokens[0], scope)
+    else:
+        for node in tokens:
+            _write_node(writer, node, scope)
     tokens.clear()
 
 
 def _write_node(writer: Writer, node: Node, scope: Structure) -> None:
     match node:
+        case Derived():
+            formula_row(writer, node, scope)
         case Value(wire=PythonWire()):
             python_value(writer, node, scope)
         case Value(wire=FormulaWire(formula=formula)):
             variable = writer.out.fresh(node.name)
             writer.out.emit(f"{variable} = {over_raw(writer, formula, scope).source}")
             take(writer, node, variable, "", scope)
+        case Value(check=Check(running=True)):
+            running_check(writer, node, scope)
         case Value(wire=RecordWire()):
             record_value(writer, node, scope)
         case Value():
@@ -99,6 +110,8 @@ def _write_node(writer: Writer, node: Node, scope: Structure) -> None:
             condition(writer, node, scope)
         case Branch():
             branch(writer, node, scope)
+        case Entry():
+            entry(writer, node, scope)
         case Group():
             group(writer, node, scope)
         case Repeat():

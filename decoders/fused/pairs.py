@@ -14,7 +14,7 @@ _CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 def pair_pattern(node: Tags, length: int) -> str:
     """struct pattern of key and value; "" where some tag is not just one value of that size."""
     key = node.key
-    if not isinstance(key, IntWire) or key.sign != "unsigned" or node.raw:
+    if not isinstance(key, IntWire) or key.sign != "unsigned" or node.raw or node.unknown == "rows":
         return ""
     if key.size not in _CODES or length not in _CODES:
         return ""

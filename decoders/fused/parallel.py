@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from decoders.fused.refusal import Unsupported
+from decoders.faults import FAULTS, add_values
+from decoders.fused.refusal import Refused, Unsupported
 from decoders.fused.scope import Known, Structure, given_names, names_of
 from decoders.fused.values import variable_of
 from decoders.fused.writer import Writer
 from decoders.layout import Derived, Repeat, raw_names, walk
 
 
-def add_items(target: list[dict[str, Any]], items: Iterable[Mapping[str, Any]]) -> None:
+def add_items(target: list[dict[str, Any]], items: Iterable[dict[str, Any]]) -> None:
     """The values of the n-th item go into the n-th of `target`; more items than there are put behind it."""
     for index, item in enumerate(items):
         if index < len(target):
-            target[index] |= item
+            add_values(target[index], item)
         else:
             target.append(dict(item))
 
 
-def number_items(items: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """`name_1`, `name_2` ... of the items' values."""
+def number_items(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """`name_1`, `name_2` ... of the items' values. Raises Refused where some are missing that should be there."""
+    if any(FAULTS in item for item in items):
+        raise Refused
     return {f"{name}_{number}": value for number, item in enumerate(items, 1) for name, value in item.items()}
 
 
@@ -92,6 +95,8 @@ def grow(writer: Writer, node: Repeat, scope: Structure, items: str) -> None:
     """Puts items behind those of the list that were read before in the same structure. Dropped items, which are still
     among them, count too."""
     out, before = writer.out, scope.values.get(node.name)
+    if before is not None and before.kind != "list":
+        raise Unsupported(f"`{node.name}` is a list and another value")
     total = scope.counters.get(node.name)
     if total is None:
         total = scope.counters[node.name] = out.fresh("total")

@@ -6,7 +6,7 @@ structure's other values. Values that become a list are collected in one variabl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from decoders.formula import Formula
@@ -28,30 +28,36 @@ NAMESPACE: Mapping[str, Any] = {"name_part": name_part, "named_values": named_va
 """Names that the code written here needs."""
 
 
-def placed(writer: Writer, scope: Structure, part: Value | Bit | Given | Group, value: Known, suffix: str = "") -> None:
-    """Keeps a value whose row has a `place`."""
+def placed(
+    writer: Writer,
+    scope: Structure,
+    part: Value | Bit | Given | Group,
+    value: Known,
+    suffix: str = "",
+    missed: Callable[[str], None] | None = None,
+) -> None:
+    """Keeps a value whose row has a `place`. missed: is given its name as an expression, to note why it is missing."""
     place = part.place
     assert place is not None
     name = part.name + suffix
     if place.naming is not None:
         label, sure = _label(writer, scope, place.naming, suffix)
-        _into_named(writer, scope, place, name, label, value, sure=sure)
+        _into_named(writer, scope, place, name, label, value, sure=sure, replaces=bool(suffix))
+        if missed is not None:
+            missed(label)
     elif place.repeat == "number":
         count = scope.counters.get(name)
         if count is None:
             count = scope.counters[name] = writer.out.fresh("count")
-            _start(writer, count, "0")
+            writer.start(count, "0")
         writer.out.emit(f"{count} += 1")
-        _into_named(writer, scope, place, name, f"f'{name}_{{{count}}}'", value, sure=True)
+        _into_named(writer, scope, place, name, f"f'{name}_{{{count}}}'", value, sure=True, replaces=bool(suffix))
+        if missed is not None:
+            missed(f"f'{name}_{{{count}}}'")
     else:
         _collect(writer, scope, name, value)
-
-
-def _start(writer: Writer, variable: str, value: str) -> None:
-    if writer.conditional:
-        writer.preset(variable, value)
-    else:
-        writer.out.emit(f"{variable} = {value}")
+        if missed is not None:
+            missed(repr(name))
 
 
 def _label(writer: Writer, scope: Structure, naming: Naming, suffix: str) -> tuple[str, bool]:
@@ -76,15 +82,30 @@ def _label(writer: Writer, scope: Structure, naming: Naming, suffix: str) -> tup
 
 
 def _into_named(
-    writer: Writer, scope: Structure, place: Place, name: str, label: str, value: Known, *, sure: bool
+    writer: Writer,
+    scope: Structure,
+    place: Place,
+    name: str,
+    label: str,
+    value: Known,
+    *,
+    sure: bool,
+    replaces: bool,
 ) -> None:
+    """sure: there always is a name. replaces: no value takes the place of an earlier one too."""
     if not scope.named:
         scope.named = writer.out.fresh("named")
-        _start(writer, scope.named, "{}")
-    scope.named_sure = scope.named_sure and value.sure
+        writer.start(scope.named, "{}")
+    scope.named_sure = scope.named_sure and (value.sure or not replaces)
     scope.patterns.append(pattern_of(f"{name}_{{n}}" if place.repeat else name))
-    test = "" if sure else f"if {label} is not None: "
-    writer.out.emit(f"{test}{scope.named}[{label}] = {value.source}")
+    tests = [] if sure else [f"{label} is not None"]
+    source = value.source
+    if not replaces and not value.sure:
+        source = writer.out.fresh("t")
+        writer.out.emit(f"{source} = {value.source}")
+        tests.append(f"{source} is not None")
+    test = f"if {' and '.join(tests)}: " if tests else ""
+    writer.out.emit(f"{test}{scope.named}[{label}] = {source}")
 
 
 def _collect(writer: Writer, scope: Structure, name: str, value: Known) -> None:
@@ -92,7 +113,7 @@ def _collect(writer: Writer, scope: Structure, name: str, value: Known) -> None:
     out, known = writer.out, scope.values.get(name)
     if known is None:
         known = scope.values[name] = Known(out.fresh("v_" + name), False, "list", own=True, hidden=value.hidden)
-        _start(writer, known.source, "None")
+        writer.start(known.source, "None")
     known.hidden = known.hidden and value.hidden
     known.version += 1
     item = value.source

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from decoders.clocks import read_meter
-from decoders.fused.dispatch import begin_collections, by_halves, share_raws
+from decoders.fused.dispatch import begin_collections, by_halves, share_values, write_item
 from decoders.fused.scope import Structure
 from decoders.fused.sizes import enter_span
 from decoders.fused.values import take, variable_of
@@ -49,8 +49,8 @@ def records(writer: Writer, node: Records, scope: Structure) -> None:
         else:
             out.emit(f"{scope.records[-1]} = {{}}")
     found, place = out.fresh("found"), out.fresh("o")
-    with writer.branching((node,), scope):
-        share_raws(writer, node, scope)
+    with writer.repeating((node,), scope):
+        share_values(writer, node, scope)
         out.emit(f"{found} = []")
         parse = out.bind(FORMATS[node.format].parse)
         out.emit(f"{place} = {parse}(b, {writer.position}, {end}, {node.max_items}, {found})")
@@ -88,7 +88,7 @@ def _dispatch(writer: Writer, loop: _Loop, part: Sequence[tuple[int, Nodes]], sc
         enough = f" and {loop.stop} - {loop.start} >= {least}" if least else ""
         with out.block(f"{'elif' if index else 'if'} {loop.number} == {number}{enough}:"):
             writer.enter(loop.start, loop.stop, least)
-            writer.write(nodes, scope)
+            write_item(writer, nodes, scope, None)
     if not part:
         _unknown(writer, loop, scope)
     elif loop.node.unknown != "skip":

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
+from decoders.fused.assemble import formula_row
 from decoders.fused.scope import Structure
 from decoders.fused.values import MARK, take
 from decoders.fused.wires import SPLIT, byte_order, split_form, struct_code
 from decoders.fused.writer import Writer
-from decoders.layout import BytesWire, FormulaWire, PythonWire, RecordWire, Skip, Value, fixed_size
+from decoders.layout import BytesWire, Derived, FormulaWire, PythonWire, RecordWire, Skip, Value, fixed_size
 from decoders.raw import MAY_FAIL
+
+Row: TypeAlias = Value | Skip | Derived
+"""Rows of a run: of a fixed size, and formula rows among them."""
 
 
 @dataclass(slots=True)
 class Stretch:
-    """Rows of one byte order. parts: struct codes in order; readers: (row, variable, what makes the value of it)."""
+    """Rows of one byte order. parts: struct codes in order; readers: (row, variable, what makes the value of it), and
+    formula rows where they stand."""
 
     order: str = ">"
     parts: list[str] = field(default_factory=list)
     variables: list[str] = field(default_factory=list)
-    readers: list[tuple[Value, str, str]] = field(default_factory=list)
+    readers: list[tuple[Value | Derived, str, str]] = field(default_factory=list)
     size: int = 0
 
     @property
@@ -28,21 +34,24 @@ class Stretch:
         return self.order + "".join(self.parts)
 
 
-def write_run(writer: Writer, run: Sequence[Value | Skip], scope: Structure) -> None:
+def write_run(writer: Writer, run: Sequence[Row], scope: Structure) -> None:
     total = fixed_size(run) or 0
     if not total:
+        for node in run:
+            if isinstance(node, Derived):
+                formula_row(writer, node, scope)
         return
     writer.require(total)
     for nodes in by_order(run):
         _unpack(writer, stretch_of(writer, nodes), scope)
 
 
-def by_order(run: Sequence[Value | Skip]) -> list[list[Value | Skip]]:
+def by_order(run: Sequence[Row]) -> list[list[Row]]:
     """The rows, cut where the byte order changes."""
-    parts: list[list[Value | Skip]] = []
+    parts: list[list[Row]] = []
     order = ""
     for node in run:
-        wanted = byte_order(node)
+        wanted = _order_of(node)
         if not parts or (wanted and order and wanted != order):
             parts.append([])
             order = ""
@@ -51,10 +60,17 @@ def by_order(run: Sequence[Value | Skip]) -> list[list[Value | Skip]]:
     return parts
 
 
-def stretch_of(writer: Writer, nodes: Sequence[Value | Skip]) -> Stretch:
-    orders = [order for order in map(byte_order, nodes) if order]
+def _order_of(node: Row) -> str:
+    return "" if isinstance(node, Derived) else byte_order(node)
+
+
+def stretch_of(writer: Writer, nodes: Sequence[Row]) -> Stretch:
+    orders = [order for order in map(_order_of, nodes) if order]
     made = Stretch(orders[0] if orders else ">")
     for node in nodes:
+        if isinstance(node, Derived):
+            made.readers.append((node, "", ""))
+            continue
         size = fixed_size((node,)) or 0
         made.size += size
         if isinstance(node, Skip) or _unread(writer, node):
@@ -99,8 +115,16 @@ def _unpack(writer: Writer, made: Stretch, scope: Structure) -> None:
         unpack = writer.out.unpack(made.pattern)
         writer.out.emit(f"{', '.join(made.variables)}{comma} = {unpack}(b, {place})")
     writer.advance(made.size)
+    take_all(writer, made, scope)
+
+
+def take_all(writer: Writer, made: Stretch, scope: Structure) -> None:
+    """What follows once the variables of the rows hold what was read."""
     for node, variable, form in made.readers:
-        take(writer, node, variable, form, scope)
+        if isinstance(node, Derived):
+            formula_row(writer, node, scope)
+        else:
+            take(writer, node, variable, form, scope)
 
 
 def _is_mark(writer: Writer, node: Value) -> bool:

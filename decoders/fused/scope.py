@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
@@ -15,6 +15,7 @@ from decoders.layout import (
     Branch,
     Condition,
     Derived,
+    Entry,
     FormulaWire,
     Given,
     Group,
@@ -27,6 +28,7 @@ from decoders.layout import (
     raw_names,
     walk,
 )
+from decoders.moments import KEY, Moment, all_moments
 
 
 @dataclass(slots=True)
@@ -49,6 +51,17 @@ class Known:
 
 
 @dataclass(slots=True)
+class OwnValue:
+    """What the item of a tag gave under a name that its formula rows read: in a variable of its own. level: how deep
+    the item's rows stand in branches. given: some row gave it. sound: the variable says nothing of the item before."""
+
+    known: Known
+    level: int
+    given: bool = False
+    sound: bool = False
+
+
+@dataclass(slots=True)
 class Begun:
     """A dict that is filled while its structure is read. early: what the literal at its start may hold."""
 
@@ -66,7 +79,7 @@ class Structure:
     raw: dict[str, Known] = field(default_factory=dict)
     values: dict[str, Known] = field(default_factory=dict)
     late: list[Value | Derived] = field(default_factory=list)
-    reached: dict[int, str] = field(default_factory=dict)  # id of a formula in a branch -> whether it was come by
+    waiting: dict[int, str] = field(default_factory=dict)  # id of a formula -> whether it is still to be worked out
     givers: dict[str, str] = field(default_factory=dict)  # value -> variable with the row that gave it
     begun: Begun | None = None
     direct: set[str] = field(default_factory=set)
@@ -81,13 +94,20 @@ class Structure:
 
     records: list[str] = field(default_factory=list)  # variables of dicts of meter records under their own names
 
+    items: list[dict[str, OwnValue]] = field(default_factory=list)  # of tags that are being written, outermost first
+    own: dict[int, dict[str, OwnValue]] = field(default_factory=dict)  # rows of a tag (by id) -> the same
+    key: Known | None = None  # of the item that is being written
+
+    faults: str = ""  # variable with why rows have no value; None for nothing
+    quiet: bool = False  # it is never said there
+
     def find_raw(self, name: str) -> Known | None:
         found = self.raw.get(name)
         return found if found is not None or self.outer is None else self.outer.find_raw(name)
 
     def find_value(self, name: str) -> Known | None:
         """The value of the innermost structure that has one."""
-        found = self.values.get(name) or self._find_numbered(name)
+        found = self.values.get(name) or self._find_numbered(name) or (self.key if name == KEY else None)
         if self.outer is None or (found is not None and found.sure):
             return found
         outer = self.outer.find_value(name)
@@ -112,7 +132,8 @@ class Names:
     """What is fixed about the names of a message before its code is written.
 
     raw, values: names that formulas of the layout, formulas over values read. shown: names that some row shows.
-    late: names whose values change after they were read: by `negate`, a formula or tags. contested: numbers, by
+    late: names whose values change after they were read: by `negate`, a formula or tags. own: names that formula rows
+    read of the items of a tag, by the `id` of its rows. moments: of all formula rows. contested: numbers, by
     the node's id, for the rows that share a name which one of them negates. growing: lists that may be read several
     times in one structure.
     """
@@ -123,9 +144,16 @@ class Names:
     late: set[str] = field(default_factory=set)
     contested: dict[int, int] = field(default_factory=dict)
     growing: set[str] = field(default_factory=set)
+    own: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    own_names: set[str] = field(default_factory=set)
+    moments: Mapping[int, Moment] = field(default_factory=dict)
 
     def wanted(self, name: str) -> bool:
         """True for the value of a hidden row that a formula reads, or that overrides one that is shown."""
+        return self.kept(name) or name in self.own_names
+
+    def kept(self, name: str) -> bool:
+        """The same of what is read beyond the item of a tag."""
         return name in self.values or name in self.shown
 
     def unread(self, node: Value) -> bool:
@@ -146,8 +174,10 @@ def python_inputs(scope: Structure) -> str:
     return f"{{{', '.join(entries)}}}"
 
 
-def names_of(nodes: Sequence[Node]) -> Names:
-    names = Names()
+def names_of(nodes: Sequence[Node], closing: Sequence[Node] = ()) -> Names:
+    """closing: the rows at the end of `nodes` that are a frame's trailer."""
+    told = all_moments(nodes, closing)
+    names = Names(moments=told.rows, own=told.own, own_names=set().union(*told.own.values()))
     _count_lists(nodes, names.growing)
     names.late |= names.growing
     rows: dict[str, list[Value | Derived]] = {}
@@ -169,7 +199,7 @@ def names_of(nodes: Sequence[Node]) -> Names:
         if is_late(node):
             names.late.add(node.name)
         if isinstance(node, Tags):
-            names.late.update((node.raw, node.unknown.removeprefix("into:")))
+            names.late.update((node.raw, node.into))
         if isinstance(node, Repeat) and node.into:
             names.late.add(node.into)
     for same in rows.values():
@@ -212,11 +242,13 @@ def _uses(node: Node, names: Names) -> None:
     if isinstance(node, Value) and node.equals:
         names.raw.add(node.equals)
     match node:
+        case Entry():
+            names.raw.add("key")
         case Condition(test=formula) | Branch(on=formula):
             names.raw.update(formula.names)
         case Derived(formula=formula, test=test):
-            names.values.update(formula.names)
-            names.values.update(test.names if test is not None else ())
+            read = {*formula.names, *(test.names if test is not None else ())}
+            names.values.update(read - names.moments[id(node)].own.keys())
         case Value(negate=formula) if formula is not None:
             names.values.update(formula.names)
         case Repeat(keep=formula) if formula is not None:
@@ -239,6 +271,8 @@ def given_names(nodes: Nodes) -> Iterator[str]:
                 yield from (part.name + STATUS for part in node.parts if part.status is not None)
             case Condition(nodes=inner) | Group(name="", nodes=inner):
                 yield from given_names(inner)
+            case Entry():
+                continue
             case Group(name=name) | Repeat(name=name):
                 yield name
             case Branch(cases=cases, default=default):

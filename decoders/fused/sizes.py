@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from decoders.checksum import checksum
 from decoders.formula import Formula
+from decoders.fused.assemble import formula_row
 from decoders.fused.formulas import over_raw
 from decoders.fused.scope import Known, Structure
 from decoders.fused.text_values import char_run, until
 from decoders.fused.values import take
 from decoders.fused.wires import byte_form, read_integer
 from decoders.fused.writer import Place, Writer
-from decoders.layout import BytesWire, CharRun, IntWire, Node, Prefix, Rest, Size, Skip, Until, Value
+from decoders.layout import BytesWire, CharRun, Derived, IntWire, Node, Prefix, Rest, Size, Skip, Until, Value
 from decoders.raw import MAY_FAIL
 
 
@@ -34,6 +37,24 @@ def _take_bytes(writer: Writer, node: Value, source: str, scope: Structure) -> N
     take(writer, node, variable, form, scope)
 
 
+def running_check(writer: Writer, node: Value, scope: Structure) -> None:
+    """A check value that stands where the rows before it end, and covers what is before it."""
+    out, check, at = writer.out, node.check, writer.out.fresh("o")
+    assert check is not None
+    out.emit(f"{at} = {writer.position}")
+    value = f"{out.bind(checksum(check.algorithm).function)}({writer.frame}[{check.span.start}:{at}])"
+    if isinstance(node.wire, IntWire):
+        variable = read_integer(writer, node.wire, node.name)
+        writer.refuse_if(f"{variable} != {value} & {(1 << 8 * node.wire.size) - 1}")
+    else:
+        assert isinstance(node.wire, BytesWire)
+        start, stop = span(writer, node.wire.size, scope)
+        variable = out.fresh(node.name)
+        out.emit(f"{variable} = {byte_form(node.wire).format(x=f'b[{start}:{stop}]')}")
+        writer.refuse_if(f"{variable}.upper() != written_check({value}, {check.written!r}, {node.wire.size})")
+    take(writer, replace(node, check=None), variable, "", scope)
+
+
 def token_mark(node: Node) -> bytes:
     """The mark that may stand behind a value of a text; b"" for all other nodes."""
     match node:
@@ -42,18 +63,23 @@ def token_mark(node: Node) -> bytes:
     return b""
 
 
-def token_run(writer: Writer, run: Sequence[Value | Skip], scope: Structure) -> None:
+def token_run(writer: Writer, run: Sequence[Value | Skip | Derived], scope: Structure) -> None:
     """Two or more values that follow each other between equal marks: cut in one go."""
-    out, mark, count = writer.out, token_mark(run[0]), len(run)
+    out, mark, index = writer.out, token_mark(run[0]), 0
+    count = sum(not isinstance(node, Derived) for node in run)
     parts, after, end = out.fresh("parts"), out.fresh("o"), writer.place.end
     out.emit(f"{parts} = b[{writer.position}:{end}].split({mark!r}, {count})")
     out.emit(f"if len({parts}) > {count}: {after} = {end} - len({parts}[{count}])")
     out.emit(f"elif len({parts}) == {count}: {after} = {end} + {len(mark)}")
     out.emit("else: raise Refused")
     writer.move_to(after)
-    for index, node in enumerate(run):
+    for node in run:
+        if isinstance(node, Derived):
+            formula_row(writer, node, scope)
+            continue
         if isinstance(node, Value):
             _take_bytes(writer, node, f"{parts}[{index}]", scope)
+        index += 1
 
 
 def span(writer: Writer, size: Size, scope: Structure) -> tuple[str, str]:

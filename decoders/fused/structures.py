@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from decoders.fused.assemble import assemble
+from decoders.fused.assemble import assemble, finish
 from decoders.fused.formulas import bytes_left, over_raw
 from decoders.fused.placing import placed
 from decoders.fused.refusal import Unsupported
 from decoders.fused.scope import Known, Structure
 from decoders.fused.sizes import enter_span
 from decoders.fused.text_values import decoded_window
-from decoders.fused.values import give, keep_raw
+from decoders.fused.values import give, keep_raw, variable_of
 from decoders.fused.writer import Writer
-from decoders.layout import Branch, Condition, Given, Group, Nodes, Rest
+from decoders.layout import Branch, Condition, Entry, Given, Group, Nodes, Rest
 from decoders.reference.raw_tree import MAX_DEPTH
 
 
@@ -114,8 +114,31 @@ def _group_nodes(writer: Writer, node: Group, scope: Structure, inner: Structure
         placed(writer, scope, node, Known(variable))
 
 
+def entry(writer: Writer, node: Entry, scope: Structure) -> None:
+    """One entry of the object that unknown tags go into, under the tag's key."""
+    out, inner = writer.out, inside(scope)
+    inner.quiet = True
+    with writer.unconditional():
+        writer.write(node.nodes, inner)
+        if node.only:
+            finish(writer, inner)
+            known = inner.values.get(node.only)
+        else:
+            known = Known(assemble(writer, inner))
+    if known is None:
+        return
+    value = out.fresh("t")
+    out.emit(f"{value} = {known.source}")
+    target, key = variable_of(writer, scope, node.name, hidden=False), scope.find_raw("key")
+    target.sure = False
+    assert key is not None
+    with out.block("if True:" if known.sure else f"if {value} is not None:"):
+        out.emit(f"if {target.source} is None: {target.source} = {{}}")
+        out.emit(f"{target.source}[str({key.source})] = {value}")
+
+
 def inside(scope: Structure) -> Structure:
     """An inner structure. Raises Unsupported where structures nest too deep."""
     if scope.depth >= MAX_DEPTH:
         raise Unsupported(f"structures nest deeper than {MAX_DEPTH}")
-    return Structure(scope, depth=scope.depth + 1)
+    return Structure(scope, depth=scope.depth + 1, quiet=scope.quiet)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from decoders.formula import Formula
-from decoders.fused.dispatch import begin_collections, by_halves, in_order, share_raws
+from decoders.fused.dispatch import begin_collections, by_halves, in_order, share_values, write_item
 from decoders.fused.formulas import over_raw
 from decoders.fused.lists import each
 from decoders.fused.pairs import pair_pattern, pair_value, take_pair
@@ -47,8 +47,8 @@ def tags(writer: Writer, node: Tags, scope: Structure) -> None:
     after = writer.place
     out = writer.out
     begin_collections(writer, node, scope)
-    with writer.branching((node,), scope):
-        share_raws(writer, node, scope)
+    with writer.repeating((node,), scope):
+        share_values(writer, node, scope)
         if count and isinstance(node.length, int) and node.unknown != "stop" and _simple(node) and not node.going:
             place = _equal_sizes(writer, node, scope, count, node.length)
         else:
@@ -97,7 +97,7 @@ def _going(writer: Writer, loop: _Loop) -> Callable[[], str] | None:
 def _item_with_header(writer: Writer, loop: _Loop) -> None:
     """One item at `place` whose key or length is not just an integer in front."""
     node, out, scope = loop.node, writer.out, loop.scope
-    head = Structure(scope, depth=scope.depth)
+    head = Structure(scope, depth=scope.depth, quiet=True)
     with writer.unconditional():
         writer.write(node.header, head)
     begin, stop = out.fresh("o"), out.fresh("e")
@@ -285,11 +285,20 @@ def _dispatch(writer: Writer, loop: _Loop, key: str) -> None:
                 tag("elif" if index else "if", number)
             writer.place = here
             if not part:
-                _unknown(writer, loop, key)
+                unknown()
             elif node.unknown != "skip" or node.length is None:
                 with out.block("else:"):
-                    _unknown(writer, loop, key)
+                    unknown()
 
+        def unknown() -> None:
+            if other:
+                out.emit(f"{other} = True")
+            else:
+                _unknown(writer, loop, key)
+
+        other = out.fresh("other") if node.unknown == "rows" else ""
+        if other:
+            out.emit(f"{other} = False")
         many = [number for number, (keys, _) in enumerate(node.tags) if len(keys) > 1]
         for index, number in enumerate(many):
             tag("elif" if index else "if", number)
@@ -299,6 +308,10 @@ def _dispatch(writer: Writer, loop: _Loop, key: str) -> None:
                 by_halves(writer, key, single, leaf)
         else:
             by_halves(writer, key, single, leaf)
+        if other:
+            writer.place = here
+            begin(len(node.tags) - 1)
+            _rows(writer, loop, f"if {other}", key, node.tags[-1][1])
     if loop.tells_key:
         scope.raw.pop("key")
         if outer_key is not None:
@@ -307,15 +320,21 @@ def _dispatch(writer: Writer, loop: _Loop, key: str) -> None:
 
 def _tag(writer: Writer, loop: _Loop, word: str, key: str, keys: Keys, nodes: Nodes) -> None:
     """The rows of one tag, behind the test for its keys. word: `if` or `elif`."""
+    enough = loop.node.length is not None and writer.place.checked < least_size(nodes)
+    _rows(writer, loop, f"{word} {_in_keys(key, keys, enough)}", key, nodes)
+
+
+def _rows(writer: Writer, loop: _Loop, test: str, key: str, nodes: Nodes) -> None:
+    """The rows of a tag, where the test is true and the item has enough bytes."""
     implied, least = loop.node.length is None, least_size(nodes)
     enough = "" if implied or writer.place.checked >= least else f" and {writer.left} >= {least}"
-    with writer.out.block(f"{word} {_in_keys(key, keys, bool(enough))}{enough}:"):
+    with writer.out.block(f"{test}{enough}:"):
         if not implied:
             writer.know(least)
         if loop.value:
             take_pair(writer, nodes, loop.value, loop.scope)
         else:
-            writer.write(nodes, loop.scope)
+            write_item(writer, nodes, loop.scope, Known(key, kind="int") if loop.tells_key else None)
         if implied:
             writer.out.emit(f"{loop.place} = {writer.position}")
 

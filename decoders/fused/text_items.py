@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from decoders.fused.dispatch import begin_collections, by_halves, in_order, share_raws
+from decoders.fused.dispatch import begin_collections, by_halves, in_order, share_values, write_item
 from decoders.fused.lists import each
 from decoders.fused.scope import Known, Structure
 from decoders.fused.sizes import count_of, enter_span
@@ -21,8 +21,8 @@ def text_tags(writer: Writer, node: TextTags, scope: Structure) -> None:
     behind = None if node.size is None else enter_span(writer, node.size, scope)
     tells_key = "key" in writer.names.raw and "key" not in raw_names((node,))
     begin_collections(writer, node, scope)
-    with writer.branching((node,), scope):
-        share_raws(writer, node, scope)
+    with writer.repeating((node,), scope):
+        share_values(writer, node, scope)
         place, end = out.fresh("o"), writer.place.end
         out.emit(f"{place} = {writer.position}")
         with each(writer, count, node.max_items, f"{place} >= {end}"):
@@ -70,6 +70,7 @@ def _item(writer: Writer, node: TextTags, scope: Structure, place: str, *, tells
 def _dispatch(writer: Writer, node: TextTags, scope: Structure, number: str, key: str, window: tuple[str, str]) -> None:
     """Finds the tag by halves. number: variable with the tag's number, -1 for an unknown key."""
     out, here = writer.out, writer.place
+    told = None if "key" in raw_names((node,)) else Known(key, kind="text")
     with in_order(scope) as begin:
 
         def leaf(part: Sequence[tuple[int, Nodes]]) -> None:
@@ -77,10 +78,20 @@ def _dispatch(writer: Writer, node: TextTags, scope: Structure, number: str, key
                 writer.place = here
                 begin(tag)
                 with out.block(f"{'elif' if index else 'if'} {number} == {tag}:"):
-                    writer.write(nodes, scope)
+                    write_item(writer, nodes, scope, told)
             writer.place = here
 
-        tags = [(index, nodes) for index, (_, nodes) in enumerate(node.tags)]
+        others = len(node.tags) - 1 if node.unknown == "rows" else -1
+        tags = [(index, nodes) for index, (_, nodes) in enumerate(node.tags) if index != others]
+        if others >= 0:
+            begin(others)
+            with out.block(f"if {number} < 0:"):
+                write_item(writer, node.tags[others][1], scope, told)
+            writer.place = here
+            if tags:
+                with out.block("else:"):
+                    by_halves(writer, number, tags, leaf)
+            return
         if node.unknown != "skip":
             with out.block(f"if {number} < 0:"):
                 _unknown(writer, node, scope, key, window)
@@ -100,7 +111,7 @@ def _unknown(writer: Writer, node: TextTags, scope: Structure, key: str, window:
     else:
         wire: Any = node.unknown_wire
         assert isinstance(wire, BytesWire)
-        target = variable_of(writer, scope, node.unknown.removeprefix("into:"), hidden=False)
+        target = variable_of(writer, scope, node.into, hidden=False)
         target.sure = False
         value = out.fresh("t")
         out.emit(f"{value} = {text_form(wire).format(x=f'b[{writer.position}:{writer.place.end}]')}")

@@ -5,14 +5,18 @@ A value is kept in a variable, or, where a branch may give many values, put stra
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from decoders.checksum import checksum
-from decoders.convert import Convert
+from decoders.convert import Convert, one_of
+from decoders.faults import Fault, fault_of_value
 from decoders.fused.formulas import inlined
+from decoders.fused.missing import note_missing
 from decoders.fused.placing import placed
-from decoders.fused.scope import Known, Structure
+from decoders.fused.scope import Known, OwnValue, Structure
 from decoders.fused.writer import Writer
 from decoders.layout import (
     STATUS,
@@ -61,14 +65,23 @@ def take(writer: Writer, node: Value, variable: str, form: str, scope: Structure
     raw = raw_known(node.wire, variable)
     keep_raw(writer, node.name, raw, scope)
     parts = [(bit, bit_known(writer, bit, variable, sure=raw.sure)) for bit in node.bits]
+    gone = ""
+    if parts and node.convert.absent:
+        gone = out.fresh("gone")
+        out.emit(f"{gone} = {one_of(variable, node.convert.absent, loose=not raw.sure)}")
     for bit, known in parts:
+        if bit.const is not None:
+            writer.refuse_if(f"{f'not {gone} and ' if gone else ''}{known.source} != {bit.const}")
         keep_raw(writer, bit.name, known, scope)
     if not node.hidden or writer.names.wanted(node.name):
-        put(writer, scope, node, converted(writer, node.convert, raw, node.hidden))
+        value = converted(writer, node.convert, raw, node.hidden)
+        if id(node) in writer.names.contested:
+            value = in_variable(writer, value)
+            _remember_giver(writer, node, value, scope)
+        _put_or_note(writer, scope, node, value, variable, fault_of_value(node, node.wire))
     _status(writer, scope, node, raw)
-    _remember_giver(writer, node, scope)
     for bit, known in parts:
-        _take_bit(writer, bit, known, variable, scope)
+        _take_bit(writer, bit, known, variable, scope, gone)
 
 
 def _check(writer: Writer, check: Check, wire: Wire, variable: str) -> None:
@@ -141,36 +154,52 @@ def bit_known(writer: Writer, bit: Bit, variable: str, *, sure: bool = True) -> 
     return Known(source, kind="int", most=(1 << bit.width) - 1)
 
 
-def put(writer: Writer, scope: Structure, part: Value | Bit, value: Known) -> None:
-    """Keeps a value of a row. A hidden one with a computed name is nowhere."""
+def _put_or_note(
+    writer: Writer, scope: Structure, part: Value | Bit, value: Known, raw: str, fault: Fault | None, gone: str = ""
+) -> None:
+    """Keeps a value of a row, or notes why there is none. A hidden one with a computed name is nowhere. gone: the
+    variable that says whether the whole integer stands for no value."""
+    missed: Callable[[str], None] | None = None
+    if fault is not None and not scope.quiet and not value.sure:
+        value = in_variable(writer, value)
+        missed = partial(note_missing, writer, scope, fault, value=value.source, raw=raw, unless=gone)
     if part.place is None:
         give(writer, scope, part.name, value)
+        if missed is not None:
+            missed(repr(part.name))
     elif not part.hidden or part.place.repeat == "list":
-        placed(writer, scope, part, value)
+        placed(writer, scope, part, value, missed=missed)
 
 
-def _status(writer: Writer, scope: Structure, part: Value | Bit, raw: Known) -> None:
+def _status(writer: Writer, scope: Structure, part: Value | Bit, raw: Known, gone: str = "") -> None:
     """The word of the sentinel that a raw value may be."""
     if part.status is None or (part.hidden and (part.place or not writer.names.wanted(part.name + STATUS))):
         return
-    word = converted(writer, part.status, raw, part.hidden)
+    word = _unless(gone, converted(writer, part.status, raw, part.hidden))
     if part.place is None:
-        give(writer, scope, part.name + STATUS, word)
+        give(writer, scope, part.name + STATUS, word, replaces=True)
     else:
         placed(writer, scope, part, word, STATUS)
 
 
-def _take_bit(writer: Writer, bit: Bit, raw: Known, variable: str, scope: Structure) -> None:
-    _status(writer, scope, bit, raw)
+def _unless(gone: str, value: Known) -> Known:
+    """No value where the integer that it is part of has none."""
+    return replace(value, source=f"(None if {gone} else {value.source})", sure=False) if gone else value
+
+
+def _take_bit(writer: Writer, bit: Bit, raw: Known, variable: str, scope: Structure, gone: str) -> None:
+    """gone: the variable that says whether the whole integer stands for no value."""
+    _status(writer, scope, bit, raw, gone)
     if bit.hidden and not writer.names.wanted(bit.name):
         return
     if bit.convert.boolean and not bit.convert.absent and not bit.parts and raw.sure:
         mask = ((1 << bit.width) - 1) << bit.at
         raw = Known(f"({variable} & {mask})", kind="int", most=mask)
-    value = converted(writer, bit.convert, raw, bit.hidden)
-    if bit.place is not None:
-        put(writer, scope, bit, value)
-    elif bit.hidden and value.kind == "bool" and not writer.conditional and bit.name not in writer.names.shown:
+    value = _unless(gone, converted(writer, bit.convert, raw, bit.hidden))
+    fault = fault_of_value(bit)
+    if bit.place is not None or fault is not None:
+        _put_or_note(writer, scope, bit, value, raw.source, fault, gone)
+    elif bit.hidden and value.kind == "bool" and not writer.conditional and _is_first(writer, scope, bit.name):
         scope.values[bit.name] = value  # needs no variable
     else:
         give(writer, scope, bit.name, value)
@@ -235,27 +264,71 @@ def kind_after(convert: Convert, raw: Known) -> tuple[str, int | None, bool]:
     return kind, None if changed else raw.most, finite
 
 
-def give(writer: Writer, scope: Structure, name: str, value: Known) -> None:
-    """Keeps a value under its name."""
+def _is_first(writer: Writer, scope: Structure, name: str) -> bool:
+    """True for a hidden value that takes the place of none, as far as is known here."""
+    return name not in writer.names.shown and name not in scope.values
+
+
+def in_variable(writer: Writer, value: Known) -> Known:
+    """The value in a variable."""
+    if value.source.isidentifier():
+        return value
+    variable = writer.out.fresh("t")
+    writer.out.emit(f"{variable} = {value.source}")
+    return replace(value, source=variable)
+
+
+def give(writer: Writer, scope: Structure, name: str, value: Known, *, replaces: bool = False) -> None:
+    """Keeps a value under its name; without one, an earlier one stays. replaces: it does not stay."""
+    if any(name in item for item in scope.items):
+        value = in_variable(writer, value)
+        for item in scope.items:
+            if name in item:
+                _give_own(writer, item[name], value, replaces=replaces)
+        if value.hidden and not writer.names.kept(name):
+            return
     before = scope.values.get(name)
-    if before is None and value.sure and not writer.conditional and name not in scope.direct:
+    if before is None and value.sure and not writer.conditional and name not in scope.direct and not value.own:
         names = writer.names
         if value.source.isidentifier() or not (name in names.values or name in names.late):
             scope.values[name] = value  # used once, or no more than a name: needs no variable
             return
     if _is_direct(writer, scope, name, value):
-        _put(writer, scope, name, value)
+        _put(writer, scope, name, value, replaces=replaces)
         return
+    stays = not value.sure and not replaces and (before is not None or bool(writer.repeated))
+    if stays:
+        value = in_variable(writer, value)
     target = variable_of(writer, scope, name, hidden=value.hidden)
-    writer.out.emit(f"{target.source} = {value.source}")
-    merged = writer.conditional and before is not None
-    target.sure = value.sure and (target.sure or not writer.conditional)
+    if stays and before is not None and not before.own and not writer.conditional:
+        writer.out.emit(f"{target.source} = {before.source}")
+    writer.out.emit(f"{f'if {value.source} is not None: ' if stays else ''}{target.source} = {value.source}")
+    merged = (writer.conditional or stays) and before is not None
+    if not stays:
+        target.sure = value.sure and (target.sure or not writer.conditional)
     target.kind = value.kind if not merged or target.kind == value.kind else "any"
     target.finite = value.finite and (target.finite or not merged)
     if merged:
-        target.most = None if None in (target.most, value.most) else max(target.most or 0, value.most or 0)
+        target.most = _greater(target.most, value.most)
     else:
         target.most = value.most
+
+
+def _give_own(writer: Writer, own: OwnValue, value: Known, *, replaces: bool) -> None:
+    """Keeps what the item of a tag gives."""
+    known, certain = own.known, writer.conditional == own.level
+    first, own.given = not own.given, True
+    own.sound = own.sound or (first and certain)
+    stays = not value.sure and not replaces and not (first and certain)
+    writer.out.emit(f"{f'if {value.source} is not None: ' if stays else ''}{known.source} = {value.source}")
+    known.sure = (value.sure and certain) or (known.sure and not (replaces and not value.sure))
+    known.kind = value.kind if first or known.kind == value.kind else "any"
+    known.finite = value.finite and (first or known.finite)
+    known.most = value.most if first else _greater(known.most, value.most)
+
+
+def _greater(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else max(one, other)
 
 
 def _is_direct(writer: Writer, scope: Structure, name: str, value: Known) -> bool:
@@ -275,7 +348,7 @@ def _is_direct(writer: Writer, scope: Structure, name: str, value: Known) -> boo
     return True
 
 
-def _put(writer: Writer, scope: Structure, name: str, value: Known) -> None:
+def _put(writer: Writer, scope: Structure, name: str, value: Known, *, replaces: bool) -> None:
     assert scope.begun is not None
     place = f"{scope.begun.variable}[{name!r}]"
     if value.sure:
@@ -284,7 +357,8 @@ def _put(writer: Writer, scope: Structure, name: str, value: Known) -> None:
     part = writer.out.fresh("t")
     writer.out.emit(f"{part} = {value.source}")
     writer.out.emit(f"if {part} is not None: {place} = {part}")
-    writer.out.emit(f"else: {scope.begun.variable}.pop({name!r}, None)")
+    if replaces:
+        writer.out.emit(f"else: {scope.begun.variable}.pop({name!r}, None)")
 
 
 def variable_of(writer: Writer, scope: Structure, name: str, *, hidden: bool) -> Known:
@@ -324,13 +398,14 @@ def share_raw(writer: Writer, name: str, scope: Structure) -> str:
     return known.source
 
 
-def _remember_giver(writer: Writer, node: Value, scope: Structure) -> None:
+def _remember_giver(writer: Writer, node: Value, value: Known, scope: Structure) -> None:
     """Where several rows give a value and one may negate it: which of them did is known when the code runs."""
-    number = writer.names.contested.get(id(node))
-    if number is None:
-        return
+    number = writer.names.contested[id(node)]
     if node.name not in scope.givers:
         scope.givers[node.name] = writer.out.fresh("row")
         if writer.conditional:
             writer.preset(scope.givers[node.name], "0")
-    writer.out.emit(f"{scope.givers[node.name]} = {number}")
+        elif not value.sure:
+            writer.out.emit(f"{scope.givers[node.name]} = 0")
+    there = "" if value.sure else f"if {value.source} is not None: "
+    writer.out.emit(f"{there}{scope.givers[node.name]} = {number}")

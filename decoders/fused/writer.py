@@ -11,6 +11,8 @@ from decoders.layout import MAX_EMPTY_ITEMS, Node, Nodes, Repeat, Tags, may_be_e
 from decoders.source_writer import SourceWriter
 
 WriteNodes = Callable[["Writer", Sequence[Node], Structure], None]
+FAULTY = "faulty"
+"""Variable that is true once it was noted why a row has no value."""
 EMPTY_ITEMS = "empty_items"
 """Variable that counts the items of lists whose items may take no bytes."""
 _FEW = 4  # optional values up to this many are kept in variables; more go straight into the structure's dict
@@ -45,7 +47,10 @@ class Writer:
         self.body = ""  # where the message's body starts, once that is known
         self.body_size: int | None = None
         self.open_ended = False
+        self.valueless = False  # nobody asks for the values of the outermost structure
         self.conditional = 0
+        self.repeated = 0  # as `conditional`, of the code for items of tag lists
+        self.faulty = False  # some row may have no value where it should have one
         self.record = ""  # variable of the self-describing record around the code
         self._left: tuple[str, str, str] = ("", "", "")
         self._presets: list[tuple[str, str]] = []  # variables of the branch being written, and what they start with
@@ -130,6 +135,13 @@ class Writer:
         """The variable gets this value before the outermost branch."""
         self._presets.append((variable, start))
 
+    def start(self, variable: str, value: str) -> None:
+        """The variable has this value before whatever happens to it."""
+        if self.conditional:
+            self.preset(variable, value)
+        else:
+            self.out.emit(f"{variable} = {value}")
+
     def mark(self, hint: str) -> str:
         """A variable that is true once the code comes by here."""
         variable = self.out.fresh(hint)
@@ -154,9 +166,17 @@ class Writer:
         for variable, start in reversed(presets):
             self.out.insert(mark, level, f"{variable} = {start}")
 
+    @contextmanager
+    def repeating(self, nodes: Nodes, scope: Structure) -> Iterator[None]:
+        """The same for code that may run several times for one structure."""
+        with self.branching(nodes, scope):
+            self.repeated += 1
+            yield
+            self.repeated -= 1
+
     def _begin(self, nodes: Nodes, scope: Structure, mark: int) -> None:
         """Begins the structure's dict where a branch may give many values."""
-        if scope.begun is not None or len(set(given_names(nodes))) <= _FEW:
+        if self.valueless or scope.begun is not None or len(set(given_names(nodes))) <= _FEW:
             return
         early = {
             name: (known, known.version) for name, known in scope.values.items() if known.sure and not known.hidden
@@ -166,6 +186,6 @@ class Writer:
     @contextmanager
     def unconditional(self) -> Iterator[None]:
         """Code of an inner structure: what it reads is sure for the structure, wherever that stands."""
-        outside, self.conditional = self.conditional, 0
+        outside, self.conditional, self.repeated = (self.conditional, self.repeated), 0, 0
         yield
-        self.conditional = outside
+        self.conditional, self.repeated = outside

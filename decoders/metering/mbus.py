@@ -6,16 +6,13 @@ function, storage, tariff and subunit, as far as they are there: `volume`, `ener
 
 from __future__ import annotations
 
-import datetime
 import re
-import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, lru_cache
-from typing import Any
 
 from decoders.errors import DecodeCode, DecodeError
+from decoders.metering.mbus_data import REAL, TIMES, number_of, variable_of
 from decoders.metering.mbus_tables import (
     COMBINABLE,
     ERRORS,
@@ -29,17 +26,16 @@ from decoders.metering.mbus_tables import (
     Quantity,
     quantities,
 )
-from decoders.metering.records import Record, RecordWord, fail, local_moment
+from decoders.metering.records import Record, RecordWord, fail
 
 __all__ = ["EXAMPLES", "known_word", "nearest_words", "parse"]
 
 _FILLER, _MORE_FOLLOWS, _VENDOR_DATA, _READ_OUT = 0x2F, 0x1F, 0x0F, 0x7F
 _MAX_EXTENSIONS = 10
 _SIZES = (0, 1, 2, 3, 4, 4, 6, 8, 0, 1, 2, 3, 4, -1, 6)  # by data field; -1: the data say their own size
-_REAL, _LAST_INTEGER, _FIRST_BCD, _VARIABLE = 5, 7, 9, 13
+_LAST_INTEGER, _VARIABLE = 7, 13
 _VENDOR = 0x7F
 _TEXT_VIF = 0x7C
-_CENTURY = 80  # two digits up to this are of this century
 EXAMPLES = 'such as "0413", or a name such as `volume` or `energy_storage_1`'
 
 
@@ -244,16 +240,16 @@ def _variable_size(lvar: int, offset: int) -> int:
 
 def _record(head: _Head, data: bytes, start: int, stop: int) -> Record:
     coding = head.coding
-    size = len(data) if 0 < coding <= _LAST_INTEGER and coding != _REAL else 0
+    size = len(data) if 0 < coding <= _LAST_INTEGER and coding != REAL else 0
     if coding == _VARIABLE:
-        raw = _variable(data)
+        raw = variable_of(data)
     elif head.kind == "hex":
         raw = data.hex()
     elif head.kind == "time" and size:
-        moment = _TIMES[size](data) if size in _TIMES else None
+        moment = TIMES[size](data) if size in TIMES else None
         return Record((head.key, head.name), head.name, moment, int.from_bytes(data, "little"), size, start, stop)
     else:
-        raw = _number(data, coding, head.kind)
+        raw = number_of(data, coding, head.kind)
     if head.error:
         raw = None
     value = raw
@@ -264,89 +260,6 @@ def _record(head: _Head, data: bytes, start: int, stop: int) -> Record:
         if value - value != 0:
             value = None
     return Record((head.key, head.name), head.name, value, raw, size, start, stop)
-
-
-def _number(data: bytes, coding: int, kind: str) -> Any:
-    """An integer, float or BCD number; None for none, for an invalid one and for NaN."""
-    if not data:
-        return None
-    if coding == _REAL:
-        number = struct.unpack("<f", data)[0]
-        return number if number - number == 0 else None
-    if coding >= _FIRST_BCD:
-        return _bcd(data)
-    if kind == "bits":
-        return int.from_bytes(data, "little")
-    number = int.from_bytes(data, "little", signed=True)
-    return None if number == -1 << (8 * len(data) - 1) else number
-
-
-def _bcd(data: bytes) -> int | None:
-    """Lowest digits first. A highest digit F is a minus; other digits than 0 to 9 are no number."""
-    digits = data[::-1].hex()
-    if digits.isdigit():
-        return int(digits)
-    return -int(digits[1:]) if digits[0] == "f" and digits[1:].isdigit() else None
-
-
-def _variable(data: bytes) -> Any:
-    """Text, BCD number or binary number of variable length; longer ones than eight bytes as hex text."""
-    lvar, body = data[0], data[1:]
-    if lvar <= 0xBF:
-        return body[::-1].decode("latin-1").strip("\0 ")
-    if lvar <= 0xD9:
-        digits = body[::-1].hex()
-        if not digits.isdigit():
-            return None
-        return -int(digits) if lvar >= 0xD0 else int(digits)
-    return int.from_bytes(body, "little") if 0 < len(body) <= 8 else body[::-1].hex()
-
-
-# Times (annex A)
-
-
-def _year(low: int, high: int) -> int:
-    return low >> 5 & 7 | (high >> 4 & 0x0F) << 3
-
-
-def _type_g(data: bytes) -> str | None:
-    """A date."""
-    year = _year(data[0], data[1])
-    try:
-        date = datetime.date(year + (2000 if year <= _CENTURY else 1900), data[1] & 0x0F, data[0] & 0x1F)
-    except ValueError:
-        return None
-    return date.isoformat() if year < 100 else None
-
-
-def _type_f(data: bytes) -> Any:
-    """Minute, hour, day, month, year; a bit says that it is not valid, another that it is summer time."""
-    minute, hour, day, month = data
-    year, hundreds = _year(day, month), hour >> 5 & 3
-    year += 1900 + 100 * hundreds if hundreds else 2000 if year <= _CENTURY else 1900
-    if minute & 0x80:
-        return None
-    return local_moment(year, month & 0x0F, day & 0x1F, hour & 0x1F, minute & 0x3F, 0, summer=bool(hour & 0x80))
-
-
-def _type_i(data: bytes) -> Any:
-    """The same with seconds."""
-    second, minute, hour, day, month, _week = data
-    year = _year(day, month)
-    if minute & 0x80:
-        return None
-    year += 2000 if year <= _CENTURY else 1900
-    summer = bool(second & 0x40)
-    return local_moment(year, month & 0x0F, day & 0x1F, hour & 0x1F, minute & 0x3F, second & 0x3F, summer=summer)
-
-
-def _type_j(data: bytes) -> str | None:
-    """A time of day."""
-    second, minute, hour = data[0] & 0x3F, data[1] & 0x3F, data[2] & 0x1F
-    return f"{hour:02d}:{minute:02d}:{second:02d}" if hour < 24 and minute < 60 and second < 60 else None
-
-
-_TIMES: dict[int, Callable[[bytes], Any]] = {2: _type_g, 3: _type_j, 4: _type_f, 6: _type_i}
 
 
 # Words of a spec

@@ -61,6 +61,9 @@ def build_condition(part: Any, stream: Any, context: Any, path: str) -> None:
     if not (there if node.optional or follows(node.test) else bool(node.test.evaluate_raw(scope.find))):
         if node.optional:
             hold_places(node.nodes, stream)
+        instead = {row.name: row.value for row in node.otherwise}
+        lost = (name for name in sorted(told & mine.names) if instead.get(name) != scope.values[name])
+        scope.left_out(lost, f"has a value, but its row is there only if `{node.test.text}`")
         return
     if not chosen and not follows(node.test):
         part.rows._build(None, stream, context, path)
@@ -106,6 +109,8 @@ def build_branch(part: Any, stream: Any, context: Any, path: str) -> None:
         if rows is None:
             raise EncodeError(scope.place(node.on.text), f"there is no case for {value!r}")
         rows._build(None, stream, context, path)
+        why = f"has a value, but is no row of the case that `{node.on.text}` = {value!r} is"
+        _leave_out_cases(part, scope, rows, why)
         return
     data, told = _branch_told(part, context, value, path)
     stream.write(data)
@@ -116,12 +121,7 @@ def _branch_told(part: Any, context: Any, value: Any, path: str) -> tuple[bytes,
     """The case that the caller gives the values of; the switch's own fields are set for it."""
     node: Branch = part.node
     scope: Draft = context["scope"]
-    if not hasattr(part, "case_fields"):
-        part.case_fields = [fields_of(nodes) for _, nodes in node.cases]
-        part.default_fields = fields_of(node.default or ())
-    choices = [(mine, rows, spans) for mine, (spans, rows) in zip(part.case_fields, part.cases, strict=True)]
-    if part.default is not None:
-        choices.append((part.default_fields, part.default, ()))
+    choices = _choices(part)
     current = part.choose(value)
 
     def rank(choice: tuple[Fields, Any, Any]) -> tuple[int, int, bool]:
@@ -141,6 +141,24 @@ def _branch_told(part: Any, context: Any, value: Any, path: str) -> tuple[bytes,
             continue
         return out.getvalue(), mine.told(scope.values)
     raise failed or EncodeError(scope.place(node.on.text), "has no cases")
+
+
+def _choices(part: Any) -> list[tuple[Fields, Any, Sequence[tuple[Any, Any]]]]:
+    """Fields, rows and values of each case of a switch."""
+    if not hasattr(part, "case_fields"):
+        part.case_fields = [fields_of(nodes) for _, nodes in part.node.cases]
+        part.default_fields = fields_of(part.node.default or ())
+    choices = [(mine, rows, spans) for mine, (spans, rows) in zip(part.case_fields, part.cases, strict=True)]
+    return choices if part.default is None else [*choices, (part.default_fields, part.default, ())]
+
+
+def _leave_out_cases(part: Any, scope: Draft, taken: Any, why: str) -> None:
+    """Values of the cases that the switch does not take."""
+    for mine, rows, _ in _choices(part):
+        if rows is not taken:
+            scope.left_out(sorted(mine.told(scope.values) & mine.names), why)
+        else:
+            scope.written |= mine.told(scope.values)
 
 
 def _set_switch(part: Any, scope: Draft, spans: Sequence[tuple[Any, Any]]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from decoders.check_places import CheckPlace
 from decoders.errors import DecodeCode, DecodeError
+from decoders.faults import lifted, without_faults
 from decoders.formula import Formula
 from decoders.layout import Counts, MessageLayout, Nodes, Value, least_size, walk
 from decoders.reference.finish import Finisher
@@ -128,13 +129,14 @@ class ReferenceCodec:
         if name not in self._finishers:
             known = self.layout.messages.get(name)
             body = known.body if known is not None else ()
-            self._finishers[name] = Finisher((*self.layout.header, *body, *self.layout.trailer))
+            self._finishers[name] = Finisher((*self.layout.header, *body), self.layout.trailer)
         return self._finishers[name]
 
     def decode(
         self, data: bytes, context: SessionContext, zone_s: Zone, trace: list[Trace] | None = None
     ) -> tuple[str, dict[str, Any]]:
-        """Unescaped frame -> message name and values. Raises DecodeError with offset, field and partial values."""
+        """Unescaped frame -> message name and values, with why some are missing under `FAULTS` (`decoders.faults`).
+        Raises DecodeError with offset, field and partial values."""
         around = (session_values(context, self.layout.kept),)
         scope = Scope(outer=Scope(raw=around[0]))
         name = ""
@@ -153,16 +155,16 @@ class ReferenceCodec:
         except DecodeError as error:
             error.message = name
             finisher = self.finisher(name)
-            error.values = finisher.finish(_known(scope, finisher), zone_s, around, context)
+            error.values = without_faults(finisher.finish(_known(scope, finisher), zone_s, around, context))
             raise
-        return name, self.finisher(name).finish(scope, zone_s, around, context)
+        return name, lifted(self.finisher(name).finish(scope, zone_s, around, context))
 
     def open(self, data: bytes, context: SessionContext, zone_s: Zone) -> tuple[bytes, dict[str, Any]]:
         """The body of a frame whose messages are no layouts, and the values around it. Raises DecodeError."""
         around = (session_values(context, self.layout.kept),)
         scope = Scope(outer=Scope(raw=around[0]))
         body = self._frame(data, scope, None)
-        return body.getvalue()[body.tell() :], self.finisher("").finish(scope, zone_s, around, context)
+        return body.getvalue()[body.tell() :], lifted(self.finisher("").finish(scope, zone_s, around, context))
 
     def attempt(self, data: bytes, context: SessionContext, trace: list[Trace], *, whole: bool) -> str:
         """Reads what can be read of a frame that `decode` refuses before its body: name of the message, "" for none.

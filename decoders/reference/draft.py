@@ -7,7 +7,7 @@ behind the field that it fills; so a message is built again until nothing change
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from decoders.layout import (
 from decoders.raw import is_number, read_bits, write_bits
 from decoders.reference.fields import FOLLOWS, Fields, fields_of
 from decoders.reference.raw_tree import Scope, Window
+from decoders.reference.time_parts import part_of_time
 from decoders.solve import Unknown, solve
 from decoders.times import Zone
 
@@ -40,18 +41,23 @@ class Work:
     """One message that is being built. solved: what was worked out, by structure; changed: this time something was.
 
     fill: hidden fields that nothing gives become 0. port: what `port` reads. told: fields that layout formulas read:
-    where nothing gives them, they are 0 until something is known of them.
+    where nothing gives them, they are 0 until something is known of them. strict: a value whose row is not there is an
+    error.
     """
 
     zone_s: Zone = 0
     fill: bool = False
     port: int = 0
     told: frozenset[str] = frozenset()
+    strict: bool = True
     solved: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: set[tuple[str, int]] = field(default_factory=set)  # optional rows that the values do not fit
     firm: set[tuple[str, str]] = field(default_factory=set)  # fields that counts and sizes are solved for
     stream: Any = None  # what header and body are built into
     before: Window | None = None  # header and body as they came out the last time
+    around: Mapping[str, Any] = field(default_factory=dict)  # the body and its length at that time
+    known: Mapping[int, int] = field(default_factory=dict)  # bytes of the body that are settled, by place
+    body_at: int | None = None  # where the body begins, if that is fixed
     changed: bool = False
 
 
@@ -70,6 +76,7 @@ class Draft(Scope):
     lasting: bool = True
     counts: dict[str, int] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)  # values that stand in what is built
+    computed: set[str] = field(default_factory=set)  # values that formulas give of what is built
     unfit: dict[str, EncodeError] = field(default_factory=dict)  # those that some rows had no room for
     blank: bool = False  # everything that is not given is 0
     solved: dict[str, Any] = field(default_factory=dict)
@@ -92,10 +99,16 @@ class Draft(Scope):
             outer=self, depth=self.depth + 1, values=values, fields=fields, work=self.work, path=path, lasting=lasting
         )
 
+    def left_out(self, names: Iterable[str], why: str) -> None:
+        """Values of rows that are not there: an error, unless other rows write them."""
+        for name in names:
+            if self.work.strict and name not in self.unfit:
+                self.unfit[name] = EncodeError(self.place(name), why)
+
     def finish(self) -> None:
         """Raises EncodeError for a value that no rows had room for."""
         for name, error in self.unfit.items():
-            if name not in self.written:
+            if name not in self.written and name not in self.computed:
                 raise error
 
     # what layout formulas read
@@ -108,7 +121,7 @@ class Draft(Scope):
             if isinstance(scope, Draft) and (name in scope.fields.values or name in scope.fields.bits):
                 return scope.early(name)
             scope = scope.outer
-        return self.work.port if name == "port" else None
+        return self.work.port if name == "port" else self.work.around.get(name)
 
     def early(self, name: str) -> Any:
         """The raw value of a field that is not built yet; None where nothing says it."""
@@ -140,7 +153,8 @@ class Draft(Scope):
         if name in self.fields.bits:
             node, bit = self.fields.bits[name]
             told = self.values.get(bit.name) is not None or self.values.get(node.name) is not None
-            return not told and bit.counts is None and node.const is None and node.name not in self.given
+            fixed = bit.counts is not None or bit.const is not None or node.const is not None
+            return not told and not fixed and node.name not in self.given
         node = self.fields.values[name]
         if node.const is not None or node.check is not None or node.counts is not None or node.equals:
             return False
@@ -214,12 +228,19 @@ class Draft(Scope):
         whole = self._whole(node)
         known = self.solved.get(node.name, self.fallback.get(node.name, 0)) if whole is None else whole
         raw = self._integer(node, known or 0)
+        if node.convert.absent and whole is None and not known and not self._has_bits(node):
+            return self._integer(node, absent_raw(node.convert))
         for bit in node.bits:
             part = self._bit(node, bit) if bit.counts is None else 0
             if part is not None:
                 every = write_bits(10**20 - 1 if bit.bcd else -1, bit)
                 raw = raw & ~every | write_bits(self._integer(bit, part), bit)
         return raw
+
+    def _has_bits(self, node: Value) -> bool:
+        """True where anything says what some bit of an integer is."""
+        told = (bit.name in self.solved or self.value_of(bit) is not None for bit in node.bits)
+        return any(told) or any(self._from_formulas(bit.name) is not None for bit in node.bits)
 
     def _integer(self, part: Value | Bit, raw: Any) -> int:
         try:
@@ -228,6 +249,8 @@ class Draft(Scope):
             raise EncodeError(self.place(part.name), f"{raw!r} is no integer") from None
 
     def _bit(self, node: Value, bit: Bit) -> Any:
+        if bit.const is not None:
+            return bit.const
         if bit.name in self.given:
             return self.given[bit.name]
         value = self.value_of(bit)
@@ -358,15 +381,18 @@ class Draft(Scope):
             own = values.get(each) if each != name else None
             return self._value(each) if own is None else own
 
-        names = derived.formula.names
-        unknown = [
-            self._unknown_value(each)
-            for each in names
-            if (self._is_open_value(each) and (values is self.values or values.get(each) is None))
-            or each == derived.name == name
-        ]
+        def is_open(each: str) -> bool:
+            here = self._is_open_value(each) and (values is self.values or values.get(each) is None)
+            return here or each == derived.name == name
+
+        def unknown(formula: Formula) -> list[Unknown]:
+            return [self._unknown_value(each) for each in formula.names if is_open(each)]
+
+        if derived.formula.parts:
+            value = part_of_time(derived.formula.parts, name, wanted, known, unknown) if is_open(name) else None
+            return None if value is None else to_raw(name, self._part(name).convert, value, self.work.zone_s)
         off = 0.0 if derived.convert.decimals is None else 0.5 * 10**-derived.convert.decimals
-        found = solve(derived.formula, known, unknown, wanted, off)
+        found = solve(derived.formula, known, unknown(derived.formula), wanted, off)
         if found is None or name not in found:
             return None
         return to_raw(name, self._part(name).convert, found[name], self.work.zone_s)
@@ -382,7 +408,7 @@ class Draft(Scope):
             return False
         if part.counts is not None or part.place is not None or name in self.given or name in self.fallback:
             return False
-        if isinstance(part, Value) and (part.const is not None or part.check is not None or part.bits):
+        if part.const is not None or (isinstance(part, Value) and (part.check is not None or part.bits)):
             return False
         return self.values.get(name) is None
 
@@ -421,7 +447,7 @@ class Draft(Scope):
             if name in scope.fields.bits or name in scope.fields.values:
                 part = scope._part(name)
                 raw = scope.solved.get(name, scope.fallback.get(name, scope.given.get(name)))
-                if raw is None and isinstance(part, Value):
+                if raw is None:
                     raw = part.const
                 if raw is None and isinstance(part, Bit):
                     whole = scope._whole(scope.fields.bits[name][0])

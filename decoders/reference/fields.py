@@ -70,7 +70,7 @@ def fields_of(nodes: Sequence[Node]) -> Fields:
                     name(node)
                 for bit in node.bits:
                     bits.setdefault(bit.name, (node, bit))
-                    if bit.counts is None:
+                    if bit.counts is None and bit.const is None:
                         name(bit)
             case Derived():
                 derived.append(node)
@@ -85,7 +85,7 @@ def fields_of(nodes: Sequence[Node]) -> Fields:
                 names.add(node.into or node.name)
                 inner += [(node.into or node.name, row) for row in rows if isinstance(row, Derived)]
             case Tags():
-                names.update(part for part in (node.raw, node.unknown.partition("into:")[2]) if part)
+                names.update(part for part in (node.raw, node.into) if part)
     return Fields(values, bits, tuple(derived), tuple(inner), frozenset(names), tuple(patterns))
 
 

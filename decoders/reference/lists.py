@@ -21,7 +21,7 @@ from decoders.reference.raw_tree import (
     failure,
     whole,
 )
-from decoders.reference.rows import PARTS, Part, Rows
+from decoders.reference.rows import PARTS, Part, Rows, read_item
 from decoders.reference.tag_building import TagWriter
 from decoders.reference.values import item_count, primitive, sub_window
 
@@ -101,6 +101,7 @@ class TagList(Part):
             rows = part, least_size(nodes)
             self.rows.update({low: rows for low, high in keys if low == high})
             self.ranges += [(low, high, rows) for low, high in keys if low < high]
+        self.others = (parts[-1], least_size(node.tags[-1][1])) if node.unknown == "rows" else None
         self.key = None if isinstance(node.key, Formula) else primitive(node.key)
         self.escapes = [(key, primitive(wire), 8 * wire.size) for key, wire in node.escapes]
         self.header = Rows(node.header)
@@ -168,12 +169,16 @@ class TagList(Part):
                 scope.taken.append((node, scope.raw[node.raw]))
         rows, least = self.rows.get(key) or self.within(key)
         if rows is None or (part is not window and part.size < least):
-            return self.unknown(key, part, window, context, here)
+            if self.others is None:
+                return self.unknown(key, part, window, context, here)
+            rows, least = self.others
+            if part is not window and part.size < least:
+                return True
         if self.tells_key:
             head.raw["key"] = key
         before = {name: scope.raw[name] for name in head.raw if name in scope.raw}
         scope.raw |= head.raw
-        rows._parse(part, context, here)
+        read_item(node, rows, key if self.tells_key else None, part, context, here)
         for name in head.raw:
             if name in before:
                 scope.raw[name] = before[name]

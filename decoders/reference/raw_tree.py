@@ -93,6 +93,15 @@ class Labelled:
 
 
 @dataclass(slots=True)
+class Item:
+    """Stands among what was read where an item of a tag list begins whose rows (by `id`) are these; None stands where
+    it ends. key: what its rows call `key`, None for nothing."""
+
+    rows: int
+    key: Any
+
+
+@dataclass(slots=True)
 class Trace:
     """One field as it was read, for `--explain`. data: its bytes, which differ from the frame's where these are text
     that stands for others. node: of the layout, which says how the raw value is converted."""

@@ -9,7 +9,7 @@ from decoders.layout import Records, least_size
 from decoders.metering.formats import FORMATS
 from decoders.metering.records import Record
 from decoders.reference.raw_tree import Scope, Trace, Window, failure
-from decoders.reference.rows import PARTS, Part, Rows
+from decoders.reference.rows import PARTS, Part, Rows, read_item
 from decoders.reference.values import sub_window
 
 
@@ -51,7 +51,7 @@ class RecordList(Part):
             scope.raw[node.raw].append({"id": record.words[0], "value": part.getvalue().hex()})
         number = next((self.places[word] for word in record.words if word in self.places), None)
         if number is not None and part.size >= self.rows[number][1]:
-            self.rows[number][0]._parse(part, {**context, "record": record}, path)
+            read_item(node, self.rows[number][0], None, part, {**context, "record": record}, path)
             return True
         if node.unknown == "refuse":
             raise failure(DecodeCode.UNKNOWN_TAG, f"the record {record.words[0]} is not in the spec", part, path)

@@ -12,6 +12,8 @@ from typing import Any
 
 import construct as c
 
+from decoders.check_places import running_difference
+from decoders.convert import Convert
 from decoders.custom import PREFIX, bytes_by
 from decoders.errors import DecodeCode, DecodeError, EncodeError
 from decoders.layout import (
@@ -21,6 +23,7 @@ from decoders.layout import (
     CharRun,
     Condition,
     Derived,
+    Entry,
     FormulaWire,
     Given,
     Group,
@@ -32,12 +35,24 @@ from decoders.layout import (
     Skip,
     Until,
     Value,
+    fixed_size,
     least_size,
 )
 from decoders.raw import read_bits
 from decoders.reference.building import build_branch, build_condition, build_group, build_skip, build_value
 from decoders.reference.draft import Draft
-from decoders.reference.raw_tree import Labelled, Scope, Trace, Window, check_depth, evaluate, failure, shown, within
+from decoders.reference.raw_tree import (
+    Item,
+    Labelled,
+    Scope,
+    Trace,
+    Window,
+    check_depth,
+    evaluate,
+    failure,
+    shown,
+    within,
+)
 from decoders.reference.values import primitive, python_inputs, sub_window, take
 from decoders.text_forms import decoded
 from decoders.window_calls import looks_ahead
@@ -83,6 +98,14 @@ class Rows(c.Construct):  # type: ignore[misc]
         return obj
 
 
+def read_item(node: Node, rows: Rows, key: Any, window: Window, context: Any, path: str) -> None:
+    """The rows of one item of a tag list. key: what formula rows call `key`, None for nothing."""
+    scope: Scope = context["scope"]
+    scope.taken.append((node, Item(id(rows.nodes), key)))
+    rows._parse(window, context, path)
+    scope.taken.append((node, None))
+
+
 class Part(c.Construct):  # type: ignore[misc]
     """A node as a construct: reads into and builds from `context["scope"]`."""
 
@@ -101,13 +124,15 @@ class Part(c.Construct):  # type: ignore[misc]
 
 
 class DerivedPart(Part):
-    """A formula over values: it is worked out later, and only if its rows were read."""
+    """A formula over values: it is worked out by `Finisher`, and only if its rows were read."""
 
     def _parse(self, stream: Window, context: Any, path: str) -> None:
         scope: Scope = context["scope"]
         scope.taken.append((self.node, None))
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        scope: Draft = context["scope"]
+        scope.computed.add(self.node.name)
         return obj
 
 
@@ -124,6 +149,12 @@ class ValuePart(Part):
         if node.const is not None and raw != node.const:
             stream.seek(start)
             raise failure(DecodeCode.BAD_CONST, f"expected {shown(node.const)}, found {shown(raw)}", stream, path)
+        if node.check is not None and node.check.running:
+            covered = ((stream.before or b"") + stream.data)[: stream.base + start][node.check.span.start :]
+            wrong = running_difference(node, raw, covered)
+            if wrong:
+                stream.seek(start)
+                raise failure(DecodeCode.BAD_CHECK, wrong, stream, path)
         scope: Scope = context["scope"]
         other = scope.find(node.equals) if node.equals else None  # what is read later is compared when it is there
         if other is not None and raw != other:
@@ -134,7 +165,11 @@ class ValuePart(Part):
         if isinstance(node.wire, RecordWire) and node.bits and raw.__class__ is not int:
             return raw  # a record without an integer has no bits
         for bit in node.bits:
-            scope.raw[bit.name] = read_bits(raw, bit)
+            part = scope.raw[bit.name] = read_bits(raw, bit)
+            if bit.const is not None and part != bit.const and not self._is_absent(raw):
+                stream.seek(start)
+                detail = f"`{bit.name}`: expected {shown(bit.const)}, found {shown(part)}"
+                raise failure(DecodeCode.BAD_CONST, detail, stream, path)
         self.keep(context, raw, self.named)
         if context["trace"] is not None:
             end = stream.tell()
@@ -149,11 +184,14 @@ class ValuePart(Part):
         scope: Draft = context["scope"]
         if isinstance(node.wire, FormulaWire):
             return obj  # nothing stands on the wire
+        if node.check is not None and node.check.running:
+            raise EncodeError(scope.place(node.name), "its place changes with the rows before it: it is only read")
         if node.const is not None:
             raw: Any = node.const
         elif node.check is not None or node.counts is not None:
             raw = 0  # filled in when the frame is whole
         else:
+            self._expect(scope, stream)
             raw = build_value(self, context)
         try:
             scope.raw |= {bit.name: read_bits(raw, bit) for bit in node.bits}
@@ -169,6 +207,28 @@ class ValuePart(Part):
         except (c.ConstructError, TypeError, ValueError, OverflowError) as error:
             raise EncodeError(scope.place(node.name), f"{raw!r} does not fit: {str(error).splitlines()[-1]}") from None
         return obj
+
+
+    def _is_absent(self, raw: Any) -> bool:
+        """True for an integer whose bits have no value."""
+        absent = self.node.convert.absent
+        return bool(absent) and Convert(absent=absent, loose=True).function()(raw, 0) is None
+
+    def _expect(self, scope: Draft, stream: Any) -> None:
+        """Takes the bytes that make the message what it is as the raw value that nothing else gives."""
+        node, work = self.node, scope.work
+        size = fixed_size((node,))
+        if not work.known or size is None or work.body_at is None or stream is not work.stream:
+            return
+        start = stream.tell() - work.body_at
+        places = range(start, start + size)
+        if start >= 0 and node.name not in scope.fallback and all(at in work.known for at in places):
+            data = bytes(work.known[at] for at in places)
+            try:
+                raw = self.subcon._parsereport(Window(data, 0), {"scope": scope}, "")
+            except DecodeError:
+                return  # these bytes are no value of the row
+            scope.fallback = {**scope.fallback, node.name: raw}
 
 
 class GivenPart(Part):
@@ -290,6 +350,18 @@ class GroupPart(Part):
         return obj
 
 
+class EntryPart(GroupPart):
+    """What the rows of a tag give under its key."""
+
+    def _parse(self, stream: Window, context: Any, path: str) -> None:
+        scope: Scope = context["scope"]
+        inner = {**context, "scope": scope.inner()}
+        check_depth(inner["scope"], stream, path)
+        self.rows._parse(stream, inner, path)
+        node: Entry = self.node
+        scope.taken.append((node, Labelled(inner["scope"], {node.name: str(scope.find("key"))})))
+
+
 PARTS.update(
     {
         Derived: DerivedPart,
@@ -300,5 +372,6 @@ PARTS.update(
         Condition: ConditionPart,
         Branch: BranchPart,
         Group: GroupPart,
+        Entry: EntryPart,
     }
 )

@@ -12,7 +12,7 @@ import construct as c
 
 from decoders.errors import EncodeError
 from decoders.formula import Formula
-from decoders.layout import IntWire, Node, Repeat, Tags, Value, raw_names, walk
+from decoders.layout import Entry, IntWire, Node, Repeat, Tags, Value, raw_names, walk
 from decoders.naming import Naming, pattern_of
 from decoders.reference.building import missing_bytes, write_count
 from decoders.reference.draft import Draft
@@ -20,7 +20,7 @@ from decoders.reference.fields import fields_of
 from decoders.reference.values import Output, primitive
 from decoders.solve import Unknown, solve
 
-__all__ = ["TagWriter"]
+__all__ = ["TagWriter", "entry_values"]
 
 
 @dataclass(slots=True)
@@ -66,6 +66,8 @@ class TagWriter:
             return
         for number, mine in enumerate(self.fields):
             told = mine.told(scope.values)
+            if self.node.entry is not None and number == len(self.fields) - 1:
+                continue
             if not told - scope.written:
                 continue
             try:
@@ -156,15 +158,27 @@ class TagWriter:
             if solved is None:
                 return None
             found |= solved
-        keys = self.node.tags[number][0]
-        if "key" in found and not any(low <= found["key"] <= high for low, high in keys):
+        if "key" in found and not self._is_for(number, found["key"]):
             return None
         return found
+
+    def _is_for(self, number: int, key: int) -> bool:
+        """Whether the tag is for this key."""
+        keys = self.node.tags[number][0]
+        if keys:
+            return any(low <= key <= high for low, high in keys)
+        return not any(low <= key <= high for others, _ in self.node.tags for low, high in others)
 
     def _tag(self, number: int, item: _Item, place: int, context: Any) -> bytes:
         scope: Draft = context["scope"]
         keys, _ = self.node.tags[number]
-        key = item.header.pop("key", keys[0][0])
+        if not keys and "key" not in item.header:
+            raise EncodeError(scope.place("items"), "nothing says the key of the item")
+        key = item.header.pop("key") if not keys else item.header.pop("key", keys[0][0])
+        return self._item(number, key, item, place, context)
+
+    def _item(self, number: int, key: int, item: _Item, place: int, context: Any) -> bytes:
+        scope: Draft = context["scope"]
         head = self._head(item.header, scope)
         self._set_key(head, key)
         values: Mapping[str, Any] = ChainMap(item.values, scope.values) if item.values else scope.values  # type: ignore[arg-type]
@@ -241,9 +255,22 @@ class TagWriter:
     def _unknown(self, context: Any) -> Iterator[bytes]:
         """Items that no tag of the spec is for, from the object of `into`."""
         node, scope = self.node, context["scope"]
-        into = node.unknown.partition("into:")[2]
+        into, entry = node.into, node.entry
         given = scope.values.get(into) if into else None
-        if isinstance(given, Mapping) and node.unknown_wire is not None:
+        if entry is not None and isinstance(given, Mapping):
+            for place, (word, value) in enumerate(given.items()):
+                name = f"{into}.{word}"
+                if name in scope.written:
+                    continue
+                item = _Item(values={into: entry_values(entry, value)})
+                try:
+                    yield self._item(len(node.tags) - 1, int(word), item, place, context)
+                except (EncodeError, ValueError) as error:
+                    what = error if isinstance(error, EncodeError) else EncodeError(scope.place(name), "is no key")
+                    scope.unfit.setdefault(name, what)
+                else:
+                    scope.written.add(name)
+        elif isinstance(given, Mapping) and node.unknown_wire is not None:
             for word, value in given.items():
                 name = f"{into}.{word}"
                 if name in scope.written:
@@ -258,8 +285,8 @@ class TagWriter:
                     scope.unfit.setdefault(name, EncodeError(scope.place(name), f"{value!r} does not fit: {error}"))
                 else:
                     scope.written.add(name)
-            if all(f"{into}.{word}" in scope.written for word in given):
-                scope.written.add(into)
+        if isinstance(given, Mapping) and all(f"{into}.{word}" in scope.written for word in given):
+            scope.written.add(into)
 
     def _raw(self, context: Any) -> Iterator[bytes]:
         """All items, as `raw` kept them."""
@@ -271,12 +298,17 @@ class TagWriter:
                 raise EncodeError(scope.place(f"{node.raw}[{index}]"), "is no `{id, value}` with hex text") from None
             yield self._bare(key, data, context)
         scope.written.update(*(mine.told(scope.values) for mine in self.fields))
-        scope.written.update((node.raw, node.unknown.partition("into:")[2]))
+        scope.written.update((node.raw, node.into))
 
     def _bare(self, key: int, data: bytes, context: Any) -> bytes:
         head = self._head({}, context["scope"])
         self._set_key(head, key)
         return self._framed(key, data, head, context)
+
+
+def entry_values(entry: Entry, value: Any) -> Any:
+    """The values of the rows that read an entry of an object, from the entry."""
+    return {entry.only: value} if entry.only else value
 
 
 def _in_order(items: list[tuple[bytes, _Item]]) -> list[bytes]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from decoders.errors import DecodeCode
+from decoders.errors import DecodeCode, EncodeError
 from decoders.layout import BytesWire, TextTags, Until, raw_names
 from decoders.raw import read_form
 from decoders.reference.draft import Draft
 from decoders.reference.fields import fields_of
 from decoders.reference.raw_tree import Scope, Window, check_items, failure
-from decoders.reference.rows import PARTS, Part, Rows
+from decoders.reference.rows import PARTS, Part, Rows, read_item
+from decoders.reference.tag_building import entry_values
 from decoders.reference.values import Output, item_count, sub_window, write_value
 
 
@@ -23,6 +24,7 @@ class TextTagList(Part):
             for (_, nodes), words in zip(node.tags, node.words, strict=True)
             for word in words
         }  # fmt: skip
+        self.others = Rows(node.tags[-1][1]) if node.unknown == "rows" else None
         self.fields = [fields_of(nodes) for _, nodes in node.tags]
         self.tells_key = "key" not in raw_names((node,))
 
@@ -64,16 +66,16 @@ class TextTagList(Part):
             if len(entries) == 1:
                 scope.taken.append((node, entries))
         here = f"{path}#{_shown(key)}"
-        rows = self.rows.get(key)
+        rows = self.rows.get(key, self.others)
         if rows is None:
             return self.unknown(key, value, context, here)
         if not self.tells_key:
-            rows._parse(value, context, here)
+            read_item(node, rows, None, value, context, here)
             return True
         missing = "key" not in scope.raw
         before = scope.raw.get("key")
         scope.raw["key"] = key
-        rows._parse(value, context, here)
+        read_item(node, rows, key, value, context, here)
         scope.raw["key"] = before
         if missing:
             del scope.raw["key"]
@@ -99,19 +101,43 @@ class TextTagList(Part):
         out = stream if node.size is None else Output()
         between = Until(node.split, needed=False)
         for fields, words in zip(self.fields, node.words, strict=True):
-            if fields.told(scope.values):
+            if words and fields.told(scope.values):
                 value = Output()
                 self.rows[words[0]]._build(None, value, context, path)
                 write_value(out, words[0].encode() + node.assign + value.getvalue(), between)
-        others = scope.values.get(node.unknown.removeprefix("into:")) if node.unknown.startswith("into:") else None
-        for key, text in others.items() if isinstance(others, Mapping) else ():
-            write_value(out, f"{key}".encode() + node.assign + f"{text}".encode(), between)
+        for key, data in self.unknown_items(context, path):
+            write_value(out, key.encode() + node.assign + data, between)
         if node.size is not None:
             if isinstance(node.size, Until):
                 write_value(stream, out.getvalue(), node.size)
             else:
                 stream.write(out.getvalue())
         return obj
+
+
+    def unknown_items(self, context: Any, path: str) -> Iterator[tuple[str, bytes]]:
+        """Key and value of the items that no tag is for. Raises EncodeError."""
+        node: TextTags = self.node
+        scope: Draft = context["scope"]
+        if self.others is not None and node.entry is None:
+            told = self.fields[-1].told(scope.values) - scope.written
+            if told:
+                raise EncodeError(scope.place(min(told)), "nothing says the key of the item")
+            return
+        given = scope.values.get(node.into) if node.into else None
+        if not isinstance(given, Mapping):
+            return
+        for key, value in given.items():
+            if node.entry is None or self.others is None:
+                yield str(key), f"{value}".encode()
+                continue
+            inner = scope.part(f"#{key}", {node.into: entry_values(node.entry, value)}, self.fields[-1])
+            inner.raw["key"] = str(key)
+            out = Output()
+            self.others._build(None, out, {**context, "scope": inner}, path)
+            inner.finish()
+            yield str(key), out.getvalue()
+        scope.written.add(node.into)
 
 
 def _shown(key: str) -> str:

@@ -10,7 +10,8 @@ from decoders.naming import resolved
 from decoders.raw import BCD_NUMBERS, INTEGER_FORMS
 from decoders.spec import model
 from decoders.spec.conversions import bits_kind, words_of
-from decoders.spec.model_rows import BitOrder, bit_fields
+from decoders.spec.model_conversion import BitOrder
+from decoders.spec.model_rows import bit_fields
 from decoders.spec.names import add_note, add_status, place_of, repeats
 from decoders.spec.notes import Path, Structure, ValueNote
 from decoders.spec.words import TEXT_NUMBERS
@@ -122,6 +123,9 @@ def _bit(
         rows.report((*path, "counts"), f"bits cannot count `{part.counts}`", "only `counts: body` is possible")
     if part.counts is not None and (len(places) > 1 or part.bcd):
         rows.report((*path, "counts"), "a length is one range of bits", "name one range")
+    if part.const is not None and not 0 <= part.const < 1 << total:
+        rows.report((*path, "const"), f"{part.const} does not fit into {total} bits", f"0 to {(1 << total) - 1}")
+    silent = part.counts is not None or part.const is not None
     place = place_of(rows, name, row.repeat, path)
     status = rows.converts.status(part.absent, kind, path, convert)
     if status is not None and place is not None and place.repeat:
@@ -131,12 +135,13 @@ def _bit(
         places[0][0],
         total,
         convert,
-        part.counts is not None if part.hidden is None else part.hidden,
+        silent if part.hidden is None else part.hidden,
         counts,
         tuple(places) if len(places) > 1 else (),
         part.bcd,
         status,
         place,
+        part.const,
     )
 
 
@@ -161,7 +166,7 @@ def _note(
         clock=clock,
         words=words_of(bit.convert),
         number=bit.convert.keeps_numbers,
-        conditional=conditional or bool(clock and bit.convert.absent),
+        conditional=conditional or row.absent is not None,
         note=part.note,
     )
     repeats(rows, structure, bit.name, bit.place, path)

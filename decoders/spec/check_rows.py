@@ -12,7 +12,7 @@ from decoders.check_places import place_in
 from decoders.checksum import UnknownChecksum, checksum, parameters
 from decoders.checksum import names as checksum_names
 from decoders.convert import PLAIN
-from decoders.layout import BytesWire, Check, IntWire, Node, Nodes, Span, Value, fixed_size, walk
+from decoders.layout import BytesWire, Check, Condition, IntWire, Node, Nodes, Span, Value, fixed_size, walk
 from decoders.spec import model
 from decoders.spec.notes import Path
 from decoders.spec.words import integer, is_whole
@@ -178,6 +178,20 @@ class Spans:
             return False
         return span.tail < -before if before is not None else first is not None
 
+    def running(self, check: Value) -> Span | None:
+        """From where a check value covers all up to itself, where its place changes with the rows before it."""
+        assert check.check is not None
+        nodes = (*self.header, *self.body)
+        index = next((index for index, node in enumerate(nodes) if node is check or check in inline_checks(node)), 0)
+        if not index or check.name in self.starts or check.name in self.befores or _asterisk_before(check, nodes):
+            return None
+        first, _, last = (part.strip() for part in check.check.over.partition(".."))
+        before = [node.name for node in walk(nodes[index - 1 : index]) if isinstance(node, Value)]
+        if not first:
+            return Span(self.mark, 0)
+        start = self.first(first)
+        return Span(start, 0) if start is not None and start >= 0 and (last or first) in before[-1:] else None
+
     def reversed(self, first: str, last: str) -> bool:
         """True where the row `last` stands before the row `first`."""
         names = [node.name for node in (*self.header, *self.body, *self.trailer) if isinstance(node, Value)]
@@ -197,6 +211,12 @@ def _asterisk_before(check: Value, nodes: Sequence[Node]) -> bool:
     return isinstance(before, Value) and before.const == "2a" and check.check is not None and bool(check.check.written)
 
 
+def inline_checks(node: Node) -> list[Value]:
+    """The check values that are there under a condition."""
+    rows = node.nodes if isinstance(node, Condition) else ()
+    return [row for row in rows if isinstance(row, Value) and row.check is not None]
+
+
 def resolve_check(rows: RowBuilder, spans: Spans, node: Value, path: Path) -> Value:
     """The check value with its span. One without a place is reported."""
     assert node.check is not None
@@ -209,6 +229,11 @@ def resolve_check(rows: RowBuilder, spans: Spans, node: Value, path: Path) -> Va
         rows.report((*path, "over"), f"`{node.check.over}` holds the check value itself", "let it end before it")
     if span is not None:
         return replace(node, check=replace(node.check, span=span))
+    running = spans.running(node)
+    if running is not None:
+        if node.check.flag:
+            rows.report((*path, "on_wrong"), "a check value whose place changes refuses the frame", "remove `on_wrong`")
+        return replace(node, check=replace(node.check, span=running, running=True))
     if node.check.over:
         rows.report((*path, "over"), f"`{node.check.over}` names no span of this frame", spans.words)
     else:
@@ -247,7 +272,8 @@ def body_with_checks(
         if isinstance(node, Value) and node.check is not None:
             origin = rows.origins.of(node)
             here = origin.path if origin is not None else path
-            if place_in(header, body, index, trailer_size, skip_rest=skip_rest) is None:
+            known = place_in(header, body, index, trailer_size, skip_rest=skip_rest) is not None
+            if not known and spans.running(node) is None:
                 rows.report(
                     here,
                     f"the place of `{node.name}` changes with the values around it",
@@ -256,6 +282,17 @@ def body_with_checks(
             whole = resolve_check(rows, spans, node, here)
             rows.origins.moved(node, whole)
             found.append(whole)
+            continue
+        inline = inline_checks(node)
+        if isinstance(node, Condition) and inline:
+            resolved = tuple(
+                resolve_check(rows, spans, row, path) if isinstance(row, Value) and row.check is not None else row
+                for row in node.nodes
+            )
+            for before, after in zip(node.nodes, resolved, strict=True):
+                rows.origins.moved(before, after)
+            found.append(replace(node, nodes=resolved))
+            rows.origins.moved(node, found[-1])
             continue
         inner = next((part for part in walk((node,)) if isinstance(part, Value) and part.check is not None), None)
         if inner is not None:

@@ -14,7 +14,7 @@ from decoders.layout import BytesWire, FloatWire, IntWire, Wire
 from decoders.raw import BCD_NUMBERS, INTEGER_FORMS, MIXED, is_number
 from decoders.spec import model
 from decoders.spec.formula_faults import FormulaPlaces, operator_hint
-from decoders.spec.model_rows import Absent, BitOrder, FlagMap
+from decoders.spec.model_conversion import Absent, BitOrder, FlagMap
 from decoders.spec.notes import Path, Report
 from decoders.spec.problems import nearest
 from decoders.spec.sentinels import Bits, Kind, sentinels

@@ -15,7 +15,7 @@ from decoders import layout
 from decoders.layout import BytesWire, FloatWire, IntWire
 from decoders.product import CompiledProduct
 from decoders.spec import model
-from decoders.spec.model_rows import absent_values
+from decoders.spec.model_conversion import absent_values
 from decoders.spec.node_words import bit_option, children, node_type, row_scale, spelled
 from decoders.spec.show import message_layout
 

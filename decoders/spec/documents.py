@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +17,7 @@ from decoders.layout import Nodes, Value, least_size
 from decoders.reference.codec import FrameLayout, ReferenceCodec
 from decoders.spec import model
 from decoders.spec.frames import FramePlan
+from decoders.spec.model_conversion import absent_values
 from decoders.spec.notes import Path, Report, Structure, ValueNote
 from decoders.spec.problems import nearest
 from decoders.spec.words import without_size
@@ -33,6 +35,8 @@ __all__ = [
 ]
 
 _MAX_COLUMNS = 512
+_NUMBER_TYPE = re.compile("[uif][0-9]{1,2}(le|be)?")
+_WORD_OR_NUMBER = {"type": "number", "bytes": "rest"}
 
 
 @dataclass(slots=True)
@@ -116,8 +120,18 @@ def with_types(rows: Sequence[Any], loose: set[str]) -> list[Any]:
             row = row.model_copy(update=_likely(row, loose))
         elif _is_unsized(row):
             row = row.model_copy(update={"bytes": "rest"})
+        elif _has_words(row) and _NUMBER_TYPE.fullmatch(row.type):
+            row = row.model_copy(update=_WORD_OR_NUMBER)
         found.append(row)
     return found
+
+
+def _has_words(row: Any) -> bool:
+    """True for a row with a sentinel that is no number, such as `N/A`."""
+    if not isinstance(row, model.ValueRow):
+        return False
+    texts = [value for value in absent_values(row.absent) if isinstance(value, str)]
+    return any(not re.fullmatch(r"[-+]?[0-9.][0-9A-Fa-fxX.+-]*", text) for text in texts)
 
 
 def _likely(row: model.ValueRow, loose: set[str]) -> dict[str, Any]:
@@ -128,7 +142,7 @@ def _likely(row: model.ValueRow, loose: set[str]) -> dict[str, Any]:
     if row.name == "time" or row.timestamp is not None:
         return {"type": "unix32"}
     if row.enum is None and (row.unit or row.range is not None or row.decimals is not None):
-        return {"type": "f64"}
+        return _WORD_OR_NUMBER if _has_words(row) else {"type": "f64"}
     loose.add(row.name)
     return {"type": "text", "bytes": "rest"}
 

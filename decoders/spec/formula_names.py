@@ -23,6 +23,7 @@ from decoders.layout import (
     Value,
     walk,
 )
+from decoders.moments import KEY, Moments, moments, tells_key
 from decoders.naming import pattern_of
 from decoders.spec.formula_faults import Faults, compared
 from decoders.spec.raw_scopes import RawScopes, branches
@@ -54,7 +55,7 @@ def check_names(frame: Nodes, body: Nodes, kept: Collection[str], faults: Faults
         known.add("index")
     computed = {node.name for node in walk(nodes) if isinstance(node, Derived)}
     RawScopes(frame, body, known | SPECIAL_NAMES, computed, faults).check()
-    _ValueScopes(nodes, known, faults).check()
+    _ValueScopes(nodes, known - {KEY}, faults).check()
 
 
 def _parts(nodes: Sequence[Any]) -> Iterator[Value | Bit]:
@@ -92,7 +93,7 @@ def _given(nodes: Nodes, *, computed: bool) -> set[str]:
             case Given() | Group() | Repeat():
                 found.add(node.name)
             case Tags():
-                found |= {node.raw, node.unknown.removeprefix("into:")}
+                found |= {node.raw, node.into}
                 for _, rows in node.tags:
                     found |= _given(rows, computed=computed)
     return found
@@ -102,8 +103,9 @@ def _given(nodes: Nodes, *, computed: bool) -> set[str]:
 class _ValueScopes:
     """Checks the formulas over values of one message.
 
-    Such a formula is worked out when its structure is complete, those of the items of a list when the list is: so it
-    sees its own structure and, of those around, what was read before.
+    Such a formula is worked out where it stands, or when its structure is complete (see `decoders.moments`); those of
+    the items of a list when the list is: so it sees its own structure and, of those around, what was read or computed
+    before.
     """
 
     nodes: Nodes
@@ -112,6 +114,8 @@ class _ValueScopes:
     patterns: set[re.Pattern[str]] = field(init=False)  # of names that are built from numbers
     numbered: dict[str, int] = field(init=False)  # names of numbered values without their number -> most items
     rows: dict[str, list[Value | Bit | Derived]] = field(init=False)  # by name
+    late: set[str] = field(default_factory=set)  # formula rows so far that are worked out when all is read
+    within_tags: int = 0  # tags around whose rows may read the key
 
     def __post_init__(self) -> None:
         places = _places(self.nodes)
@@ -130,39 +134,45 @@ class _ValueScopes:
 
     def _structure(self, nodes: Nodes, around: set[str]) -> None:
         """around: values of the structures around that are there."""
-        self._rows(nodes, set(around), around | _given(nodes, computed=False))
+        self._rows(nodes, set(around), around | _given(nodes, computed=False), moments(nodes))
 
-    def _rows(self, nodes: Nodes, before: set[str], whole: set[str]) -> None:
+    def _rows(self, nodes: Nodes, before: set[str], whole: set[str], when: Moments) -> None:
         """before: values that were read before. whole: of the whole structure, those by formula only as far as they
-        are computed before. Both grow."""
+        are computed before. Both grow. when: of the structure's formula rows."""
         for node in nodes:
             match node:
                 case Value():
                     before |= _given((node,), computed=False)
+                    tags, self.within_tags = self.within_tags, 0  # a sign is worked out when the list is read
                     self._formula(node.negate, whole)
+                    self.within_tags = tags
                 case Derived():
                     self._formula(node.formula, whole)
                     self._formula(node.test, whole)
                     whole.add(node.name)
+                    (self.late if when.rows[id(node)].late else before).add(node.name)
                 case Given():
                     before.add(node.name)
                 case Condition():
-                    self._rows((*node.nodes, *node.otherwise), before, whole)
+                    self._rows((*node.nodes, *node.otherwise), before, whole, when)
                 case Branch():
                     for rows in branches(node):
-                        self._rows(rows, before, whole)
+                        self._rows(rows, before, whole, when)
                 case Group():
                     if node.name:
                         self._structure(node.nodes, before)
                         before.add(node.name)
                     else:
-                        self._rows(node.nodes, before, whole)
+                        self._rows(node.nodes, before, whole, when)
                 case Repeat():
                     self._repeat(node, before)
                 case Tags():
                     before |= _given((node,), computed=False)
+                    told = tells_key(node)
+                    self.within_tags += told
                     for _, rows in node.tags:
-                        self._rows(rows, before, whole)
+                        self._rows(rows, before, whole, when)
+                    self.within_tags -= told
 
     def _repeat(self, node: Repeat, before: set[str]) -> None:
         around = set(before)
@@ -181,6 +191,8 @@ class _ValueScopes:
             words = ", ".join(f"`{word}`" for word in (*CALLS, *BODY_CALLS))
             self.faults.add(formula, "it reads values, no bytes", f"{words} stand in if, count, switch")
         for name in names:
+            if name == KEY and self.within_tags:
+                continue
             if name not in there and name not in self.known and not self._is_numbered(name):
                 self._missing(formula, name, there)
         for name, number in compared(formula):
@@ -201,6 +213,14 @@ class _ValueScopes:
         if name in NEXT_NAMES:
             what = f"`{name}` is known only while bytes are read, and this formula reads values"
             self.faults.add(formula, what, "it stands in if, count, bytes, switch")
+            return
+        if name == KEY:
+            what = "`key` is known only within a tag of a list, unless a row of the list has this name"
+            self.faults.add(formula, what, "a row of the tag such as {name: tag, raw: key, hidden: true}")
+            return
+        if name in self.late:
+            what = f"`{name}` is worked out when all is read: it reads what comes later or is not complete before"
+            self.faults.add(formula, what, f"put `{name}` behind all that it reads, or write its formula here")
             return
         for node in walk(self.nodes):
             if isinstance(node, Repeat) and name in _given(node.nodes, computed=True):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+from decoders.check_places import CheckPlace, frame_checks
+from decoders.errors import DecodeError
 from decoders.formula import FormulaError
+from decoders.framing.escape import unescape
 from decoders.framing.plan import (
     ComputedSize,
     Escape,
@@ -32,9 +36,10 @@ from decoders.layout import (
     least_size,
 )
 from decoders.spec import model
-from decoders.spec.check_rows import Spans, resolve_check, too_many_checks
+from decoders.spec.check_rows import UNRESOLVED, Spans, resolve_check, too_many_checks
 from decoders.spec.frame_marks import MAX_BEGINS, byte_pattern, const_bytes, hex_pattern, mark_row, tail_pattern
 from decoders.spec.notes import Path, Structure
+from decoders.spec.optional_trailer import Choice, choices, told_apart, without_nothing
 from decoders.spec.rows import RowBuilder
 from decoders.spec.size_formulas import DIGITS, size_formula
 from decoders.spec.text_rows import mark_of
@@ -62,6 +67,7 @@ class FramePlan:
     document: str = ""  # `json` or `csv`: the body is a document, which its messages' rows do not read
     lines: model.CsvSpec | None = None
     marks_only: bool = False  # nothing but marks stands around the body
+    said: dict[str, int] = field(default_factory=dict)  # the flag of the header that tells of its trailer
 
 
 def build_frames(spec: model.SpecFile, rows: RowBuilder) -> list[FramePlan]:
@@ -73,16 +79,27 @@ def build_frames(spec: model.SpecFile, rows: RowBuilder) -> list[FramePlan]:
         given = [(name, frame, ("frames", name)) for name, frame in spec.frames.items()]
     else:
         given = [("payload", model.FrameSpec(), ())]
-    return [_FrameBuilder(name, frame, path, index, rows).build() for index, (name, frame, path) in enumerate(given)]
+    kinds = [
+        (name, frame if choice is None else choice.frame, path, choice)
+        for name, frame, path in given
+        for choice in choices(frame, path, rows)
+    ]
+    return [
+        _FrameBuilder(name, frame, path, index, rows, choice).build()
+        for index, (name, frame, path, choice) in enumerate(kinds)
+    ]
 
 
 class _FrameBuilder:
-    def __init__(self, name: str, frame: model.FrameSpec, path: Path, index: int, rows: RowBuilder) -> None:
+    def __init__(
+        self, name: str, frame: model.FrameSpec, path: Path, index: int, rows: RowBuilder, choice: Choice | None
+    ) -> None:
         self.name = name
         self.frame = frame
         self.path = path
         self.index = index
         self.rows = rows
+        self.choice = choice
 
     def build(self) -> FramePlan:
         frame = self.frame
@@ -90,7 +107,7 @@ class _FrameBuilder:
         split = self._split()
         with self.rows.reading(text=frame.format == "text", split=split):
             header = self.rows.build(frame.header, (*self.path, "header"), notes)
-            trailer = self.rows.build(frame.trailer, (*self.path, "trailer"), notes)
+            trailer = without_nothing(self.rows.build(frame.trailer, (*self.path, "trailer"), notes))
         if frame.start is not None:
             header = (mark_row("start", frame.start), *header)
         stop = frame.stop or frame.until
@@ -120,6 +137,9 @@ class _FrameBuilder:
         )
         if isinstance(kind.size, StopBytes) and (frame.format == "text" or frame.tail):
             kind = replace(kind, size=replace(kind.size, tail=tail_pattern(trailer)))
+        if self.choice is not None:
+            kind = told_apart(self.rows, self.choice, kind, header, trailer)
+        kind = self._in_streams(kind, header, trailer, trailer_size, bytes.fromhex(stop or ""))
         plan = FramePlan(kind, header, trailer, trailer_size, self.path, frame.format in ("json", "csv"), notes)
         plan.text, plan.split = frame.format == "text", split
         if plan.json:
@@ -128,7 +148,24 @@ class _FrameBuilder:
         elif frame.csv is not None:
             self.rows.report((*self.path, "csv"), "`csv` is for frames that are lines of CSV", "add `format: csv`")
         plan.mark = len(frame.start or "") // 2
+        if self.choice is not None and self.choice.test.isidentifier():
+            plan.said = {self.choice.test: int(self.choice.there)}
         return plan
+
+    def _in_streams(
+        self, kind: FrameKind, header: Nodes, trailer: Nodes, trailer_size: int, stop: bytes
+    ) -> FrameKind:
+        """How frames of the kind follow each other: with one mark between two of them, or with none at all."""
+        places = [place for place in frame_checks(header, trailer, trailer_size) if not place.flag]
+        unknown = not places or any(place.span == UNRESOLVED for place in places)
+        sound = None if unknown else partial(_is_sound, kind.escape, places)
+        hdlc = self.frame.escape.xor is not None if self.frame.escape is not None else self.frame.size is not None
+        if hdlc and len(stop) == 1 and not self.frame.tail and kind.begins[:1] == (frozenset(stop),):
+            return replace(kind, shared=stop[0], sound=sound)
+        marked = any(allowed is not None and len(allowed) == 1 for allowed in kind.begins)
+        if marked or stop or kind.escape is not None or kind.text or isinstance(kind.size, WholeChunk):
+            return kind
+        return replace(kind, sound=sound)
 
     def _check_sizes(self, least: int) -> None:
         """Keys that contradict each other. least: bytes on the wire of a frame without a body."""
@@ -305,6 +342,15 @@ class _FrameBuilder:
         except FormulaError as error:
             self.rows.report((*self.path, "size"), str(error), "a number or a formula with u8(n), u16(n), digits(n, 4)")
             return FixedSize(1, stop)
+
+
+def _is_sound(escape: Transcoding | None, places: Sequence[CheckPlace], wire: bytes) -> bool:
+    """Whether all check values of a frame are right."""
+    try:
+        data = wire if escape is None else unescape(escape, wire)
+    except DecodeError:
+        return False
+    return not any(place.difference(data) for place in places)
 
 
 class _Spans(Spans):

@@ -28,10 +28,12 @@ from decoders.naming import resolved
 from decoders.spec import model
 from decoders.spec.names import by_key, repeats
 from decoders.spec.notes import Path, Structure, ValueNote
-from decoders.spec.text_rows import list_size, split_of
+from decoders.spec.text_rows import list_size, literal_node, mark_of, split_of
+from decoders.spec.unknown_tags import note_object, unknown_rows
 from decoders.spec.value_rows import value_row
 from decoders.spec.words import integer, is_whole, wire_of, without_size
 
+_NEXT = ("next_u8", "next_u16")
 _OF_LISTS = {"note", "hidden"}  # of the options of values, those that lists of structures have too
 Length: TypeAlias = IntWire | int | Formula | None
 _MAX_NOTES = 4096
@@ -47,6 +49,7 @@ def list_row(rows: RowBuilder, row: model.ListRow, path: Path, structure: Struct
     if "{" in row.list_:
         rows.report((*path, "list"), f"`{row.list_}` is no plain name", "only a tag's `key` can be a part of it")
     _check_keys(rows, row, path)
+    going, mark = _going(rows, row, path)
     mine = Structure()
     size, item_until = list_size(rows, row, path)
     with rows.reading(text=rows.text, split=split_of(rows, row.split, (*path, "split"))):
@@ -75,14 +78,35 @@ def list_row(rows: RowBuilder, row: model.ListRow, path: Path, structure: Struct
             item_prefix=rows.integer(row.item_prefix, (*path, "item_prefix")),
             keep=rows.converts.formula(row.keep, (*path, "keep")),
             max_items=row.max,
-            going=rows.converts.formula(row.while_, (*path, "while")),
+            going=going,
             plain=row.type is not None,
             into=row.into or "",
             numbered=row.numbered,
             item_until=item_until,
             hidden=bool(row.hidden),
         ),
+        *mark,
     )
+
+
+def _going(rows: RowBuilder, row: model.ListRow | model.ItemsSpec, path: Path) -> tuple[Formula | None, Nodes]:
+    """The test for another item, and the row that reads the mark behind the last one."""
+    going = rows.converts.formula(row.while_, (*path, "while"))
+    if row.until is None:
+        return going, ()
+    others = [key for key in ("while_", "count", "count_type", "bytes", "until_left") if getattr(row, key) is not None]
+    if others:
+        what = f"`{others[0].rstrip('_')}` and `until` both say where the items end"
+        rows.report((*path, "until"), what, "keep one of them")
+        return going, ()
+    mark = mark_of(rows, row.until, (*path, "until"))
+    if mark is None:
+        return None, ()
+    if not rows.text and len(mark) > len(_NEXT):
+        rows.report((*path, "until"), "such a mark has one or two bytes", "`while`, and a `literal` behind the list")
+        return None, ()
+    test = f"not starts({mark.decode()!r})" if rows.text else f"{_NEXT[len(mark) - 1]} != {int.from_bytes(mark, 'big')}"
+    return rows.converts.formula(test, (*path, "until")), (literal_node(mark),)
 
 
 def _check_keys(rows: RowBuilder, row: model.ListRow, path: Path) -> None:
@@ -96,6 +120,9 @@ def _check_keys(rows: RowBuilder, row: model.ListRow, path: Path) -> None:
         rows.report((*path, ends[1]), f"`{ends[0]}` and `{ends[1]}` both say where the list ends", "use one of them")
     elif row.bytes is not None and row.until_left is not None:
         rows.report((*path, "until_left"), "`bytes` says where the list ends", "remove `bytes` or `until_left`")
+    if row.item_bytes is not None and (row.type is None or row.item_prefix is not None or row.item_until is not None):
+        hint = "`item_prefix` and `item_until` say it too; a field of an item has `bytes` of its own"
+        rows.report((*path, "item_bytes"), "it is the size of plain values that have no other", hint)
     if row.numbered and row.into is not None:
         rows.report((*path, "numbered"), "values go into another list or are numbered, not both", "remove one of them")
 
@@ -106,10 +133,12 @@ def _plain(rows: RowBuilder, row: model.ListRow, path: Path, mine: Structure) ->
     for own in ("hidden", "metric"):
         options.pop(own, None)
     sizeless, bounded = without_size(row.type or ""), row.item_prefix is not None or row.item_until is not None
-    if sizeless and not bounded and not rows.text:
-        rows.report((*path, "type"), f"`{row.type}` has no size of its own", "such as `item_prefix: u8`")
+    if sizeless and not bounded and not rows.text and row.item_bytes is None:
+        rows.report((*path, "type"), f"`{row.type}` has no size of its own", "`item_bytes: 4`, or `item_prefix: u8`")
         return ()
     size = {"bytes": "rest"} if sizeless and bounded else {}
+    if row.item_bytes is not None:
+        size = {"bytes": row.item_bytes}
     value = model.ValueRow(name=row.list_, type=row.type or "", metric=row.metric, **size, **options)
     nodes = value_row(rows, value, path, mine, conditional=True)
     for note in mine.notes.values():
@@ -192,7 +221,13 @@ def tag_list(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Str
     elif spec.bytes is not None and spec.until_left is not None:
         rows.report((*path, "until_left"), "`bytes` says where the list ends", "remove `bytes` or `until_left`")
     tags = _tags(rows, spec, path, structure, length)
-    unknown, unknown_wire = _on_unknown(rows, spec, path, structure)
+    going, mark = _going(rows, spec, path)
+    unknown, unknown_wire = "rows", None
+    others = unknown_rows(rows, spec, path, structure, lambda given: _sized(given, length))
+    if others is None:
+        unknown, unknown_wire = _on_unknown(rows, spec, path, structure)
+    else:
+        tags = (*tags, ((), others))
     if spec.raw:
         structure.notes[spec.raw] = ValueNote(spec.raw, (*path, "raw"), metric=False, conditional=True)
     return (
@@ -211,9 +246,10 @@ def tag_list(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Str
             spec.max,
             escapes=_escapes(rows, spec, path),
             header=header,
-            going=rows.converts.formula(spec.while_, (*path, "while")),
+            going=going,
             left=rows.converts.formula(spec.until_left, (*path, "until_left")),
         ),
+        *mark,
     )
 
 
@@ -293,7 +329,8 @@ def tag_keys(rows: RowBuilder, key: int | str, path: Path) -> Keys:
         try:
             span = int(low, 0), int(high if dots else low, 0)
         except ValueError:
-            rows.report(path, f"`{key}` is no key of a tag", "a number, `3..7`, or `1, 2`")
+            hint = "a number, `3..7`, or `1, 2`; rows for all other keys stand under `on_unknown`"
+            rows.report(path, f"`{key}` is no key of a tag", hint)
             return ()
         if span[0] > span[1]:
             rows.report(path, f"`{part.strip()}` is empty", "the lower key comes first")
@@ -334,10 +371,10 @@ def _shared_tags(
 
 
 def _on_unknown(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Structure) -> tuple[str, Wire | None]:
-    if isinstance(spec.on_unknown, str):
-        return spec.on_unknown, None
+    if not isinstance(spec.on_unknown, model.UnknownTag):
+        return str(spec.on_unknown), None
     into = spec.on_unknown
-    structure.inner.setdefault(into.into, Structure())
+    note_object(rows, into.into, (*path, "on_unknown"), structure)
     wire: Wire = BytesWire(Rest(), "hex")
     if into.type is not None:
         found = wire_of(into.type, spec.length if isinstance(spec.length, int) else Rest(), rows.big)
@@ -346,7 +383,8 @@ def _on_unknown(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: 
         else:
             wire = found[0]
     if spec.length is None and isinstance(wire, BytesWire):
-        rows.report((*path, "on_unknown"), "the size of an unknown tag is not known", "use `stop` or `refuse`")
+        hint = "use `stop`, `refuse`, or `fields` that say their size"
+        rows.report((*path, "on_unknown"), "the size of an unknown tag is not known", hint)
     return f"into:{into.into}", wire
 
 

@@ -6,26 +6,20 @@ Descriptions end up in the JSON Schema for editors and in the language reference
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from decoders.spec.model_conversion import BitField, BitOrder, BitPart, Conversion, Endian, EnumMap, FlagMap, Model
 from decoders.spec.model_rows import (
-    BitField,
-    BitOrder,
-    BitPart,
     CheckSpec,
-    Conversion,
-    Endian,
-    EnumMap,
-    FlagMap,
     FormulaRow,
     GroupRow,
     ItemsRow,
     ItemsSpec,
     ListRow,
     LiteralRow,
-    Model,
     Row,
     SkipRow,
     SwitchRow,
@@ -35,7 +29,7 @@ from decoders.spec.model_rows import (
     ValueOptions,
     ValueRow,
 )
-from decoders.spec.model_words import Expression, HexBytes, Id, Mark, Name
+from decoders.spec.model_words import Expression, HexBytes, Id, Mark, Name, NamePath
 
 __all__ = [
     "BitField",
@@ -154,18 +148,38 @@ class JsonSpec(Model):
     items: dict[Name, str] = Field(default_factory=dict, description="Value of an item -> path within the item.")
 
 
+def _paths(value: Any) -> Any:
+    """`{group: {name: 5}}` is `{group.name: 5}`."""
+    if not isinstance(value, Mapping):
+        return value
+    found: dict[Any, Any] = {}
+    for name, given in value.items():
+        inner = _paths(given) if isinstance(given, Mapping) and given else None
+        found |= {name: given} if inner is None else {f"{name}.{step}": each for step, each in inner.items()}
+    return found
+
+
+Formulas = Annotated[
+    dict[NamePath, Expression], BeforeValidator(_paths, json_schema_input_type=dict[str, Expression | dict[str, Any]])
+]
+"""Formulas of values by name; those of a group as an object, or by `group.name`."""
+
+
 class Reply(Model):
     """One answer to a message."""
 
     message: str | None = Field(None, description="A downlink message of this spec, built from the request.")
-    with_: dict[Name, Expression] = Field(
-        default_factory=dict, alias="with", description="Its values: formulas over the request's values and `now`."
+    with_: Formulas = Field(
+        default_factory=dict,
+        alias="with",
+        description="Its values: formulas over the request's values and `now`. Those of a group: `{group: {name: 5}}`, "
+        "or `group.name: 5`.",
     )
     hex: HexBytes | None = Field(None, description="These bytes.")
     text: str | None = Field(
         None,
-        description="This text; `{name}` and times such as `{now:%Y%m%d%H%M%S}`, in the session's or spec's zone, are "
-        "filled in.",
+        description="This text; `{name}`, numbers such as `{n:04X}` or `{t:.1f}`, and times such as "
+        "`{now:%Y%m%d%H%M%S}`, in the session's or spec's zone, are filled in.",
     )
     if_: Expression | None = Field(None, alias="if", description="Only when this formula over values is true.")
 

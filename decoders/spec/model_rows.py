@@ -8,91 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, FiniteFloat, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from decoders.spec.model_conversion import BitField, BitOrder, BitPart, Conversion, Encoding, Endian, Model
 from decoders.spec.model_words import Encoded, Expression, Name, NameTemplate
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
-
-
-Endian = Literal["big", "little"]
-BitOrder = Literal["lsb", "msb"]
-EnumMap = dict[int | str, str | int | float | bool | None]
-"""Raw value, `a..b` range, or `_` for every other value -> name; null: no value."""
-Encoding = Literal["ascii", "utf-8", "gbk", "latin-1", "utf-16be", "utf-16le", "cp949", "cp1251", "shift-jis"]
-
-
-Absent = list[int | float | str] | dict[int | float | str, str] | int | float | str
-"""Raw value(s), or `a..b`, that mean: not available. As an object, each with a word: `{0xFFFF: read_failed}`."""
-FlagMap = dict[int | str, str]
-"""Bit number -> name; `"!3"` for a bit that says so when it is 0."""
-
-
-class Conversion(Model):
-    """What rows, bits and items of a list of numbers share: how a raw value becomes a value."""
-
-    scale: float | str = Field(1, description="Value = (raw + raw_offset) * scale + offset; `1/1800000` is allowed.")
-    offset: float | str = Field(0, description="Added after scaling.")
-    raw_offset: float | str = Field(0, description="Added to the raw value before scaling.")
-    decimals: int | None = Field(None, ge=0, le=12, description="Round the value to this many decimals.")
-    formula: Expression | None = Field(None, description="Value by formula; `x` is the scaled value.")
-    absent: Absent | None = Field(
-        None, description="Raw values that mean: not available; with words these become the value `<name>_status`."
-    )
-    enum: EnumMap | str | None = Field(None, description="Names of raw values, or the name of a shared list.")
-    flags: FlagMap | str | None = Field(
-        None, description='Bit number (`"!3"`: when it is 0) -> name; the value lists the set ones. Or a shared list.'
-    )
-    clock: str | None = Field(
-        None,
-        description="The value is a time: `unix`, `unix_ms`, `since2000`, ... for numbers; for digits and text a "
-        "pattern such as `DDMMYYhhmmss` or `YYYY-MM-DD hh:mm:ss`.",
-    )
-    zone: str | None = Field(None, description="Zone of a local time: `+08:00`; default: the spec's or the login's.")
-    unit: str = Field("", description='Unit of the value, such as "°C".')
-    range: tuple[FiniteFloat, FiniteFloat] | None = Field(None, description="Contract: smallest and largest value.")
-    required: bool = Field(False, description="Contract: a record without this value breaks it.")
-    hidden: bool | None = Field(
-        None, description="Read and usable in formulas, but not shown. Default: true for const, counts and bits rows."
-    )
-    metric: bool | None = Field(None, description="Whether it becomes a metric; a header field only if true.")
-    note: str = Field("", description="For people: what the field means.")
-
-
-class BitField(Conversion):
-    """Part of an integer."""
-
-    at: int | str | list[int | str] = Field(
-        description="Bit number, or `low-high`; bit 0 is the lowest (`bit_order: msb`: the highest). A list of them is "
-        "one number, its most significant part first."
-    )
-    invert: bool = Field(False, description="True when the bit is 0.")
-    signed: bool | Literal["magnitude"] = Field(
-        False, description="Two's complement over its bits, or `magnitude`: the top bit is the sign."
-    )
-    bcd: bool = Field(False, description="Each four bits, from the lowest, are a decimal digit.")
-    counts: str | None = Field(None, description="These bits hold a length in bytes: `body`.")
-    timestamp: Literal["device", "hub"] | None = Field(None, description="The record's time.")
-
-
-class BitPart(Conversion):
-    """Bits that follow each other in a list: `{name, width}` or `{skip: width}`."""
-
-    name: NameTemplate | None = None
-    width: int | None = Field(None, ge=1, le=64, description="Number of bits.")
-    skip: int | None = Field(None, ge=1, le=512, description="Bits that mean nothing.")
-    invert: bool = Field(False, description="True when the bit is 0.")
-    signed: bool | Literal["magnitude"] = False
-    bcd: bool = Field(False, description="Each four bits, from the lowest, are a decimal digit.")
-    timestamp: Literal["device", "hub"] | None = Field(None, description="The record's time.")
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> BitPart:
-        if (self.skip is None) == (self.name is None) or (self.name is None) != (self.width is None):
-            raise ValueError("bits in a list are `{name: x, width: n}` or `{skip: n}`")
-        return self
 
 
 class ValueOptions(Conversion):
@@ -248,8 +167,8 @@ class GroupRow(Model):
     until: str | None = Field(None, description="The group ends before these bytes, which are read too.")
     encoded: Encoded | None = Field(
         None,
-        description="The group's bytes stand for other bytes, which its rows read: `hex` or `base64` text, or what the "
-        "registered function of `python:name` makes of them.",
+        description="`text`: rows read the group's bytes as those of a text frame. Or the bytes stand for others, which "
+        "its rows read: `hex` or `base64` text, or what the registered function of `python:name` makes of them.",
     )
     split: str | None = Field(None, description="Text: what stands between the group's values.")
     rest: Literal["refuse", "skip"] = Field("refuse", description="Bytes of the group left over by its rows.")
@@ -259,13 +178,6 @@ class GroupRow(Model):
     if_: Expression | None = Field(None, alias="if")
     optional: bool = False
     note: str = ""
-
-
-def absent_values(given: Absent | None) -> tuple[int | float | str, ...]:
-    """The raw values of `absent`, whatever form it has."""
-    if given is None:
-        return ()
-    return tuple(given) if isinstance(given, list | dict) else (given,)
 
 
 class ListRow(Conversion):
@@ -281,7 +193,13 @@ class ListRow(Conversion):
     while_: Expression | None = Field(
         None, alias="while", description="Items go on while this formula over what comes next is true."
     )
+    until: str | None = Field(
+        None,
+        description="Items end where these bytes stand in place of one, which are read too: one or two bytes in hex, in "
+        "text frames text.",
+    )
     item_prefix: str | None = Field(None, description="Type of the length before each item.")
+    item_bytes: Expression | None = Field(None, description="Size of each plain value whose type has none.")
     item_until: str | None = Field(None, description="Each item ends before these bytes: hex, in text frames text.")
     split: str | None = Field(None, description="Text: what stands between the values of an item.")
     keep: Expression | None = Field(None, description="Items for which this (over values) is false are dropped.")
@@ -316,10 +234,23 @@ class UnknownTag(Model):
 
     into: Name = Field(description="Values go into an object of this name, by key.")
     type: str | None = Field(None, description="Type of the value; default: hex text of its bytes.")
+    fields: list[Row] = Field(
+        default_factory=list,
+        description="In place of `type`: rows that read the value. Where they give one value this is the entry, else "
+        "an object of all of them.",
+    )
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
+
+
+def _unknown_kind(value: Any) -> str:
+    """What `on_unknown` is: a word, an object that values go into, or rows."""
+    if isinstance(value, str):
+        return "word"
+    is_object = isinstance(value, UnknownTag) or (isinstance(value, dict) and "into" in value and "list" not in value)
+    return "object" if is_object else "rows"
 
 
 class ItemsSpec(Model):
@@ -352,12 +283,17 @@ class ItemsSpec(Model):
     while_: Expression | None = Field(
         None, alias="while", description="Items go on while this formula over what comes next is true."
     )
+    until: str | None = Field(
+        None, description="Items end where these bytes (one or two, in hex) stand in place of one, which are read too."
+    )
     tags: dict[int | str, TagRows] | Name = Field(
         default_factory=dict,
         description="Key, `a..b` or `a, b` -> row (or list of rows) of its value; or the name of a shared table. Of a "
         "shared table, a list with a fixed `length` uses the rows of this size.",
     )
-    on_unknown: Literal["skip", "stop", "refuse"] | UnknownTag = "skip"
+    on_unknown: OnUnknown = Field(
+        "skip", description="A key that is not in `tags`: a word, `{into: name}`, or rows that read its value."
+    )
     raw: Name | None = Field(None, description="Also keep every item in a list of this name: {id, value: hex}.")
     max: int = Field(500, ge=1, le=65536)
 
@@ -397,6 +333,12 @@ Row = Annotated[
     Discriminator(_row_kind),
 ]
 TagRows = Annotated[list[Row], BeforeValidator(_as_list, json_schema_input_type=list[Row] | Row)]
+OnUnknown = Annotated[
+    Annotated[Literal["skip", "stop", "refuse"], Tag("word")]
+    | Annotated[UnknownTag, Tag("object")]
+    | Annotated[TagRows, Tag("rows")],
+    Discriminator(_unknown_kind),
+]
 
-for _model in (GroupRow, ListRow, SwitchRow, ItemsSpec, ItemsRow):
+for _model in (GroupRow, ListRow, SwitchRow, UnknownTag, ItemsSpec, ItemsRow):
     _model.model_rebuild()

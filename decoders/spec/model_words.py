@@ -13,13 +13,13 @@ from pydantic_core import PydanticCustomError
 
 from decoders.spec.source import Hexadecimal
 
-__all__ = ["NAME", "Encoded", "Expression", "HexBytes", "HexPayload", "Id", "Mark", "Name", "NameTemplate"]
+__all__ = ["NAME", "Encoded", "Expression", "HexBytes", "HexPayload", "Id", "Mark", "Name", "NamePath", "NameTemplate"]
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _NOT_OF_NAMES = re.compile(r"[^A-Za-z0-9_]+")
 _TEMPLATE = re.compile(r"(?=.{1,96}$)[A-Za-z](?:[A-Za-z0-9_]|\{[^{}]+\})*")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_ENCODED = re.compile(r"hex|base64|python:[a-z][a-z0-9_]*")
+_ENCODED = re.compile(r"text|hex|base64|python:[a-z][a-z0-9_]*")
 
 
 def _expected(what: str, hint: str = "") -> PydanticCustomError:
@@ -37,6 +37,12 @@ def _name(value: Any) -> Any:
     return value
 
 
+def _path(value: Any) -> Any:
+    for step in value.split(".") if isinstance(value, str) else ():
+        _name(step)
+    return value
+
+
 def _template(value: Any) -> Any:
     if isinstance(value, str) and "{" in value:
         if not _TEMPLATE.fullmatch(value):
@@ -46,6 +52,8 @@ def _template(value: Any) -> Any:
 
 
 Name = Annotated[str, BeforeValidator(_name)]
+NamePath = Annotated[str, BeforeValidator(_path)]
+"""A name, or one in a group: `position.speed`."""
 NameTemplate = Annotated[str, BeforeValidator(_template)]
 """A name, or one that is built from raw integers: `chn_{k}`."""
 
@@ -112,7 +120,7 @@ Id = Annotated[str, BeforeValidator(_id), WithJsonSchema({"type": "string", "pat
 
 def _encoded(value: Any) -> Any:
     if not isinstance(value, str) or not _ENCODED.fullmatch(value):
-        raise _expected("`hex`, `base64` or `python:name`")
+        raise _expected("`text`, `hex`, `base64` or `python:name`")
     return value
 
 

@@ -94,6 +94,9 @@ def given_instead(rows: RowBuilder, row: Any, built: Nodes, path: Path, *, alway
 
 def _no_collision(rows: RowBuilder, structure: Structure, note: ValueNote) -> None:
     """A computed name that may become the plain name of another value would hide it."""
+    if note.name in structure.collected:
+        hint = "give one of the two another name"
+        rows.report(note.path, f"`{note.name}` is the object of `on_unknown: {{into: {note.name}}}`", hint)
     if "{" in note.name:
         if note.name not in structure.computed and len(structure.computed) >= _MAX_COMPUTED:
             rows.report(note.path, f"more than {_MAX_COMPUTED} names are built from numbers", "use a list or tags")

@@ -14,7 +14,8 @@ from decoders import layout
 from decoders.formula import Formula
 from decoders.layout import Bit, FloatWire, IntWire, Node, Nodes, Value
 from decoders.spec import model
-from decoders.spec.model_rows import absent_values, bit_fields
+from decoders.spec.model_conversion import absent_values
+from decoders.spec.model_rows import bit_fields
 
 __all__ = [
     "bit_note", "bit_option", "children", "constant", "constant_count", "enum_text", "node_note", "node_size",
@@ -188,7 +189,7 @@ def _tag_words(node: layout.Tags, row: Any) -> Iterator[str]:
     unknown = node.unknown
     if unknown.startswith("into:"):
         yield f"unknown ones go into `{unknown[5:]}`" if unknown[5:] else "unknown ones have names of their own"
-    elif unknown != "skip":
+    elif unknown not in ("skip", "rows"):
         yield f"{unknown}s at unknown ones"
 
 
@@ -196,6 +197,8 @@ def _row_words(row: Any, spec: model.SpecFile) -> Iterator[str]:
     """What the conversion of a row, or of some bits, says beside scale and unit."""
     if not isinstance(row, model.Conversion):
         return
+    if isinstance(row, model.BitField | model.BitPart) and row.const is not None:
+        yield f"= {spelled(row.const)}"
     if row.absent is not None:
         shown = row.absent if isinstance(row.absent, dict) else list(absent_values(row.absent))
         yield f"absent {spelled(shown)}"

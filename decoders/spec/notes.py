@@ -26,8 +26,6 @@ class ValueNote:
     timestamp: str = ""
     session: str = ""
     clock: bool = False
-    derived: bool = False
-    tolerant: bool = False
     words: frozenset[Any] | None = None
     items: bool = False  # the value is a list; range and words are those of its items
     number: bool = False  # it can be nothing but a number
@@ -49,6 +47,7 @@ class Structure:
     objects: set[str] = field(default_factory=set)  # values that may be objects, which become several metrics
     open: bool = False  # such records stand among the values
     computed: set[str] = field(default_factory=set)  # those of the notes whose names are built from numbers
+    collected: set[str] = field(default_factory=set)  # objects of what the tags do not know
 
     def add(self, note: ValueNote) -> None:
         """Of several rows with one name the last one's note counts."""
@@ -73,3 +72,4 @@ class Structure:
         self.formats |= other.formats
         self.open = self.open or other.open
         self.objects |= other.objects
+        self.collected |= other.collected

@@ -127,10 +127,13 @@ class RawScopes:
     computed: set[str]
     faults: Faults
     _inside: str = ""
+    _before_body: bool = False  # header and trailer are read first: nothing is known of the body
 
     def check(self) -> None:
         there: There = {}
+        self._before_body = True
         self._rows(self.frame, there)
+        self._before_body = False
         for node in walk(self.body):
             self._no_length(node)
         self._rows(self.body, there)
@@ -225,6 +228,9 @@ class RawScopes:
         for name in without_calls(formula.names):
             if name not in there and name not in self.known:
                 self._missing(formula, name, there)
+            elif name == "length" and name not in there and self._before_body:
+                hint = "`remaining`, a field that says it, or a row of the messages' `fields`"
+                self.faults.add(formula, "`length` is the body's, which is not known in header and trailer", hint)
         for name, word in compared(formula):
             if isinstance(word, str) and kind_of(there.get(name)) == "integer":
                 self.faults.add(formula, f"`{name}` is an integer here, never '{word}'", _raw_of(there[name], word))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _MEANINGLESS = (
     *("key", "escape", "header", "length", "length_counts", "length_first", "assign", "split", "count", "count_type"),
-    *("until_left", "while_"),
+    *("until_left", "while_", "until"),
 )
 _RANGE = re.compile(r"(.*_)([0-9]{1,9})\.\.([0-9]{1,9})")
 _MAX_RANGE = 256
@@ -150,6 +150,10 @@ def _sized(given: Sequence[Any]) -> list[Any]:
 
 
 def _on_unknown(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Structure) -> str:
+    if isinstance(spec.on_unknown, list) or (not isinstance(spec.on_unknown, str) and spec.on_unknown.fields):
+        hint = "`{into: name}`, or leave it out"
+        rows.report((*path, "on_unknown"), "records that no tag names have no rows", hint)
+        return "skip"
     if not isinstance(spec.on_unknown, str):
         if spec.on_unknown.type is not None:
             hint = "remove `type`: every record says itself what it is"

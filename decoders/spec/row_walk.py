@@ -67,6 +67,10 @@ def _tags(items: model.ItemsSpec, path: Path) -> list[tuple[Path, Sequence[Any]]
     found: list[tuple[Path, Sequence[Any]]] = [((*path, "header"), items.header)] if items.header else []
     if not isinstance(items.tags, str):
         found += [((*path, "tags", key), rows) for key, rows in items.tags.items()]
+    if isinstance(items.on_unknown, list):
+        found.append(((*path, "on_unknown"), items.on_unknown))
+    elif isinstance(items.on_unknown, model.UnknownTag) and items.on_unknown.fields:
+        found.append(((*path, "on_unknown", "fields"), items.on_unknown.fields))
     return found
 
 

@@ -142,19 +142,22 @@ class RowBuilder:
 
     def _group(self, row: model.GroupRow, path: Path, structure: Structure, conditional: bool) -> Nodes:
         size = own_size(self, row, path)
-        if size is None and (is_bounded(self, row.split) or (self.text and row.encoded)):
+        as_text = row.encoded == "text"
+        if size is None and (is_bounded(self, row.split) or as_text or (self.text and row.encoded)):
             size = rest_size(self)
         if isinstance(size, Prefix) and row.prefix_counts_itself:
             size = Prefix(size.wire, itself=True)
         if row.encoded is not None and is_python(row.encoded):
             known_function(self, row.encoded, (*path, "encoded"))
-        split = split_of(self, row.split, (*path, "split"))
+        with self.reading(text=self.text or as_text, split=self.split):
+            split = split_of(self, row.split, (*path, "split"))
         inner, place = structure, None
         if row.group:
             row, inner, place = self._named_group(row, path, structure)
-        with self.reading(text=self.text and not row.encoded, split=split):
+        encoded = "" if as_text else row.encoded or ""
+        with self.reading(text=(self.text or as_text) and not encoded, split=split):
             nodes = self.build(row.fields, (*path, "fields"), inner, conditional=conditional)
-        return (Group(row.group or "", nodes, size, row.rest == "skip", encoded=row.encoded or "", place=place),)
+        return (Group(row.group or "", nodes, size, row.rest == "skip", encoded=encoded, place=place),)
 
     def _named_group(
         self, row: model.GroupRow, path: Path, structure: Structure

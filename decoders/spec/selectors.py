@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from decoders.formula import Formula, FormulaError, compile_formula
 from decoders.layout import Bit, Value, fixed_size, raw_names, walk
 from decoders.reference.codec import MAX_FIRST, Selector
+from decoders.solve import Unknown, solve
 from decoders.spec import model
 from decoders.spec.conversions import ConvertBuilder
 from decoders.spec.formula_names import NEXT_NAMES
@@ -16,7 +18,7 @@ from decoders.spec.model_words import NAME
 from decoders.spec.notes import Path
 from decoders.spec.raw_scopes import kind_of
 from decoders.spec.words import whole_number_hint
-from decoders.window_calls import without_calls
+from decoders.window_calls import body_called, without_calls
 
 _HEX = re.compile(r"([0-9A-Fa-f]{2} ?)+")
 
@@ -82,6 +84,57 @@ def selectable(name: str, plan: FramePlan) -> bool:
         return True
     formula = _formula(name)
     return formula is not None and set(without_calls(formula.names)) <= known | NEXT_NAMES
+
+
+def known_bytes(selector: Selector) -> dict[int, int]:
+    """Bytes of the body that make it this message, by place; negative ones count from the end: those of `first`, of
+    `u8(n)` and of other tests that bytes which are not read yet can be chosen for."""
+    found: dict[int, int] = {}
+    settled: list[tuple[Formula, int | str]] = []
+    for name, spans in selector.tests:
+        wanted = spans[0][0] if spans else None
+        if name == "first" and wanted is not None:
+            found |= dict(enumerate(bytes.fromhex(str(wanted))))
+        elif name in selector.formulas and wanted is not None:
+            settled.append((selector.formulas[name], wanted))
+            found |= _bytes_for(settled, found)
+    return found
+
+
+def _bytes_for(wanted: Sequence[tuple[Formula, int | str]], known: Mapping[int, int]) -> dict[int, int]:
+    """Bytes with which the last of these formulas over bytes of the body gives what is wanted, and those before it that
+    read the same bytes do as well; none where it reads anything else."""
+    *before, (formula, target) = wanted
+    places = {name: _places_of(name) for name in formula.names}
+    if not all(places.values()):
+        return {}
+    unknown = []
+    for name, each in places.items():
+        now = int.from_bytes(bytes(known.get(at, 0) for at in each), "big")
+        alike = [(other, value) for other, value in before if other.names == (name,)]
+
+        def fits(number: Any, alike: Sequence[tuple[Formula, int | str]] = alike) -> bool:
+            return all(other.raw_function(number) == value for other, value in alike)
+
+        unknown.append(Unknown(name, now, (1 << 8 * len(each)) - 1, fits=fits))
+    chosen = solve(formula, lambda _name: None, unknown, bool(target) if _is_test(formula) else target, raw=True)
+    found: dict[int, int] = {}
+    for name, number in (chosen or {}).items():
+        found |= zip(places[name], int(number).to_bytes(len(places[name]), "big"), strict=True)
+    return found
+
+
+def _places_of(name: str) -> list[int]:
+    """Where the bytes of an integer of the body stand, the highest one first; [] for other names."""
+    called = body_called(name)
+    if called is None:
+        return [0] if name == "next_u8" else [0, 1] if name == "next_u16" else []
+    size, big, place = called
+    return [place + at for at in (range(size) if big else reversed(range(size)))]
+
+
+def _is_test(formula: Formula) -> bool:
+    return isinstance(formula.raw_function(*[0 for _ in formula.names]), bool)
 
 
 def _formula(text: str) -> Formula | None:

@@ -10,7 +10,7 @@ from typing import Any
 from decoders.convert import Sentinel
 from decoders.layout import BytesWire, FloatWire, IntWire, Wire
 from decoders.raw import is_number
-from decoders.spec.model_rows import Absent
+from decoders.spec.model_conversion import Absent
 from decoders.spec.notes import Path, Report
 from decoders.text_forms import READERS
 

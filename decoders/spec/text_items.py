@@ -10,19 +10,21 @@ from decoders.spec import model
 from decoders.spec.names import by_word
 from decoders.spec.notes import Path, Structure, ValueNote
 from decoders.spec.text_rows import is_bounded, mark_of, own_size, rest_size, split_of, text_wire
+from decoders.spec.unknown_tags import note_object, unknown_rows
 from decoders.spec.words import is_whole
 
 if TYPE_CHECKING:
     from decoders.spec.rows import RowBuilder
 
-_NOT_OF_TEXT = ("length", "escape", "header", "length_first")
+_NOT_OF_TEXT = ("length", "escape", "header", "length_first", "until")
 _MAX_KEYS = 4096
 
 
 def text_tags(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Structure) -> Nodes:
     """A tag list of a text frame."""
     if not rows.text:
-        rows.report((*path, "key"), "keys that are text stand in text frames", "`format: text` in the frame")
+        hint = "`format: text` in the frame, or a group with `encoded: text`"
+        rows.report((*path, "key"), "keys that are text stand in text frames", hint)
         return ()
     if spec.key not in (None, "text"):
         rows.report((*path, "key"), f"`{spec.key}` reads bytes, and this is a text frame", "`key: text`")
@@ -54,7 +56,14 @@ def text_tags(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: St
                 if word in where:
                     rows.report(here, f"key {word} is also in `{where[word]}`", "give each key to one tag")
                 where.setdefault(word, key)
-    unknown, wire = _on_unknown(rows, spec, path, structure)
+    unknown, wire = "rows", None
+    with rows.reading(text=True, split=b""):
+        others = unknown_rows(rows, spec, path, structure, lambda given: given)
+    if others is None:
+        unknown, wire = _on_unknown(rows, spec, path, structure)
+    else:
+        tags.append(others)
+        words.append(())
     if spec.raw:
         structure.notes[spec.raw] = ValueNote(spec.raw, (*path, "raw"), metric=False, conditional=True)
     return (
@@ -98,10 +107,10 @@ def _words(rows: RowBuilder, key: int | str, path: Path) -> tuple[str, ...]:
 
 
 def _on_unknown(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Structure) -> tuple[str, Wire | None]:
-    if isinstance(spec.on_unknown, str):
-        return spec.on_unknown, None
+    if not isinstance(spec.on_unknown, model.UnknownTag):
+        return str(spec.on_unknown), None
     into = spec.on_unknown
-    structure.inner.setdefault(into.into, Structure())
+    note_object(rows, into.into, (*path, "on_unknown"), structure)
     row = model.ValueRow(name=into.into, type=into.type or "text")
     wire = text_wire(rows, row, (*path, "on_unknown"), Rest())
     return f"into:{into.into}", wire or BytesWire(Rest(), "text")

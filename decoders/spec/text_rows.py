@@ -62,7 +62,7 @@ def split_of(rows: RowBuilder, text: str | None, path: Path) -> bytes:
     if text is None:
         return rows.split
     if not rows.text:
-        rows.report(path, "`split` is for text", "in a frame with `format: text`")
+        rows.report(path, "`split` is for text", "in a frame with `format: text`, or a group with `encoded: text`")
         return b""
     return mark_of(rows, text, path) or b""
 
@@ -136,9 +136,12 @@ def literal_row(rows: RowBuilder, row: model.LiteralRow, path: Path) -> Nodes:
     data = mark_of(rows, row.literal, (*path, "literal"))
     if data is None:
         return ()
-    if row.optional:
-        return (OptionalMark(data),)
-    return (Value(literal_name(data), BytesWire(len(data), "hex"), PLAIN, hidden=True, const=data.hex()),)
+    return (OptionalMark(data) if row.optional else literal_node(data),)
+
+
+def literal_node(data: bytes) -> Value:
+    """Bytes that must stand here."""
+    return Value(literal_name(data), BytesWire(len(data), "hex"), PLAIN, hidden=True, const=data.hex())
 
 
 def literal_name(data: bytes) -> str:

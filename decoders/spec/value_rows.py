@@ -63,6 +63,8 @@ def value_row(rows: RowBuilder, row: model.ValueRow, path: Path, structure: Stru
     _check_place(rows, row, path, place, status is not None)
     silent = row.counts is not None or row.const is not None or bool(bits)
     hidden = silent if row.hidden is None else row.hidden
+    if hidden and bits and status is not None:
+        rows.report((*path, "absent"), "the words of hidden rows are not shown", "add `hidden: false`")
     if not hidden or row.identity or row.session:
         number, timed = is_number(wire) and not convert.clock, bool(convert.clock)
         _note(rows, structure, row, path, conditional, clock=timed, number=number, convert=convert, place=place)
@@ -253,11 +255,7 @@ def formula_row(rows: RowBuilder, row: model.FormulaRow, path: Path, structure: 
         return ()
     convert = rows.converts.of_result(row, path)
     if not row.hidden or row.identity or row.session:
-        dropped = convert.enum is not None and (
-            None in convert.enum.values() or (convert.has_other and convert.other is None)
-        )
-        timed, tolerant = bool(convert.clock), formula.tolerant or bool(row.absent) or dropped
-        _note(rows, structure, row, path, conditional, clock=timed, derived=True, tolerant=tolerant, convert=convert)
+        _note(rows, structure, row, path, conditional, clock=bool(convert.clock), convert=convert)
     test = rows.converts.formula(row.if_, (*path, "if"))
     return (Derived(row.name, formula, convert, bool(row.hidden), test),)
 
@@ -275,8 +273,6 @@ def _note(
     conditional: bool,
     *,
     clock: bool = False,
-    derived: bool = False,
-    tolerant: bool = False,
     number: bool = False,
     convert: Convert = PLAIN,
     place: Place | None = None,
@@ -284,7 +280,6 @@ def _note(
     words, instead = words_of(convert), getattr(row, "else_", None)
     name: str = getattr(row, "name")  # noqa: B009 - every row with options has a name
     timestamp = _timestamp(row.timestamp, name, convert)
-    conditional = conditional or bool(clock and convert.absent)  # a clock that says so is not a wrong one
     note = ValueNote(
         name,
         path,
@@ -296,8 +291,6 @@ def _note(
         timestamp=timestamp,
         session=row.session or "",
         clock=clock,
-        derived=derived,
-        tolerant=tolerant,
         words=words if words is None or instead is None else words | {instead},
         number=number and convert.keeps_numbers and not isinstance(instead, str | bool),
         conditional=conditional,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,15 +13,16 @@ import typer
 
 from decoders.encode import Encoder, strangers
 from decoders.errors import DecodeError, EncodeError
-from decoders.golden import same
+from decoders.golden_builds import encoders_of
 from decoders.product import CompiledProduct
+from decoders.read_back import arrival_of, lost_values
 from decoders.spec.problems import nearest
 from decoders.times import Zone, zone_of
 from decoders.types import SessionContext
 from gateway.cli.catalog import SpecsOption, open_product
 from gateway.cli.output import EXIT_FAILED, Output, print_error, print_json, print_line
 
-_SHOWN = 5  # differences that are named
+_SHOWN = 10  # differences that are named
 
 
 def encode(
@@ -37,8 +39,8 @@ def encode(
 ) -> None:
     """Print the frame that a message with these values is: hex, or text where the product speaks text.
 
-    Lengths, counts and check values are filled in. What the frame is read back as is compared with what was given.
-    Exit code 1 when the values do not fit.
+    Lengths, counts, constants and check values are filled in. The frame is read again: exit code 1 when the values do
+    not fit, or when one of them is missing or differs by more than its field can tell.
     """
     loaded = open_product(specs, product)
     forms = loaded.forms()
@@ -60,10 +62,16 @@ def encode(
     except (EncodeError, OverflowError) as error:
         print_error(str(error))
         raise typer.Exit(EXIT_FAILED) from None
+    received_ms = arrival_of(encoder, given) or time.time_ns() // 1_000_000
+    port = int(encoder.when.get("port", 0))
+    context = SessionContext(variant=variant, port=port, zone_s=zone_s, received_ms=received_ms)
+    faults = _read_back(form, encoder, wire, context, given)
+    for fault in faults[:_SHOWN]:
+        print_error(fault)
+    if faults:
+        print_error(f"the frame would be {wire.hex()}")
+        raise typer.Exit(EXIT_FAILED)
     _print(form, message, name, wire, output)
-    if not form.spec.messages[message].downlink:
-        context = SessionContext(variant=variant, port=int(encoder.when.get("port", 0)), zone_s=zone_s)
-        _read_back(form, wire, context, message, given)
 
 
 def _no(what: str, word: str, known: list[str]) -> str:
@@ -76,8 +84,7 @@ def _encoder(form: CompiledProduct, message: str, kind: str) -> tuple[Encoder, s
     """The encoder of a message and the name of its kind of frame."""
     if message not in form.spec.messages:
         raise typer.BadParameter(_no("message", message, list(form.spec.messages)))
-    names = {item.kind.index: item.kind.name for item in form.kinds}
-    mine = {names.get(index, ""): encoder for (index, name), encoder in form.encoders.items() if name == message}
+    mine = encoders_of(form, message)
     if not mine:
         raise typer.BadParameter(f"`{message}` has no frame of its own: it comes as JSON or CSV")
     if kind and kind not in mine:
@@ -119,19 +126,17 @@ def _print(form: CompiledProduct, message: str, kind: str, wire: bytes, output: 
 
 
 def _read_back(
-    form: CompiledProduct, wire: bytes, context: SessionContext, message: str, given: Mapping[str, Any]
-) -> None:
-    """Says what the frame is read as, where that is not what was given."""
+    form: CompiledProduct, encoder: Encoder, wire: bytes, context: SessionContext, given: Mapping[str, Any]
+) -> list[str]:
+    """Why the frame is not what was asked for; [] when it is."""
+    name = encoder.message.message
     try:
-        decoded = form.read(wire, context)
+        if not form.spec.messages[name].downlink:
+            read_as = form.read(wire, context).message.name
+            if read_as != name:
+                return [f"the frame is read back as `{read_as}`"]
+        zone_s = form.zone_s if context.zone_s is None else context.zone_s
+        return [str(lost) for lost in lost_values(encoder, wire, given, context, zone_s)]
     except DecodeError as error:
-        print_error(f"the frame is not read back: {error}")
-        return
-    if decoded.message.name != message:
-        print_error(f"the frame is read back as `{decoded.message.name}`")
-        return
-    found = decoded.values
-    different = [name for name, value in given.items() if value is not None and not same(value, found.get(name))]
-    for name in different[:_SHOWN]:
-        if name in found:
-            print_error(f"{name}: {given[name]!r} is read back as {found[name]!r}")
+        place = f" at {error.field}" if error.field else ""
+        return [f"the frame is not read back: {error}{place}"]

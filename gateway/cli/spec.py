@@ -63,7 +63,7 @@ def list_products(specs: SpecsOption = None, output: OutputOption = None) -> Non
                 "messages": len(spec.messages),
                 "variants": list(spec.variants),
                 "fused": None if proven is None else sum(not why for why in codecs.values()),
-                "golden": sum(len(file.cases) for file in loaded.golden.values()),
+                "golden": sum(len(file.cases) + len(file.builds) for file in loaded.golden.values()),
                 "file": loaded.source,
             }
         )
@@ -92,11 +92,12 @@ def run_tests(products: ProductsArgument = None, specs: SpecsOption = None, outp
 
 
 def _summary(trial: Trial) -> dict[str, Any]:
-    codecs = []
+    counts: dict[str, int] = {}
     for line in trial.kinds:
-        name = f"{line.variant}/{line.kind}" if line.variant else line.kind
-        part = f" {line.fused} of {len(line.messages)}" if line.others else ""
-        codecs.append(f"{name}: {line.codec}{part}" + (f" ({_short(line.why)})" if line.why else ""))
+        counts[line.codec] = counts.get(line.codec, 0) + 1
+    whys = dict.fromkeys(line.why for line in trial.kinds if line.why)
+    codecs = ", ".join(f"{codec} {count}" if len(trial.kinds) > 1 else codec for codec, count in counts.items())
+    codecs += f" ({_short('; '.join(whys))})" if whys else ""
     plain = trial.to_plain()
     slow = "; ".join(_short(f"{name}: {why}") for name, why in plain["not_fused"].items())
     fused = f"{plain['fused']} of {plain['messages']}" + (f" ({slow})" if slow else "")

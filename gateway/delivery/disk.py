@@ -1,4 +1,4 @@
-"""What the file sink and the dead letters share: one thread for slow disk calls, and files of JSON lines.
+"""What the file sink, the dead letters and the spool share: one thread for slow disk calls, and files to append to.
 
 Files are always made new and appended to only by the process that made them. After a crash the last line of a file
 may be torn (nothing of it was acknowledged): readers skip a last line without its newline.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import fcntl
 import os
 import queue
 import threading
@@ -22,7 +23,8 @@ from gateway.domain.errors import SinkError
 
 T = TypeVar("T")
 
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors that mean: try again when there is room."""
 
 
 class DiskThread:
@@ -44,13 +46,13 @@ class DiskThread:
 
     async def call(self, work: Callable[[], T]) -> T:
         """Runs `work` in the thread. Cancelling the caller does not stop work that has begun."""
-        return await self._submit(work)
+        return await self.submit(work)
 
     async def close(self, last: Callable[[], None], timeout_s: float) -> bool:
         """Runs `last` after everything that was asked for, then ends the thread. False: it did not end in time."""
         if not self._thread.is_alive():
             return True
-        ended = self._submit(last)
+        ended = self.submit(last)
         self._work.put(None)
         try:
             async with asyncio.timeout(timeout_s):
@@ -59,7 +61,8 @@ class DiskThread:
             return False
         return True
 
-    def _submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
+    def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """As `call`, for who does not wait at once."""
         assert self._loop is not None, "start() comes first"
         future: asyncio.Future[T] = self._loop.create_future()
         self._work.put((work, future))
@@ -99,17 +102,21 @@ class AppendFile:
     def __init__(self, path: Path) -> None:
         """Makes file and directories (mode 0700) durable under their names. FileExistsError: somebody has it."""
         self.path = path
-        _make_directories(path.parent)
+        make_directories(path.parent)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
         self.size = 0  # durable bytes
         self._written = 0
         self._sealed = False
         try:
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
         except OSError:
             self.close()
             raise
+
+    def hold(self) -> None:
+        """Lets others see (by `flock`) that somebody appends here, until it is closed."""
+        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def write(self, data: bytes) -> None:
         count = os.write(self._fd, data)
@@ -155,7 +162,7 @@ class AppendFile:
 
 def disk_error(error: OSError, path: Path) -> SinkError:
     """The error as a sender understands it. Always worth another try: space is freed, disks come back."""
-    code = SinkErrorCode.DISK_FULL if error.errno in _NO_SPACE else SinkErrorCode.DISK
+    code = SinkErrorCode.DISK_FULL if error.errno in NO_SPACE else SinkErrorCode.DISK
     return SinkError(f"{path}: {error.strerror or error}", code=code, retriable=True)
 
 
@@ -175,7 +182,8 @@ def start_stamp(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def _make_directories(directory: Path) -> None:
+def make_directories(directory: Path) -> None:
+    """Makes the directory and those above it (mode 0700), each durable under its name."""
     missing = []
     while not directory.is_dir():
         missing.append(directory)
@@ -185,10 +193,12 @@ def _make_directories(directory: Path) -> None:
             path.mkdir(mode=0o700, exist_ok=True)
         except FileExistsError as error:  # must not look like a file name that is taken
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Makes the names in it durable."""
+    """Makes names in a directory durable. Blocking; errors are OSErrors."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

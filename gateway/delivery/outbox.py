@@ -1,26 +1,33 @@
 """The only door out: takes records and dead letters, and settles receipts when these are durable.
 
-A record waits in its sender's queue until the sink keeps it; a letter until its line is on the disk. Rule 1 lives
-here: every receipt that comes in is settled exactly once, whatever happens to sink, disk or process end.
+Place in the walk: behind the pipeline, before the spool. Rule 1 lives here: every receipt that comes in is settled
+exactly once, whatever happens to sinks, disk or the process's end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from enum import StrEnum
+from typing import Any
 
 import orjson
 import structlog
 
+from gateway.delivery.dead_letter_lines import encode_letter
 from gateway.delivery.dead_letters import DeadLetterStore
+from gateway.delivery.distribution import Distribution
 from gateway.delivery.lanes import Entry
+from gateway.delivery.routes import Routes
 from gateway.delivery.sender import Sender
+from gateway.delivery.spool.spool import Put, Spool
 from gateway.domain.dead_letter import DeadLetter
+from gateway.domain.device import DeviceKey
 from gateway.domain.errors import DeadLetterReason, RefuseReason
 from gateway.domain.receipt import Outcome, Receipt
-from gateway.domain.record import Record
-from gateway.observe.metrics import OutboxCounters
+from gateway.domain.record import DEAD_LETTER, Record
+from gateway.domain.state import State
 
 _ACCEPTED = Outcome.ACCEPTED
 _SEVERITY = {Outcome.ACCEPTED: 0, Outcome.DUPLICATE: 0, Outcome.DEAD_LETTERED: 1, Outcome.REFUSED: 2}
@@ -28,109 +35,157 @@ _SEVERITY = {Outcome.ACCEPTED: 0, Outcome.DUPLICATE: 0, Outcome.DEAD_LETTERED: 1
 _log = structlog.get_logger("gateway.delivery.outbox")
 
 
+class AckOn(StrEnum):
+    """When an uplink counts as kept."""
+
+    SPOOL = "spool"  # its records are synced to the spool's disk
+    SINK = "sink"  # every sink that is owed one of them has it
+
+
 class Outbox:
     """Implements `gateway.domain.ports.OutboxPort`.
 
-    max_bytes: above it `has_room` is False and `on_room` callbacks get False; below `max_bytes * low_mark`, True.
-    Faces stop reading then, but what they had read already is still taken, up to `slack_bytes` more; beyond both,
-    uplinks are REFUSED(outbox_full). Bytes are those of record bodies.
-    An uplink with several records ends with the worst of their outcomes.
-
+    An uplink with several records, or several sinks, ends with the worst of their outcomes.
+    letters_also_to: a sink that gets a copy of every dead letter, as a record.
     `start`, then `run` in a task for as long as the gateway lives, then `drain`.
     """
 
     def __init__(
         self,
-        sender: Sender,
+        spool: Spool,
+        senders: dict[str, Sender],
+        routes: Routes,
         dead_letters: DeadLetterStore,
-        counters: OutboxCounters,
         *,
-        max_bytes: int,
-        low_mark: float = 0.75,
-        slack_bytes: int = 16 * 1024 * 1024,
+        ack_on: AckOn = AckOn.SPOOL,
+        letters_also_to: str | None = None,
     ) -> None:
-        self._sender = sender
+        self.spool = spool
+        self.distribution = Distribution(spool, senders, routes, self)
+        self._senders = senders
+        self._routes = routes
         self._dead_letters = dead_letters
-        self._counters = counters
-        counters.capacity_bytes = max_bytes
-        self._high_bytes = max_bytes
-        self._low_bytes = int(max_bytes * low_mark)
-        self._hard_bytes = max_bytes + slack_bytes
-        self._full = False
-        self._room_callbacks: list[Callable[[bool], None]] = []
-        self._worst: dict[Receipt, tuple[Outcome, str]] = {}  # of uplinks that lost a record but wait for others
+        self._ack_on_sink = ack_on is AckOn.SINK
+        self._copy_to = (letters_also_to,) if letters_also_to else ()
+        self._uncommitted = 0  # puts that the spool has taken and not reported
+        self._owed: dict[int, tuple[Receipt, int]] = {}  # by sequence: who waits for so many sinks (ack_on sink)
+        self._worst: dict[Receipt, tuple[Outcome, str]] = {}  # of uplinks that lost a part but wait for others
+        self._followers: dict[Receipt, list[Receipt]] = {}  # second copies of an uplink that is not settled
         self._closed = False
         self._stranded = 0  # receipts that had to be refused at the end
         self._running = False
+        self._also: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
         self._ending = asyncio.Event()
         self._ended = asyncio.Event()
-        self._changed: asyncio.Event | None = None  # set when something may have ended, while draining
+        self._changed = asyncio.Event()  # something ended; looked at while draining
 
     # The port.
 
     def has_room(self) -> bool:
-        return not self._full and not self._closed
+        return not self._closed and self.spool.has_room()
 
     def on_room(self, callback: Callable[[bool], None]) -> None:
-        self._room_callbacks.append(callback)
+        self.spool.on_room(callback)
 
-    def put(self, receipt: Receipt, records: Sequence[Record]) -> None:
+    def put(self, receipt: Receipt, records: Sequence[Record], states: Sequence[State] = ()) -> None:
         if receipt.pending or receipt.outcome is not None:
             raise RuntimeError("a receipt was put into the outbox twice")
-        size = 0
-        max_record_bytes = self._sender.sink.max_record_bytes
-        for record in records:
-            length = len(record.body)
-            if length > max_record_bytes:
-                self._finish(receipt, Outcome.REFUSED, RefuseReason.TOO_LARGE)
-                return
-            size += length
-        counters = self._counters
-        total = counters.bytes + size
         if not records:
             self._finish(receipt, _ACCEPTED, "")
-        elif self._closed:
-            self._finish(receipt, Outcome.REFUSED, RefuseReason.SINK_FAILED)
-        elif total > self._hard_bytes:
-            self._finish(receipt, Outcome.REFUSED, RefuseReason.OUTBOX_FULL)
-        else:
-            count = receipt.pending = len(records)
-            counters.records += count
-            counters.bytes = total
-            self._sender.put(records, receipt, size)
-            if total > self._high_bytes and not self._full:
-                self._set_full(True)
+            return
+        sinks = self._routes.sinks
+        targets = [sinks(record) for record in records]
+        self._spool_records(receipt, records, targets, states)
 
     def put_dead_letter(self, receipt: Receipt, letter: DeadLetter) -> None:
         if receipt.pending or receipt.outcome is not None:
             raise RuntimeError("a receipt was put into the outbox twice")
-        receipt.pending = 1
-        self._keep_letter(receipt, letter)
+        copy = _copy_of(letter) if self._copy_to and not self._closed else None
+        receipt.pending = 1 if copy is None else 2
+        refusal = RefuseReason.SINK_FAILED if self._closed else self._dead_letters.put(letter, receipt)
+        if refusal is not None:
+            self._part_done(receipt, Outcome.REFUSED, refusal)
+        if copy is not None:
+            refusal = self.spool.put(Put([copy], [self._copy_to], (), receipt))
+            if refusal is None:
+                self._uncommitted += 1
+            else:
+                self._part_done(receipt, Outcome.REFUSED, refusal)
+
+    def put_again(self, receipt: Receipt, record: Record, sink: str) -> None:
+        if receipt.pending or receipt.outcome is not None:
+            raise RuntimeError("a receipt was put into the outbox twice")
+        targets = (sink,) if sink in self._senders else self._routes.sinks(record)
+        self._spool_records(receipt, [record], [targets], ())
+
+    def follow(self, receipt: Receipt, first: Receipt) -> None:
+        if receipt.pending or receipt.outcome is not None:
+            raise RuntimeError("a receipt was put into the outbox twice")
+        if first.outcome is not None:
+            self._finish_as(receipt, first)
+        else:
+            receipt.pending = 1
+            self._followers.setdefault(first, []).append(receipt)
 
     def settle(self, receipt: Receipt, outcome: Outcome, reason: str = "") -> None:
         if receipt.pending:
             raise RuntimeError("a receipt whose records are in the outbox was settled from outside")
         self._finish(receipt, outcome, reason)
 
+    def _spool_records(
+        self,
+        receipt: Receipt,
+        records: Sequence[Record],
+        targets: Sequence[tuple[str, ...]],
+        states: Sequence[State],
+    ) -> None:
+        refusal: RefuseReason | None
+        if self._closed:
+            refusal = RefuseReason.SINK_FAILED
+        elif any(len(record.body) > self._limit(names) for record, names in zip(records, targets, strict=True)):
+            refusal = RefuseReason.TOO_LARGE
+        else:
+            refusal = self.spool.put(Put(records, targets, states, receipt))
+        if refusal is None:
+            receipt.pending = 1
+            self._uncommitted += 1
+        else:
+            self._finish(receipt, Outcome.REFUSED, refusal)
+
+    def _limit(self, sinks: tuple[str, ...]) -> int:
+        """Longest body that each of the sinks can ever store. A sink may learn its limit after the start."""
+        return min([self._senders[name].sink.max_record_bytes for name in sinks])
+
     # Its life.
 
     async def start(self) -> None:
-        """Opens sink and dead letters. OperatorError: they can never work as configured."""
-        await self._dead_letters.start()
-        await self._sender.start()
+        """Opens spool, sinks and dead letters. OperatorError: they can never work as configured."""
+        try:
+            await self._dead_letters.start()
+            await self.spool.start()
+            await self.distribution.start()
+        except BaseException:
+            await self._close()
+            raise
+
+    def also_run(self, name: str, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A task beside the delivery, which lives as long (the adoption of other spools)."""
+        self._also.append((name, task))
 
     async def run(self) -> None:
-        """Delivers until `drain` has ended.
+        """Commits and delivers until `drain` has ended.
 
-        If a sender or the dead-letter writer dies, every pending receipt is refused and the error is raised (in an
-        exception group): nobody waits for what will never come.
+        If the spool, a sender or the dead-letter writer dies, every pending receipt is refused and the error is raised
+        (in an exception group): nobody waits for what will never come.
         """
         self._running = True
         try:
             async with asyncio.TaskGroup() as tasks:
                 workers = [
-                    tasks.create_task(self._sender.run(self), name=f"sender-{self._sender.sink.name}"),
+                    tasks.create_task(self.spool.run(self), name="spool"),
                     tasks.create_task(self._dead_letters.run(self), name="dead-letters"),
+                    tasks.create_task(self.distribution.run(), name="distribution"),
+                    *(tasks.create_task(task(), name=name) for name, task in self._also),
                 ]
                 await self._ending.wait()
                 for worker in workers:
@@ -139,67 +194,112 @@ class Outbox:
             self._running = False
             self._refuse_rest()
             self._ended.set()
-            if self._changed is not None:
-                self._changed.set()
+            self._changed.set()
 
     async def drain(self, timeout_s: float) -> int:
-        """Waits until everything is durable, at most `timeout_s`; refuses what is left; closes sink and letters.
+        """Delivers what it can, at most `timeout_s`; refuses uplinks that are not durable by then; closes everything.
 
-        Returns how many uplinks had to be refused. Callers stop putting first; what comes all the same is taken
-        until the end.
+        What is in the spool and not delivered stays there for the next start. Returns how many uplinks were refused.
+        Callers stop putting first; what comes all the same is taken until the end.
         """
-        self._sender.hurry()
-        self._changed = asyncio.Event()
+        self.distribution.hurry()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while not self._ended.is_set() and (self._counters.records or self._dead_letters.pending):
+                while not self._ended.is_set() and self._has_work():
                     self._changed.clear()
                     await self._changed.wait()
         self._ending.set()
         if self._running:
             await self._ended.wait()
         self._refuse_rest()
-        await self._sender.sink.close()
-        await self._dead_letters.close()
+        left = {feed.name: feed.backlog for feed in self.distribution.feeds if not feed.done}
+        if left:
+            _log.warning("spool_keeps_backlog", records=left, detail="delivered after the next start")
+        await self._close()
         return self._stranded
 
-    # What senders and the dead-letter store report.
+    async def _close(self) -> None:
+        await self.distribution.close()
+        await self.spool.close()
+        await self._dead_letters.close()
 
-    def delivered(self, entries: Sequence[Entry], size: int) -> None:
-        """These records (`size` bytes of bodies) are durable in the sink."""
-        self._counters.records -= len(entries)
-        self._counters.bytes -= size
-        worst = self._worst
-        settled_twice = 0
-        for _, receipt in entries:
-            receipt.pending -= 1
-            if receipt.pending > 0:
-                continue
-            if worst and receipt in worst:
-                self._finish(receipt, *worst.pop(receipt))
-                continue
-            # As _finish, in place: this is the hot path.
-            if receipt.outcome is not None:
-                settled_twice += 1  # raised when the others of this batch are settled
-                continue
-            receipt.outcome = _ACCEPTED
-            on_settled = receipt.on_settled
-            if on_settled is not None:
-                try:
-                    on_settled(receipt)
-                except Exception:
-                    _log.exception("on_settled_failed")
-        self._released()
-        if settled_twice:
-            raise RuntimeError("a receipt was settled twice")
+    def _has_work(self) -> bool:
+        return bool(self._uncommitted or self._dead_letters.pending) or not self.distribution.done
 
-    def bury(self, entry: Entry, code: str, detail: str) -> None:
-        """The sink will never take this record: it becomes a dead letter."""
-        record, receipt = entry
-        self._counters.records -= 1
-        self._counters.bytes -= len(record.body)
-        self._keep_letter(receipt, _letter_of(record, f"{code}: {detail}"))
-        self._released()
+    # What the spool reports.
+
+    def committed(self, batch: Sequence[Put]) -> None:
+        """These are on the disk, in order of their sequences."""
+        finish = self._finish
+        on_sink = self._ack_on_sink
+        for put in batch:
+            ticket = put.ticket
+            if type(ticket) is not Receipt:
+                ticket.set_result(True)
+                continue
+            self._uncommitted -= 1
+            if on_sink:
+                self._await_sinks(ticket, put)
+            elif ticket.pending == 1 and not self._worst:
+                ticket.pending = 0
+                finish(ticket, _ACCEPTED, "")
+            else:
+                self._part_done(ticket, _ACCEPTED, "")
+        self.distribution.committed(batch)
+        self._changed.set()
+
+    def not_committed(self, batch: Sequence[Put], reason: RefuseReason) -> None:
+        """Nothing of these is on the disk, or nobody knows."""
+        for put in batch:
+            ticket = put.ticket
+            if type(ticket) is Receipt:
+                self._uncommitted -= 1
+                self._part_done(ticket, Outcome.REFUSED, reason)
+                self._stranded += self._ending.is_set() and not ticket.pending
+            elif not ticket.done():
+                ticket.set_result(False)
+        self._changed.set()
+
+    def _await_sinks(self, receipt: Receipt, put: Put) -> None:
+        receipt.pending += sum(len(names) for names in put.targets) - 1
+        for sequence, names in enumerate(put.targets, put.sequence):
+            self._owed[sequence] = (receipt, len(names))
+
+    # What the distribution reports.
+
+    def delivered(self, entries: Sequence[Entry]) -> None:
+        """A sink keeps these."""
+        if self._owed:
+            for _, sequence in entries:
+                self._sink_done(sequence, _ACCEPTED, "")
+        self._changed.set()
+
+    def bury(self, entry: Entry, sink: str, detail: str, kept: Callable[[bool], None]) -> None:
+        record, sequence = entry
+
+        def settled(was_kept: bool) -> None:
+            if was_kept:
+                self._sink_done(sequence, Outcome.DEAD_LETTERED, DeadLetterReason.BURIED)
+            kept(was_kept)
+
+        self.keep_buried(record, sink, detail, settled)
+
+    def keep_buried(self, record: Record, sink: str, detail: str, kept: Callable[[bool], None]) -> None:
+        """Keeps a record that a sink will never take as a dead letter. `kept` is called once: is it durable there?"""
+        self.put_dead_letter(Receipt(lambda receipt: kept(receipt.kept)), _letter_of(record, sink, detail))
+
+    def _sink_done(self, sequence: int, outcome: Outcome, reason: str) -> None:
+        owed = self._owed.get(sequence)
+        if owed is None:
+            return  # of an earlier run, or settled when it was spooled
+        receipt, sinks = owed
+        if sinks > 1:
+            self._owed[sequence] = (receipt, sinks - 1)
+        else:
+            del self._owed[sequence]
+        self._part_done(receipt, outcome, reason)
+
+    # What the dead letters report.
 
     def letter_done(self, receipt: Receipt, reason: str, refusal: RefuseReason | None) -> None:
         """A letter is on the disk; or, with `refusal`, cannot be kept."""
@@ -207,14 +307,9 @@ class Outbox:
             self._part_done(receipt, Outcome.DEAD_LETTERED, reason)
         else:
             self._part_done(receipt, Outcome.REFUSED, refusal)
-        self._released()
+        self._changed.set()
 
     # Settling.
-
-    def _keep_letter(self, receipt: Receipt, letter: DeadLetter) -> None:
-        refusal = RefuseReason.SINK_FAILED if self._closed else self._dead_letters.put(letter, receipt)
-        if refusal is not None:
-            self._part_done(receipt, Outcome.REFUSED, refusal)
 
     def _part_done(self, receipt: Receipt, outcome: Outcome, reason: str) -> None:
         """One of the receipt's pending parts ended; the last one settles it with the worst outcome of all."""
@@ -231,40 +326,48 @@ class Outbox:
         if receipt.outcome is not None:
             raise RuntimeError("a receipt was settled twice")
         receipt.outcome = outcome
-        receipt.reason = str(reason)
+        receipt.reason = reason
         on_settled = receipt.on_settled
         if on_settled is not None:
             try:
                 on_settled(receipt)
             except Exception:  # a caller's mistake must not leave the others of a batch unsettled
                 _log.exception("on_settled_failed")
+        if self._followers:
+            for follower in self._followers.pop(receipt, ()):
+                follower.pending = 0
+                self._finish_as(follower, receipt)
 
-    def _released(self) -> None:
-        if self._full and self._counters.bytes <= self._low_bytes:
-            self._set_full(False)
-        if self._changed is not None:
-            self._changed.set()
-
-    def _set_full(self, full: bool) -> None:
-        self._full = full
-        for callback in self._room_callbacks:
-            callback(not full)
+    def _finish_as(self, receipt: Receipt, first: Receipt) -> None:
+        """Settles a second copy like the first one."""
+        assert first.outcome is not None
+        if first.kept:
+            self._finish(receipt, Outcome.DUPLICATE, "")
+        else:
+            self._finish(receipt, first.outcome, first.reason)
 
     def _refuse_rest(self) -> None:
         """Refuses every uplink that is still pending; from here on nothing is taken."""
         self._closed = True
-        parts = [receipt for _, receipt in self._sender.take_all()]
-        parts += self._dead_letters.take_all()
-        self._counters.records = self._counters.bytes = 0
-        for receipt in parts:
+        receipts = self._dead_letters.take_all()
+        receipts += [receipt for receipt, sinks in self._owed.values() for _ in range(sinks)]
+        self._owed.clear()
+        for receipt in receipts:
             self._part_done(receipt, Outcome.REFUSED, RefuseReason.SINK_FAILED)
             if not receipt.pending:
                 self._stranded += 1
-        if parts:
+        if self._stranded:
             _log.error("outbox_refused_pending", uplinks=self._stranded)
 
 
-def _letter_of(record: Record, detail: str) -> DeadLetter:
+def _copy_of(letter: DeadLetter) -> Record:
+    """The letter as a record, for a sink that gets all of them."""
+    lane = letter.lane or DeviceKey(letter.tenant, letter.device_id).lane or letter.dead_letter_id
+    body = b'{"schema":"iotlink.dead_letter/1",' + encode_letter(letter).strip()[1:]
+    return Record(letter.dead_letter_id, DEAD_LETTER, letter.product, lane, body, letter.received_ms)
+
+
+def _letter_of(record: Record, sink: str, detail: str) -> DeadLetter:
     """A buried record as a dead letter; what its JSON says about device and message is repeated in the letter."""
     try:
         body = orjson.loads(record.body)
@@ -287,4 +390,7 @@ def _letter_of(record: Record, detail: str) -> DeadLetter:
         session_id="",
         peer="",
         message=str(known.get("message", "")),
+        sink=sink,
+        lane=record.lane,
+        record_type=record.type,
     )

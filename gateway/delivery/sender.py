@@ -1,26 +1,25 @@
-"""One task per sink: takes pending records, sends them, and reads the outcome entry by entry.
+"""One task per sink: takes parcels, sends them, and reads the outcome parcel by parcel.
 
-A request leaves at once when none is in flight. Records that came while one was in flight share the next, which then
-starts no sooner than `linger_ms` after the last one started: under load, requests are fewer and fuller.
-Whatever can succeed one day is tried for ever; only what never can is buried.
+A request leaves at once when none is in flight. What came while one was in flight shares the next, which then starts
+no sooner than `linger_ms` after the last one started; while one is in flight, another leaves only if it is full: under
+load requests are fewer and fuller, under backlog several are in flight.
+Whatever can succeed one day is tried for ever; only what never can is buried, alone, after halving has found it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import sys
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
 
 import structlog
 
 from gateway.delivery.backoff import Backoff
-from gateway.delivery.lanes import Entry, FifoQueue, LaneQueue, PendingRecords
-from gateway.delivery.sinks import EntryFailure, Sink
+from gateway.delivery.lanes import Entry, Parcel
+from gateway.delivery.pacing import Group
+from gateway.delivery.sinks import EntryFailure, Sink, SinkErrorCode
 from gateway.domain.errors import SinkError
-from gateway.domain.receipt import Receipt
-from gateway.domain.record import Record
 from gateway.observe.metrics import Metrics
 
 _NEVER = sys.maxsize
@@ -30,7 +29,7 @@ _log = structlog.get_logger("gateway.delivery.sender")
 
 
 class EntryOwner(Protocol):
-    """Who put the entries in and settles their receipts (the outbox)."""
+    """Who put the entries in."""
 
     def delivered(self, entries: Sequence[Entry], size: int) -> None:
         """The sink keeps them; `size` is the sum of their bodies."""
@@ -42,10 +41,10 @@ class EntryOwner(Protocol):
 
 
 class Sender:
-    """Keeps one request to one sink in flight.
+    """Keeps up to `sink.max_requests` requests to one sink in flight.
 
     linger_ms: see above; 0 sends the next request as soon as the last one ended; None takes the sink's own.
-    backoff: waits after a failed request, and of a lane whose record failed while others did not.
+    backoff: waits after a failed request, and of a group (a shard) some of whose parcels failed.
     last_error: what the sink said last, while it is not healthy; else empty.
     """
 
@@ -60,19 +59,27 @@ class Sender:
         self._linger_s = (sink.linger_ms if linger_ms is None else linger_ms) / 1000
         self._backoff = backoff
 
-        self._pending: PendingRecords = LaneQueue() if sink.one_per_lane else FifoQueue()
-        self._in_flight: list[Entry] = []
-        self._parked: list[tuple[float, int, Entry]] = []  # heap by due time: heads of lanes that back off
-        self._parked_count = 0  # makes heap items comparable
-        self._lane_failures: dict[str, int] = {}  # in a row, of lanes that back off
+        self._queue = sink.new_queue()
+        self._pacing = sink.pacing
+        self._generation = 0  # of the pacing's groups
+        self._requests = 0  # so far; numbers them
+        self._in_flight: dict[int, list[Parcel]] = {}  # by number of the request
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._died: BaseException | None = None
+
+        self._suspects: list[list[Parcel]] = []  # a stack of requests: one record in them spoils a whole request
+        self._suspects_out = False  # one of them is in flight
+        self._pieces: dict[str, int] = {}  # by key: further pieces of its parcel among the suspects
 
         self._failures = 0  # requests in a row of which nothing was stored
+        self._failed_at = 0.0
         self._not_before = 0.0  # loop time until which the sink is left alone
+        self._suspects_not_before = 0.0
+        self._backing_off: set[Group] = set()
         self._linger_until = 0.0
-        self._suspects = 0  # at the front of the queue: one of them makes a whole request invalid
         self._hurry = False
 
-        self._wake_at = _NEVER  # so many ready entries wake the task
+        self._wake_at = _NEVER  # so much that is ready wakes the task
         self._waiter: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
@@ -82,11 +89,15 @@ class Sender:
         except SinkError as error:
             self._failed(error)
 
-    def put(self, records: Sequence[Record], receipt: Receipt, size: int) -> None:
-        """Takes the records of one uplink; `size` is the sum of their bodies."""
-        self._pending.put(records, receipt, size)
-        if len(self._pending.ready) >= self._wake_at:
+    def put(self, entries: Sequence[Entry], size: int) -> None:
+        """Takes records in the order of their lanes; `size` is the sum of their bodies."""
+        self._queue.put(entries, size)
+        if len(self._queue.ready) >= self._wake_at:
             self._wake()
+
+    def depth(self, lane: str) -> int:
+        """How many records wait, or are in flight, with the same key (lane or stripe) as this lane's."""
+        return self._queue.depth(lane)
 
     def hurry(self) -> None:
         """From now on requests do not linger."""
@@ -95,59 +106,77 @@ class Sender:
 
     def take_all(self) -> list[Entry]:
         """Empties the sender once its task has ended: everything whose outcome is not known."""
-        entries = [*self._in_flight, *(entry for _, _, entry in self._parked), *self._pending.take_all()]
-        self._in_flight = []
-        self._parked.clear()
-        return entries
+        parcels = [parcel for request in self._in_flight.values() for parcel in request]
+        parcels += [parcel for request in reversed(self._suspects) for parcel in request]
+        self._in_flight.clear()
+        self._suspects.clear()
+        self._pieces.clear()
+        return [entry for parcel in parcels for entry in parcel.entries] + self._queue.take_all()
 
     async def run(self, owner: EntryOwner) -> None:
         """Sends until cancelled. Any exception is an error of ours or an OperatorError that came up late."""
         loop = asyncio.get_running_loop()
-        while True:
-            await self._until_due(loop)
-            limit = max(1, self._suspects // 2) if self._suspects else self.sink.max_batch_records
-            batch = self._in_flight = self._pending.take(limit, self.sink.max_batch_bytes)
-            self.counters.requests += 1
-            self._batch_records.observe(len(batch))
-            started = loop.time()
-            results: Sequence[EntryFailure | None] | None = None
-            error: SinkError | None = None
-            try:
-                results = await self.sink.send([record for record, _ in batch])
-            except SinkError as raised:
-                error = raised
-            now = loop.time()
-            self._request_seconds.observe(now - started)
-            if results is not None and len(results) != len(batch):  # while the batch still counts as in flight
-                raise RuntimeError(f"{self.sink.name}: {len(results)} outcomes for {len(batch)} records")
-            self._in_flight = []
-            if error is None:
-                self._answered(batch, results, owner, now)
-            else:
-                self._request_failed(batch, error, owner, now)
-            self._linger_until = started + self._linger_s if self._pending.ready else 0.0
+        self._spawn(self._pacing.run())
+        try:
+            while True:
+                suspects = await self._until_due(loop)
+                now = loop.time()
+                self._linger_until = now + self._linger_s
+                if suspects:
+                    self._suspects_out = True
+                    parcels = self._suspects.pop()
+                else:
+                    sink = self.sink
+                    parcels = self._queue.take(
+                        sink.max_batch_records, sink.max_batch_bytes, self._pacing, now + _TICK_S
+                    )
+                    if not parcels:  # all of it has to wait for its group
+                        await self._wait(loop, _NEVER, now + _TICK_S)
+                        continue
+                self._requests += 1
+                self._in_flight[self._requests] = parcels
+                self._spawn(self._request(self._requests, suspects, owner, loop))
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # When to send.
 
-    async def _until_due(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Returns when a request should leave; something is ready then."""
+    async def _until_due(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Returns when a request should leave: True for suspects, False for what the queue has ready."""
+        queue, sink = self._queue, self.sink
         while True:
+            if self._died is not None:
+                raise self._died
+            if self._generation != self._pacing.generation:
+                self._generation = self._pacing.generation
+                queue.release()
             now = loop.time() + _TICK_S
-            self._unpark(now)
-            ready = len(self._pending.ready)
-            if not ready:
-                await self._wait(loop, 1, self._parked[0][0] if self._parked else None)
-            elif now < self._not_before:
+            busy = len(self._in_flight)
+            if busy >= sink.max_requests:
+                await self._wait(loop, _NEVER, None)
+                continue
+            if now < self._not_before:
                 await self._wait(loop, _NEVER, self._not_before)
-            elif (
-                now >= self._linger_until
-                or self._hurry
-                or ready >= self.sink.max_batch_records
-                or self._pending.bytes >= self.sink.max_batch_bytes
-            ):
-                return
-            else:
-                await self._wait(loop, self.sink.max_batch_records, self._linger_until)
+                continue
+            until: list[float] = []
+            if self._suspects and not self._suspects_out:
+                if now >= self._suspects_not_before:
+                    return True
+                until.append(self._suspects_not_before)
+            opens_at = queue.opens_at()
+            if not queue.ready and (opens_at is None or opens_at > now):
+                if opens_at is not None:
+                    until.append(opens_at)
+                await self._wait(loop, 1, min(until, default=None))
+                continue
+            lingered = now >= self._linger_until or self._hurry
+            if (lingered and not busy) or queue.full(sink.max_batch_records, sink.max_batch_bytes):
+                return False
+            if not busy:
+                until.append(self._linger_until)
+            await self._wait(loop, sink.max_batch_records, min(until, default=None))
 
     async def _wait(self, loop: asyncio.AbstractEventLoop, wake_at: int, until: float | None) -> None:
         waiter = self._waiter = loop.create_future()
@@ -165,87 +194,161 @@ class Sender:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _park(self, entry: Entry, now: float) -> None:
-        """Lets a lane back off by itself: one busy shard must not slow the others."""
-        self.counters.retried += 1
-        lane = entry[0].lane
-        failures = self._lane_failures[lane] = self._lane_failures.get(lane, 0) + 1
-        self._parked_count += 1
-        heapq.heappush(self._parked, (now + self._backoff.delay_s(failures), self._parked_count, entry))
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"request-{self.sink.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
-    def _unpark(self, now: float) -> None:
-        due = []
-        while self._parked and self._parked[0][0] <= now:
-            due.append(heapq.heappop(self._parked)[2])
-        if due:
-            self._pending.put_back(due)
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._died = self._died or task.exception()
+        self._wake()
 
     # What came of it.
 
+    async def _request(self, number: int, suspects: bool, owner: EntryOwner, loop: asyncio.AbstractEventLoop) -> None:
+        parcels = self._in_flight[number]
+        self.counters.requests += 1
+        self._batch_records.observe(sum([len(parcel.entries) for parcel in parcels]))
+        started = loop.time()
+        results: Sequence[EntryFailure | None] | None = None
+        error: SinkError | None = None
+        try:
+            results = await self.sink.send(parcels)
+        except SinkError as raised:
+            error = raised
+        now = loop.time()
+        self._request_seconds.observe(now - started)
+        if results is not None and len(results) != len(parcels):  # while they still count as in flight
+            raise RuntimeError(f"{self.sink.name}: {len(results)} outcomes for {len(parcels)} parcels")
+        del self._in_flight[number]
+        if suspects:
+            self._suspects_out = False
+        if error is None:
+            self._answered(parcels, results, suspects, owner, started)
+        else:
+            self._request_failed(parcels, error, suspects, owner, started)
+        if not self._queue.ready and not self._in_flight:
+            self._linger_until = 0.0  # nothing came meanwhile: what comes next need not wait
+
     def _answered(
-        self, batch: list[Entry], results: Sequence[EntryFailure | None] | None, owner: EntryOwner, now: float
+        self,
+        parcels: list[Parcel],
+        results: Sequence[EntryFailure | None] | None,
+        suspects: bool,
+        owner: EntryOwner,
+        started: float,
     ) -> None:
-        self._suspects = max(0, self._suspects - len(batch))
-        stored = batch
-        buried: list[tuple[Entry, EntryFailure]] = []
+        stored = parcels
+        again: list[Parcel] = []
+        refused: list[tuple[Parcel, EntryFailure]] = []
         failure: EntryFailure | None = None
         if results is not None:
             stored = []
-            for entry, result in zip(batch, results, strict=True):
+            for parcel, result in zip(parcels, results, strict=True):
                 if result is None:
-                    stored.append(entry)
+                    stored.append(parcel)
                     continue
                 self._count_failure(result.code)
                 if result.retriable:
                     failure = result
-                    self._park(entry, now)
+                    again.append(parcel)
                 else:
-                    buried.append((entry, result))
-        size = sum([len(record.body) for record, _ in stored])
-        self.counters.records += len(stored)
+                    refused.append((parcel, result))
+        entries = [entry for parcel in stored for entry in parcel.entries]
+        size = sum([parcel.size for parcel in stored])
+        self.counters.records += len(entries)
         self.counters.record_bytes += size
         self._done(stored)
+        if failure is not None or self._backing_off:
+            self._back_off(again, stored)
+        if failure is not None:
+            if failure.code is SinkErrorCode.THROTTLED:
+                self._pacing.stale()
+            self._put_back(again, suspects)
         if stored or failure is None:
             self._succeeded()
         else:
-            self._failed(SinkError(failure.detail, code=failure.code), now)
-        owner.delivered(stored, size)
-        for entry, result in buried:
-            self._bury(entry, result.code, result.detail, owner)
+            self._failed(SinkError(failure.detail, code=failure.code), started, pause=False)
+        owner.delivered(entries, size)
+        for parcel, result in refused:
+            self._refused(parcel, result.code, result.detail, owner)
 
-    def _request_failed(self, batch: list[Entry], error: SinkError, owner: EntryOwner, now: float) -> None:
+    def _request_failed(
+        self, parcels: list[Parcel], error: SinkError, suspects: bool, owner: EntryOwner, started: float
+    ) -> None:
         self._count_failure(error.code)
-        if not error.retriable and len(batch) == 1:
-            self._suspects = 0
-            self._bury(batch[0], error.code, str(error), owner)
-            return
         if error.retriable:
-            self._failed(error, now)
+            self._failed(error, started)
+            self._put_back(parcels, suspects)
+        elif len(parcels) == 1:
+            self._refused(parcels[0], error.code, str(error), owner)
         else:
-            self._suspects = len(batch)  # the next request takes the first half of them
-        self.counters.retried += len(batch)
-        self._pending.put_back(batch)
+            self.counters.retried += sum([len(parcel.entries) for parcel in parcels])
+            middle = len(parcels) // 2
+            self._suspects += (parcels[middle:], parcels[:middle])
+
+    def _refused(self, parcel: Parcel, code: str, detail: str, owner: EntryOwner) -> None:
+        """A parcel that is refused by itself: one of its records is the reason."""
+        entries = parcel.entries
+        if len(entries) > 1:
+            self.counters.retried += len(entries)
+            middle = len(entries) // 2
+            self._pieces[parcel.key] = self._pieces.get(parcel.key, 0) + 1
+            # On top: the first half is stored, or buried, before the second is tried.
+            self._suspects += ([_piece(parcel, entries[middle:])], [_piece(parcel, entries[:middle])])
+            return
+        ((record, _),) = entries
+        self._done([parcel])
+        self.counters.buried += 1
+        _log.warning("record_buried", sink=self.sink.name, record_id=record.record_id, error_code=code, detail=detail)
+        owner.bury(entries[0], code, detail)
+
+    def _back_off(self, again: list[Parcel], stored: list[Parcel]) -> None:
+        """Lets the groups of failed parcels wait. One of which some was stored is busy, not down: it starts anew."""
+        now = asyncio.get_running_loop().time()
+        group_of = self._pacing.group
+        failed = {group_of(parcel.key) for parcel in again}
+        alive = {group_of(parcel.key) for parcel in stored}
+        for group in alive & self._backing_off:
+            group.failures = 0
+        self._backing_off = (self._backing_off - alive) | failed
+        for group in failed:
+            group.failures += 1
+            group.not_before = self._suspects_not_before = now + self._backoff.delay_s(group.failures)
+
+    def _put_back(self, parcels: list[Parcel], suspects: bool) -> None:
+        self.counters.retried += sum([len(parcel.entries) for parcel in parcels])
+        if suspects:
+            self._suspects.append(parcels)
+        else:
+            self._queue.put_back(parcels)
+
+    def _done(self, parcels: list[Parcel]) -> None:
+        """These are gone; a key goes on when the last piece of its parcel is."""
+        if self._pieces:
+            whole = []
+            for parcel in parcels:
+                pieces = self._pieces.pop(parcel.key, 0)
+                if pieces > 1:
+                    self._pieces[parcel.key] = pieces - 1
+                elif not pieces:
+                    whole.append(parcel)
+            parcels = whole
+        if parcels:
+            self._queue.done(parcels)
 
     def _count_failure(self, code: str) -> None:
         failed = self.counters.failed
         failed[str(code)] = failed.get(str(code), 0) + 1
 
-    def _bury(self, entry: Entry, code: str, detail: str, owner: EntryOwner) -> None:
-        self._done([entry])
-        self.counters.buried += 1
-        _log.warning("record_buried", sink=self.sink.name, record_id=entry[0].record_id, error_code=code, detail=detail)
-        owner.bury(entry, code, detail)
-
-    def _done(self, entries: Sequence[Entry]) -> None:
-        self._pending.done(entries)
-        if self._lane_failures:
-            for record, _ in entries:
-                self._lane_failures.pop(record.lane, None)
-
-    def _failed(self, error: SinkError, now: float | None = None) -> None:
-        """Nothing gets through: not healthy, and the sink is left alone for a while."""
-        self._failures += 1
-        if now is not None:
+    def _failed(self, error: SinkError, started: float = 0.0, *, pause: bool = True) -> None:
+        """Nothing gets through: not healthy, and (`pause`) the sink is left alone for a while."""
+        now = asyncio.get_running_loop().time()
+        if pause and started >= self._failed_at:  # requests that failed together count once
+            self._failed_at = now
+            self._failures += 1
             self._not_before = now + self._backoff.delay_s(self._failures)
         self.last_error = f"{error.code}: {error}"
         if self.counters.healthy:
@@ -258,3 +361,7 @@ class Sender:
             self.counters.healthy = True
             self.last_error = ""
             _log.info("sink_healthy", sink=self.sink.name)
+
+
+def _piece(parcel: Parcel, entries: list[Entry]) -> Parcel:
+    return Parcel(parcel.key, entries, sum([len(record.body) for record, _ in entries]))

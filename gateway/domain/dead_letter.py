@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+
+from decoders.types import SessionContext
 
 
 @dataclass(slots=True)
 class DeadLetter:
     """Enough to understand the failure and to replay it after the spec was mended.
 
-    reason: a `DecodeCode` or `DeadLetterReason` value. stage: decode | validate | shape | sink.
-    raw: the frame as it stood on the wire; for stage `sink`, the record's JSON. received_ms: Unix ms of arrival.
+    reason: a `DecodeCode`, `DeadLetterReason` or `RefuseReason` value. stage: decode | validate | shape | sink, where
+    it failed last. raw: the frame as it stood on the wire; for stage `sink`, the record's JSON. received_ms: Unix ms of
+    arrival. session: what the session knew when the frame came, apart from the device's id.
+    sink, lane, record_type: of a record that a sink buried; the letter's id is the record's then, else the uplink's.
+    attempts: replays that failed. gateway_id, stored_ms: who wrote the letter, and when (Unix ms); set by the store.
     """
 
     dead_letter_id: str
@@ -29,3 +35,16 @@ class DeadLetter:
     message: str = ""
     field: str = ""
     offset: int | None = None
+    hub_id: str = ""
+    session: SessionContext = dataclasses.field(default_factory=SessionContext)
+    sink: str = ""
+    lane: str = ""
+    record_type: str = ""
+    attempts: int = 0
+    gateway_id: str = ""
+    stored_ms: int = 0
+
+    @property
+    def key(self) -> str:
+        """Names the letter among all: two sinks may bury one record."""
+        return f"{self.dead_letter_id}@{self.sink}" if self.sink else self.dead_letter_id

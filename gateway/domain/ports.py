@@ -9,6 +9,7 @@ from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.device import Device, DeviceKey
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.record import Record
+from gateway.domain.state import State
 from gateway.domain.uplink import Uplink
 
 
@@ -19,9 +20,17 @@ class OutboxPort(Protocol):
         """False: nothing may be put now; the face stops reading (or answers 503)."""
         ...
 
-    def put(self, receipt: Receipt, records: Sequence[Record]) -> None:
-        """Takes the records of one uplink, in order. Settles ACCEPTED when all of them are durable.
-        An empty sequence settles at once. A record that can never fit settles REFUSED(too_large)."""
+    def put(self, receipt: Receipt, records: Sequence[Record], states: Sequence[State] = ()) -> None:
+        """Takes the records of one uplink, in order. Settles ACCEPTED when all of them are durable, and `states` with
+        them. An empty sequence settles at once. A record that can never fit settles REFUSED(too_large)."""
+        ...
+
+    def follow(self, receipt: Receipt, first: Receipt) -> None:
+        """A second copy of an uplink: it settles when `first` does, DUPLICATE if that is kept, else as that."""
+        ...
+
+    def put_again(self, receipt: Receipt, record: Record, sink: str) -> None:
+        """Takes a record that this sink buried once more, for this sink alone. Settles as `put` does."""
         ...
 
     def put_dead_letter(self, receipt: Receipt, letter: DeadLetter) -> None:

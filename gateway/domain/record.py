@@ -18,6 +18,13 @@ class RecordType(StrEnum):
     LOG = "log"
 
 
+RAW = "raw"
+"""Type of a record of the raw archive: a frame as it came. It is none of the standard types, nor routed like them."""
+
+DEAD_LETTER = "dead_letter"
+"""Type of a record that is the copy of a dead letter."""
+
+
 @dataclass(slots=True)
 class Record:
     """One record, ready for a sink.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decoders.compile import CompiledProduct
 from decoders.errors import DecodeError
 from decoders.plan import Decoded
+from decoders.types import SessionContext
 from gateway.domain.device import Device
 from gateway.domain.receipt import Receipt
 
@@ -18,6 +19,8 @@ class Uplink:
     uplink_id: UUIDv7 text made at arrival; record ids are derived from it.
     raw: the frame as it stood on the wire. received_ms: Unix ms of arrival.
     Exactly one of `decoded` and `error` is set once the decode stage has run.
+    context: what its session knows; it may change once the uplink has been received.
+    replayed: it comes from a dead letter, after its sender was answered.
     """
 
     uplink_id: str
@@ -31,3 +34,5 @@ class Uplink:
     peer: str = ""
     decoded: Decoded | None = None
     error: DecodeError | None = None
+    context: SessionContext | None = None
+    replayed: bool = False

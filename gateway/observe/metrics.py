@@ -58,18 +58,45 @@ class SinkCounters:
     healthy: bool = True
 
 
+def _unmeasured(seconds: float) -> None:
+    """Commits of a spool that stands alone are not measured."""
+
+
 @dataclass(slots=True)
-class OutboxCounters:
-    records: int = 0  # waiting or in flight now
-    bytes: int = 0
+class SpoolCounters:
+    """Of one spool, or summed over the own one and adopted ones."""
+
+    bytes: int = 0  # on disk now
     capacity_bytes: int = 0
+    records: int = 0  # on disk now, delivered ones of segments that are still needed included
+    segments: int = 0
+    commits: int = 0
+    bad_blocks: int = 0  # stretches that could not be read, each counted once by every reader that met it
+    lost_bytes: int = 0  # of these
+    torn_bytes: int = 0  # cut from the end of the last segment at start; never acknowledged
+    sealed: int = 0  # segments given up after a disk error
+    refused: dict[str, int] = field(default_factory=lambda: {reason.value: 0 for reason in RefuseReason})  # puts
+    observe_commit: Callable[[float], None] = _unmeasured  # seconds of one commit
+
+
+LETTER_REFUSALS = (
+    RefuseReason.RATE_LIMITED,
+    RefuseReason.TOO_LARGE,
+    RefuseReason.OUTBOX_FULL,
+    RefuseReason.SINK_FAILED,
+)
+REPLAY_OUTCOMES = ("replayed", "failed", "refused")
 
 
 @dataclass(slots=True)
 class DeadLetterCounters:
     stored_bytes: int = 0
     capacity_bytes: int = 0
+    nearly_full: bool = False  # at 80 % of the cap or above
     dropped: int = 0  # oldest letters deleted to stay below the byte cap
+    purged: int = 0  # deleted by an operator
+    refused: dict[str, int] = field(default_factory=lambda: {reason.value: 0 for reason in LETTER_REFUSALS})
+    replayed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REPLAY_OUTCOMES, 0))
     written: dict[str, int] = field(
         default_factory=lambda: {reason.value: 0 for reason in (*DecodeCode, *DeadLetterReason)}
     )
@@ -80,8 +107,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.outbox = OutboxCounters()
         self.dead_letters = DeadLetterCounters()
+        self.spool = SpoolCounters()
         self._traffic: dict[tuple[str, str], TrafficCounters] = {}
         self._listeners: dict[str, ListenerCounters] = {}
         self._sinks: dict[str, SinkCounters] = {}
@@ -100,6 +127,13 @@ class Metrics:
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000),
             registry=self.registry,
         )
+        self.commit_seconds = Histogram(
+            "iotlink_spool_commit_duration_seconds",
+            "Time of one commit: written and on the disk.",
+            buckets=(0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+            registry=self.registry,
+        )
+        self.spool.observe_commit = self.commit_seconds.observe
         self.registry.register(self)
 
     def traffic(self, listener: str, product: str) -> TrafficCounters:
@@ -126,12 +160,11 @@ class Metrics:
         yield from self._collect_traffic()
         yield from self._collect_listeners()
         yield from self._collect_sinks()
+        yield from self._collect_spool()
         for name, help_text, value in (
-            ("iotlink_outbox_records", "Records waiting for a sink.", self.outbox.records),
-            ("iotlink_outbox_bytes", "Bytes of records waiting for a sink.", self.outbox.bytes),
-            ("iotlink_outbox_capacity_bytes", "Limit of the outbox.", self.outbox.capacity_bytes),
             ("iotlink_dead_letters_stored_bytes", "Bytes of dead letters on disk.", self.dead_letters.stored_bytes),
             ("iotlink_dead_letters_capacity_bytes", "Byte cap of dead letters.", self.dead_letters.capacity_bytes),
+            ("iotlink_dead_letters_nearly_full", "1 from 80 % of the cap on.", int(self.dead_letters.nearly_full)),
             ("iotlink_uplinks_in_flight", "Uplinks received and not settled yet.", self.in_flight()),
         ):
             yield GaugeMetricFamily(name, help_text, value=value)
@@ -142,6 +175,17 @@ class Metrics:
         for reason, count in self.dead_letters.written.items():
             written.add_metric([reason], count)
         yield written
+        yield CounterMetricFamily(
+            "iotlink_dead_letters_purged", "Dead letters deleted by an operator.", value=self.dead_letters.purged
+        )
+        refused = CounterMetricFamily("iotlink_dead_letters_refused", "Dead letters not kept.", labels=["reason"])
+        for reason, count in self.dead_letters.refused.items():
+            refused.add_metric([reason], count)
+        yield refused
+        replayed = CounterMetricFamily("iotlink_dead_letters_replayed", "Replays.", labels=["outcome"])
+        for outcome, count in self.dead_letters.replayed.items():
+            replayed.add_metric([outcome], count)
+        yield replayed
         for source in self._extra:
             yield from source()
 
@@ -201,3 +245,25 @@ class Metrics:
                 failed.add_metric([sink.sink, code], count)
             healthy.add_metric([sink.sink], 1 if sink.healthy else 0)
         yield from (*plain.values(), failed, healthy)
+
+    def _collect_spool(self) -> Iterator[Metric]:
+        spool = self.spool
+        for name, help_text, value in (
+            ("iotlink_spool_bytes", "Bytes of the spool on disk.", spool.bytes),
+            ("iotlink_spool_capacity_bytes", "Byte cap of the spool.", spool.capacity_bytes),
+            ("iotlink_spool_records", "Records on disk, delivered ones not deleted yet included.", spool.records),
+            ("iotlink_spool_segments", "Segment files on disk.", spool.segments),
+        ):
+            yield GaugeMetricFamily(name, help_text, value=value)
+        for name, help_text, value in (
+            ("iotlink_spool_commits", "Commits (each one fdatasync).", spool.commits),
+            ("iotlink_spool_bad_blocks", "Stretches of segments that could not be read.", spool.bad_blocks),
+            ("iotlink_spool_lost_bytes", "Bytes of these stretches.", spool.lost_bytes),
+            ("iotlink_spool_torn_bytes", "Bytes of a broken last write, cut at start.", spool.torn_bytes),
+            ("iotlink_spool_sealed", "Segments given up after a disk error.", spool.sealed),
+        ):
+            yield CounterMetricFamily(name, help_text, value=value)
+        refused = CounterMetricFamily("iotlink_spool_refused", "Uplinks the spool did not keep.", labels=["reason"])
+        for reason, count in spool.refused.items():
+            refused.add_metric([reason], count)
+        yield refused

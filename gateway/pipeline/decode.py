@@ -6,6 +6,9 @@ could not be decoded leaves the pipeline here.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from decoders.types import SessionContext
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.uplink import Uplink
 
@@ -26,6 +29,7 @@ def check_decoded(uplink: Uplink) -> DeadLetter | None:
 
 def dead_letter(uplink: Uplink, reason: str, stage: str, detail: str) -> DeadLetter:
     """An uplink with everything that its replay will need. The letter's id is the uplink's."""
+    context = uplink.context
     return DeadLetter(
         dead_letter_id=uplink.uplink_id,
         reason=reason,
@@ -41,4 +45,6 @@ def dead_letter(uplink: Uplink, reason: str, stage: str, detail: str) -> DeadLet
         session_id=uplink.session_id,
         peer=uplink.peer,
         message=uplink.decoded.message.name if uplink.decoded is not None else "",
+        hub_id=uplink.device.hub_id,
+        session=SessionContext() if context is None else replace(context, values=dict(context.values)),
     )

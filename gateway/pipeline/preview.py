@@ -65,7 +65,7 @@ class Preview:
             answer = refusal(error.code.value, error.detail, offset=error.offset, field=error.field)
             answer["values"] = error.values
             return answer
-        identity = product.identity(decoded)
+        identity = product.identity(decoded) if context.device_id else product.login(decoded)
         device = self._device(identity, context)
         if identity is not None:
             product.remember(decoded, context)

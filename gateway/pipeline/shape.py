@@ -102,6 +102,7 @@ class Shaper:
         whole = product.identity(decoded) if message.names_child else None
         ingest = self._ingest_text(uplink.received_ms)
         numbering = self._numbering
+        replayed = b',"replayed":true' if uplink.replayed else b""
         records: list[Record] = []
         for index, part in enumerate(product.parts(decoded)):
             identity = part.identity or whole
@@ -132,7 +133,7 @@ class Shaper:
                 about.tags,
                 self._gateway,
                 seq,
-                _flags(flags) if flags else b"",
+                (_flags(flags) if flags else b"") + replayed,
             )
             records.append(Record(record_id, plan.record, product.id, about.lane, body, uplink.received_ms))
         return records

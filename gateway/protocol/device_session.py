@@ -232,7 +232,7 @@ class DeviceSession:
             if self._ports.tap.enabled:
                 self._ports.tap.frame(self.session_id, "in", frame.wire, HEADER)
             return
-        identity = product.identity(decoded)
+        identity = product.login(decoded) if self.device is None else product.identity(decoded)
         if identity is not None:
             # A hub speaks for the devices behind it: then the connection is the hub's.
             name = identity.hub_id or identity.device_id
@@ -279,6 +279,7 @@ class DeviceSession:
             self.peer,
             decoded,
             error,
+            self._context,
         )
         self._traffic.received += 1
         self._order.put(uplink)

@@ -174,12 +174,15 @@ def _resolve(path: layer.Path, text: str, environ: Mapping[str, str]) -> Any:
 def _derive_folders(layers: Layers) -> None:
     """Folders that nobody named stand in `gateway.data_dir`."""
     sinks = layers.get(("sinks",))
+    taken = False
     for name, sink in sinks.items() if isinstance(sinks, dict) else ():
         if isinstance(sink, dict) and sink.get("type") == "file" and "dir" not in sink:
-            _derive(layers, ("sinks", str(name), "dir"), "records")
-    letters = layers.get(("dead_letters",))
-    if letters is None or (isinstance(letters, dict) and "dir" not in letters):
-        _derive(layers, ("dead_letters", "dir"), "dead_letters")
+            _derive(layers, ("sinks", str(name), "dir"), f"records_{name}" if taken else "records")
+            taken = True
+    for section in ("dead_letters", "spool"):
+        found = layers.get((section,))
+        if found is None or (isinstance(found, dict) and "dir" not in found):
+            _derive(layers, (section, "dir"), section)
 
 
 def _derive(layers: Layers, path: tuple[str, ...], folder: str) -> None:

@@ -33,6 +33,7 @@ def _gateway_id(text: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+RecordType = Literal["telemetry", "event", "alert", "control", "firmware", "file", "master", "presence", "log"]
 FilePath = Annotated[Path, Strict(False)]  # strict mode would want a Path where YAML can only give text
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)]
@@ -165,6 +166,16 @@ class ObserveSettings(_Section):
     port: Port = Field(default=9464, description="Port to bind to; 0 takes any free one.")
 
 
+class AdminSettings(_Section):
+    """The operations API on this machine: dead letters."""
+
+    enabled: bool = Field(default=True, description="Whether it listens.")
+    host: Annotated[str, Field(min_length=1)] = Field(
+        default="127.0.0.1", description="Address to bind to; a loopback one, as long as there are no API keys."
+    )
+    port: Port = Field(default=9465, description="Port to bind to; 0 takes any free one.")
+
+
 class AuthSettings(_Section):
     """Who may send. Must be written down before a listener may bind off loopback."""
 
@@ -200,15 +211,61 @@ class KinesisSink(_Section):
     endpoint_url: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
         default=None, description="Another endpoint than the region's own (VPC endpoint, test server)."
     )
-    packing: Literal["plain"] = Field(
-        default="plain", description="How records fill Kinesis records. `plain`: one each, one in flight per device."
+    packing: Literal["plain", "aggregated", "ndjson"] = Field(
+        default="plain",
+        description="How records fill Kinesis records. `plain`: one each, one in flight per device. `aggregated`: "
+        "many in one, in the format of the Kinesis Producer Library. `ndjson`: many in one, a line each.",
     )
     linger_ms: Annotated[float, Field(ge=0, le=10_000)] = Field(
         default=20.0, description="Longest wait for more records while a request is in flight."
     )
 
 
-Sink = Annotated[FileSink | KinesisSink, Field(discriminator="type")]
+class StdoutSink(_Section):
+    """Records on stdout, a JSON line each; the log goes to stderr then."""
+
+    type: Literal["stdout"] = Field(description="The kind of sink.")
+
+
+Sink = Annotated[FileSink | KinesisSink | StdoutSink, Field(discriminator="type")]
+
+
+class RouteSettings(_Section):
+    """Which records go to which sinks. The first route that takes a record decides."""
+
+    to: Annotated[list[Name], Field(min_length=1, max_length=16)] = Field(description="Names of sinks.")
+    types: Annotated[list[RecordType], Field(max_length=16)] = Field(
+        default=[], description="Types of record that it takes; empty: all."
+    )
+    products: Annotated[list[str], Field(max_length=10_000)] = Field(
+        default=[], description="Ids of products that it takes; empty: all."
+    )
+
+
+class SpoolSettings(_Section):
+    """The log on the disk in which everything acknowledged stands until the sinks have it."""
+
+    dir: FilePath = Field(
+        default=DEFAULT_DATA_DIR / "spool",
+        description="Folder of the spools, one below it for each gateway id; `spool` in `gateway.data_dir` unless "
+        "given. On a volume that several gateways share, a live one delivers what a dead one has left.",
+    )
+    max_bytes: Annotated[ByteSize, Field(ge=16 << 20)] = Field(
+        default=ByteSize(4 << 30), description="Most that it may take on the disk; less than the disk has."
+    )
+    segment_bytes: Annotated[ByteSize, Field(ge=1 << 20, le=1 << 30)] = Field(
+        default=ByteSize(32 << 20), description="Size at which a new file begins."
+    )
+    commit_interval_max_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
+        default=5.0, description="Longest time under load between two commits; when idle they come at once."
+    )
+
+
+class RawArchiveSettings(_Section):
+    """Frames as they came, kept beside their records and under the same `record_id`."""
+
+    enabled: bool = Field(default=False, description="Whether they are kept.")
+    sink: Name | None = Field(default=None, description="The sink that keeps them.")
 
 
 class DeadLetterSettings(_Section):
@@ -223,6 +280,9 @@ class DeadLetterSettings(_Section):
         default="drop_oldest", description="What happens at `max_bytes`: the oldest go, or the sender gets no answer."
     )
     max_age_days: Annotated[float, Field(gt=0, le=36_500)] = Field(default=30.0, description="Older ones are deleted.")
+    also_to: Name | None = Field(
+        default=None, description="A sink that gets every dead letter as well, as a record of type `dead_letter`."
+    )
 
 
 class LogSettings(_Section):
@@ -242,14 +302,24 @@ class Settings(_Section):
     gateway: GatewaySettings = Field(default=GatewaySettings(), description="Who this gateway is.")
     tcp: TcpSettings = Field(default=TcpSettings(), description="Raw TCP sessions.")
     observe: ObserveSettings = Field(default=ObserveSettings(), description="Metrics and health over HTTP.")
+    admin: AdminSettings | None = Field(default=AdminSettings(), description="The operations API; null is off.")
     auth: AuthSettings = Field(default=AuthSettings(), description="Who may send.")
     provisioning: Literal["allow_new", "known", "closed"] = Field(
         default="allow_new", description="What a device that `devices_file` does not list may do."
     )
-    ack_on: Literal["sink"] = Field(
-        default="sink", description="When a sender gets its answer. `sink`: when the sink has stored the data."
+    ack_on: Literal["spool", "sink"] = Field(
+        default="spool",
+        description="When a sender gets its answer. `spool`: when the data is safe on the spool's disk. `sink`: when "
+        "all sinks that get it have stored it, for storage that dies with the task.",
     )
-    sinks: dict[Name, Sink] = Field(default={}, description="Where records go, by name. Exactly one for now.")
+    spool: SpoolSettings = Field(default=SpoolSettings(), description="The spool.")
+    sinks: Annotated[dict[Name, Sink], Field(max_length=16)] = Field(
+        default={}, description="Where records go, by name."
+    )
+    routes: Annotated[list[RouteSettings], Field(max_length=1000)] = Field(
+        default=[], description="Which records go to which sinks; without routes all go to the only sink."
+    )
+    raw_archive: RawArchiveSettings = Field(default=RawArchiveSettings(), description="Frames as they came.")
     dead_letters: DeadLetterSettings = Field(default=DeadLetterSettings(), description="Dead letters on the disk.")
     shared_state: Literal["memory"] = Field(
         default="memory", description="Where gateways share what they know about devices. `memory`: they do not."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import pathlib
 from collections.abc import Iterator
 
 from decoders.errors import SpecProblem
@@ -24,15 +25,20 @@ def broken_rules(settings: Settings, layers: Layers) -> list[SpecProblem]:
     """Every rule that the settings break, with the place of the value to change."""
     return [
         *_listeners(settings, layers),
+        *_admin(settings, layers),
         *_exposure(settings, layers),
         *_tls(settings, layers),
         *_sinks(settings, layers),
+        *_routes(settings, layers),
+        *_spool(settings, layers),
     ]
 
 
 def _listeners(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
     names: dict[str, int] = {}
     addresses = {(settings.observe.host, settings.observe.port): "`observe`"}
+    if settings.admin is not None and settings.admin.enabled:
+        addresses[settings.admin.host, settings.admin.port] = "`admin`"
     for index, listener in enumerate(settings.tcp.listeners):
         path: Path = ("tcp", "listeners", index)
         if listener.name in names:
@@ -44,6 +50,21 @@ def _listeners(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
                 (*path, "port"), f"{listener.host}:{listener.port} is taken by {addresses[address]} already"
             )
         addresses[address] = f"the listener `{listener.name}`"
+
+
+def _admin(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
+    admin = settings.admin
+    if admin is None or not admin.enabled:
+        return
+    if not is_loopback(admin.host):
+        yield layers.problem(
+            ("admin", "host"),
+            f"the operations API on {admin.host} could be reached from other machines, and API keys come with a later "
+            "version",
+            "bind to 127.0.0.1",
+        )
+    if admin.port and (admin.host, admin.port) == (settings.observe.host, settings.observe.port):
+        yield layers.problem(("admin", "port"), f"{admin.host}:{admin.port} is taken by `observe` already")
 
 
 def _exposure(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
@@ -89,5 +110,68 @@ def _tls_of(listener: TcpListener, path: Path, layers: Layers) -> Iterator[SpecP
 def _sinks(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
     if not settings.sinks:
         yield layers.problem(("sinks",), "no sink: records would have nowhere to go", "add one of type file or kinesis")
-    for name in list(settings.sinks)[1:]:
-        yield layers.problem(("sinks", name), "a second sink is not available in this version yet", key=True)
+    on_stdout = [name for name, sink in settings.sinks.items() if sink.type == "stdout"]
+    for name in on_stdout[1:]:
+        yield layers.problem(("sinks", name), f"`{on_stdout[0]}` writes to stdout already", key=True)
+    folders: dict[pathlib.Path, str] = {}
+    for name, sink in settings.sinks.items():
+        if sink.type != "file":
+            continue
+        folder = sink.dir.absolute()
+        if folder in folders:
+            yield layers.problem(("sinks", name, "dir"), f"{sink.dir} is the folder of `{folders[folder]}` already")
+        folders[folder] = name
+
+
+def _routes(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
+    known = ", ".join(settings.sinks) or "none"
+    archive = settings.raw_archive
+    for path, name in _named_sinks(settings):
+        if name not in settings.sinks:
+            yield layers.problem(path, f"there is no sink `{name}`", f"sinks are: {known}")
+    if archive.enabled and archive.sink is None:
+        yield layers.problem(("raw_archive",), "no `sink` says where frames go", f"name one of: {known}")
+    if not settings.routes:
+        apart = {archive.sink if archive.enabled else None, settings.dead_letters.also_to}
+        if len(settings.sinks) > 1 and len([name for name in settings.sinks if name not in apart]) != 1:
+            yield layers.problem(
+                ("sinks",), "several sinks, and no `routes` say what goes where", f"write `routes: [{{to: [{known}]}}]`"
+            )
+        return
+    for index, route in enumerate(settings.routes):
+        for position, name in enumerate(route.to):
+            if name in route.to[:position]:
+                yield layers.problem(("routes", index, "to", position), f"`{name}` stands there twice")
+        takes_all = not route.types and not route.products
+        last = index == len(settings.routes) - 1
+        if takes_all and not last:
+            yield layers.problem(
+                ("routes", index), "this route takes every record: those behind it never get one", "put it last"
+            )
+        if last and not takes_all:
+            yield layers.problem(
+                ("routes", index),
+                "the last route does not take every record: some would have nowhere to go",
+                "add one with `to` alone",
+            )
+
+
+def _named_sinks(settings: Settings) -> Iterator[tuple[Path, str]]:
+    for index, route in enumerate(settings.routes):
+        for position, name in enumerate(route.to):
+            yield ("routes", index, "to", position), name
+    if settings.raw_archive.enabled and settings.raw_archive.sink is not None:
+        yield ("raw_archive", "sink"), settings.raw_archive.sink
+    if settings.dead_letters.also_to is not None:
+        yield ("dead_letters", "also_to"), settings.dead_letters.also_to
+
+
+def _spool(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
+    spool = settings.spool
+    if spool.segment_bytes * 4 > spool.max_bytes:
+        yield layers.problem(
+            ("spool", "segment_bytes" if layers.is_set(("spool", "segment_bytes")) else "max_bytes"),
+            f"`max_bytes` ({int(spool.max_bytes)}) holds fewer than four files of `segment_bytes` "
+            f"({int(spool.segment_bytes)})",
+            "raise `max_bytes` or lower `segment_bytes`",
+        )

@@ -12,11 +12,7 @@ _LATER = "is not available in this version yet"
 _KEYS: tuple[tuple[str, ...], ...] = (
     ("mqtt",),
     ("rest",),
-    ("admin",),
-    ("routes",),
-    ("raw_archive",),
     ("sources",),
-    ("spool",),
     ("auth", "clients"),
     ("auth", "jwt"),
     ("auth", "anonymous_rest"),
@@ -24,11 +20,8 @@ _KEYS: tuple[tuple[str, ...], ...] = (
 
 # `*` stands for any key.
 _VALUES: tuple[tuple[tuple[str, ...], frozenset[str], str], ...] = (
-    (("ack_on",), frozenset({"spool"}), "the disk spool is not available in this version yet: use `ack_on: sink`"),
     (("auth", "devices"), frozenset({"credentials"}), f"`devices: credentials` {_LATER}: use `devices: open`"),
     (("shared_state",), frozenset({"redis"}), f"`shared_state: redis` {_LATER}: use `shared_state: memory`"),
-    (("sinks", "*", "type"), frozenset({"stdout"}), f"a sink of type stdout {_LATER}: use `type: file`"),
-    (("sinks", "*", "packing"), frozenset({"aggregated", "ndjson"}), f"this packing {_LATER}: use `packing: plain`"),
 )
 
 

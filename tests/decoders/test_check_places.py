@@ -152,9 +152,10 @@ def test_flagged_among_the_rows() -> None:
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ("{name: a, type: u8, if: remaining > 1}, {name: c, crc: xor8}, {name: b, type: text, bytes: rest}", "changes"),
+        ("{name: a, type: u8, if: remaining > 1}, {name: c, crc: xor8, over: b}, {name: b, type: hex, bytes: rest}",
+         "changes"),
         ("{group: g, fields: [{name: c, crc: xor8}]}", "stands within other rows"),
-        ("{name: c, crc: xor8, if: remaining > 0}", "stands within other rows"),
+        ("{name: c, crc: xor8, if: remaining > 0}", "say what the check value covers"),
         ("{name: a, type: u8}, {name: c, crc: xor8, over: x..y}", "names no span"),
         ("{name: c, crc: xor8, written: decimal}", "how many decimal digits"),
         ("{name: c, crc: xor8, written: hex, bytes: 99}", "no number of digits"),

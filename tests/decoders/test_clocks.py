@@ -57,12 +57,17 @@ def read(word: str, raw: Any, zone: Any = 0, own: Any = None) -> Any:
         ("list", [26, 3, 1], "2026-03-01T00:00:00.000Z"),
         ("list", [2026, 3, 1, 12, 30, 5, 250], "2026-03-01T12:30:05.250Z"),
         ("list", ["26", 3.0, 1, 12, 30, 5.5], "2026-03-01T12:30:05.500Z"),
-        ("list", [26, 3, 1, 12, 30, 59.9999], "2026-03-01T12:30:59.999Z"),
+        ("list", [26, 3, 1, 12, 30, 59.9999], "2026-03-01T12:31:00.000Z"),
+        ("list", [26, 2, 28, 23, 59, 59.9996], "2026-03-01T00:00:00.000Z"),
+        ("list", [26, 3, 1, 12, 30, 59.9994], "2026-03-01T12:30:59.999Z"),
+        ("list", [26, 3, 1, 12, 30, 60.0], None),
         ("list", [26, None, 1], None),
         ("list", [26, 13, 1], None),
         ("list", [26, 1], None),
         ("list", [26, 1, 1.5], None),
-        ("list", [26, 1, 1, 0, 0, 0, 1000], None),
+        ("list", [26, 1, 1, 0, 0, 0, 1000], "2026-01-01T00:00:01.000Z"),
+        ("list", [26, 1, 1, 0, 0, 59, 999.6], "2026-01-01T00:01:00.000Z"),
+        ("list", [26, 1, 1, 0, 0, 0, 65536], None),
         ("list", 26, None),
     ],
 )
@@ -171,8 +176,10 @@ def test_what_is_no_clock(text: str, hint: str) -> None:
     assert hint in caught.value.hint
 
 
-def test_a_listed_time_cannot_be_written() -> None:
-    with pytest.raises(ValueError, match="cannot be taken apart"):
-        clock_of("list").write(0, 0)
+def test_a_listed_time_is_written_as_its_parts() -> None:
+    assert clock_of("list").write(1_772_368_205_250, 3600) == [2026, 3, 1, 13, 30, 5, 250]
+
+
+def test_years_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="two digits"):
         clock_of("bytes dmyhms").write(0, 0)

@@ -245,6 +245,14 @@ def test_mistakes_are_named_with_their_place(old: str, new: str, place: str, wor
     assert words in problem
 
 
+def test_sentinels_stand_for_no_value() -> None:
+    rows = "{name: a, type: u16, absent: 0xFFFF}, {name: b, type: i16, absent: {-999: open}}, {name: c, absent: N/A}"
+    frame = 'frame: {format: csv, until: "\\n", csv: {columns: [a, b, c, d]}}\n'
+    text = frame + f"messages: {{m: {{csv: true, fields: [{rows}, {{name: d, type: u8, absent: [N/A, 255]}}]}}}}"
+    assert decode("65535,-999,N/A,N/A", text).values == {"b_status": "open"}
+    assert decode("1,2,3,4", text).values == {"a": 1, "b": 2, "c": 3, "d": 4}
+
+
 def test_a_line_is_one_message() -> None:
     two = FRAME + "messages: {a: {csv: true, fields: [{name: id}]}, b: {csv: true, fields: [{name: id}]}}"
     assert "2 messages come as CSV" in problems(two)[0]

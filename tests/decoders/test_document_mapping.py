@@ -310,3 +310,34 @@ messages:
     fields: [{name: raw, type: u8, hidden: true}, {name: double, formula: raw * 2}]
 """
     assert decode({"a": {"b": 4}}, spec).values == {"double": 8}
+
+
+SENTINELS = """
+messages:
+  m:
+    json: true
+    fields:
+      - {name: a, type: u16, scale: 0.1, absent: 0xFFFF}
+      - {name: b, type: i16, absent: {-999: open, 998..999: short}}
+      - {name: c, unit: V, absent: N/A}
+      - {name: d, absent: ["-", 7]}
+      - {name: e, type: f32, absent: 9999.9}
+      - {name: time, type: unix32, absent: 0}
+      - {list: f, type: u8, absent: 9}
+      - {list: g, fields: [{name: a, type: u8, absent: {5: five}}]}
+      - {name: h, type: u8, bits: {i: {at: 0-3, absent: {15: none}}}}
+      - {name: j, formula: b * 2, absent: 4}
+"""
+
+
+def test_sentinels_stand_for_no_value_as_they_are_written() -> None:
+    gone = {"a": 65535, "b": -999, "c": "N/A", "d": "-", "e": 9999.9, "time": 0, "f": [1, 9], "i": 15, "j": 4}
+    values = decode({**gone, "g": [{"a": 5}, {"a": 6}]}, SENTINELS).values
+    assert values == {"b_status": "open", "f": [1, None], "g": [{"a_status": "five"}, {"a": 6}], "i_status": "none"}
+    assert decode({"b": "999", "d": 7, "a": "65535"}, SENTINELS).values == {"b_status": "short"}
+
+
+def test_what_is_no_sentinel_is_a_value() -> None:
+    there = {"a": 21.5, "b": 997, "c": 3.3, "d": 8, "e": 9999.8, "f": [1, 8], "i": 14, "j": 5}
+    assert decode(there, SENTINELS).values == there
+    assert decode({"b": True}, SENTINELS).values == {"b": True, "j": 2}

@@ -262,3 +262,19 @@ def test_the_only_record_may_stand_flat_in_what_others_say() -> None:
     ]
     file = parse_golden(load(f"source: s\ncases: [{', '.join(cases)}]", "g.yaml"))
     assert [run_case(compiled, file, case).passed for case in file.cases] == [True, False]
+
+
+def test_each_record_may_have_a_time_and_an_identity_of_its_own() -> None:
+    row = "{list: l, fields: [{name: time, type: unix32}, {name: who, type: u8, identity: child}, {name: a, type: u8}]}"
+    compiled = product(f"messages: {{m: {{records: l, fields: [{{name: hub, type: u8, identity: hub}}, {row}]}}}}")
+    wire = "09" + "00000001" + "0705" + "00000002" + "0806"
+    first = "{time: '1970-01-01T00:00:01.000Z', who: 7, hub: 9, a: 5}"
+    second = "{time: '1970-01-01T00:00:02.000Z', who: 8, a: 6}"
+    cases = [f"{{name: {name}, hex: '{wire}', records: [{one}]}}" for name, one in (
+        ("good", f"{first}, {second}"),
+        ("time of another", f"{first}, {second.replace('02.', '01.')}"),
+    )]
+    file = parse_golden(load(f"source: s\ncases: [{', '.join(cases)}]", "g.yaml"))
+    good, wrong = (run_case(compiled, file, case) for case in file.cases)
+    assert good.passed
+    assert [difference.field for difference in wrong.differences] == ["records[1].time"]

@@ -42,7 +42,8 @@ def compiled() -> CompiledProduct:
 
 def frames(compiled: CompiledProduct) -> list[str]:
     encoder = compiled.encoders[(0, "one")]
-    return [encoder.encode({"a": a, "b": 258, "serial": 9}, raw={"type": 1}).hex() for a in (5, 3)] + ["2468690a"]
+    given: list[dict[str, int]] = [{"a": 5, "b": 258, "serial": 9}, {"a": 3, "serial": 9}]
+    return [encoder.encode(values, raw={"type": 1}).hex() for values in given] + ["2468690a"]
 
 
 def proof_of(compiled: CompiledProduct, hex_frames: list[str] | None = None) -> ProductProof:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from decoders.errors import DecodeCode, DecodeError, EncodeError
 from decoders.layout import BytesWire
-from decoders.raw import bcd_text, magnitude, read_form, text_of, write_form
+from decoders.raw import bcd_bytes, bcd_text, magnitude, read_form, text_of, write_form
 
 
 @pytest.mark.parametrize(
@@ -22,6 +25,16 @@ from decoders.raw import bcd_text, magnitude, read_form, text_of, write_form
 )
 def test_bcd(raw: str, digits: int, text: str) -> None:
     assert bcd_text(bytes.fromhex(raw), digits) == text
+
+
+@pytest.mark.parametrize("raw", ["123456ffffffff", "f123", "12ff34", "ffff", "0012", "12345f"])
+def test_filler_beside_digits_is_written_as_it_stood(raw: str) -> None:
+    data = bytes.fromhex(raw)
+    text = copy.deepcopy(bcd_text(data, 0))
+    assert bcd_bytes(text, len(data)) == data
+    assert write_form(text, BytesWire(len(data), "bcd"), len(data), "id") == data
+    assert bcd_bytes(text, len(data) + 1) == bytes.fromhex(str(text).rjust(2 * len(data) + 2, "0"))
+    assert orjson.dumps({"id": text}) == orjson.dumps({"id": str(text)})
 
 
 def test_bcd_refuses_digits_beyond_nine() -> None:

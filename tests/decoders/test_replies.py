@@ -12,7 +12,8 @@ from decoders.checksum import checksum
 from decoders.errors import EncodeError, SpecError
 from decoders.fused_encoder import Source
 from decoders.product import CompiledProduct
-from decoders.replies import MessageReply, placeholders, text_reply
+from decoders.replies import MessageReply
+from decoders.reply_text import placeholders, text_reply
 from decoders.types import SessionContext
 from tests.decoders.specs import product
 
@@ -168,7 +169,7 @@ def test_texts() -> None:
     assert render({"id": 12, "now": NOW_MS}) == b"*HQ,12,V4,150640,12#{}{ x}"
     with pytest.raises(EncodeError, match="now: has no value"):
         render({"id": 12})
-    assert placeholders("{a} {b:%H} {} {1}") == ["a", "b"]
+    assert placeholders("{a} {b:%H} {} {1}") == [("a", ""), ("b", "%H")]
 
 
 def test_a_source_is_one_of_three() -> None:
@@ -207,3 +208,33 @@ def test_texts_say_local_times_and_those_of_the_request() -> None:
     assert compiled.replies("m", values, SessionContext(), NOW_MS) == [b"23:06 01.01. 08:00"]
     assert compiled.replies("m", values, SessionContext(zone_s=0), NOW_MS) == [b"15:06 01.01. 00:00"]
     assert compiled.replies("m", {"time": "noon"}, SessionContext(), NOW_MS) == []
+
+
+FILLED = """
+frame: {header: [{name: id, type: bcd, bytes: 7}, {name: n, type: u8}]}
+messages:
+  login:
+    when: {n: 1}
+    fields: [{name: imei, type: bcd, bytes: 8, digits: 15, session: keep}]
+    replies: [ack, {text: "{id}"}]
+  ping: {when: {n: 3}, fields: [], replies: [ack, kept]}
+  ack: {downlink: true, when: {n: 2}, fields: [{name: ok, type: u8, default: 1}]}
+  kept: {downlink: true, when: {n: 4}, fields: [{name: imei, type: bcd, bytes: 8}]}
+"""
+
+
+def test_filler_of_bcd_digits_comes_back_as_it_was_sent() -> None:
+    compiled = product(FILLED)
+    context = SessionContext()
+    decoded = compiled.read(bytes.fromhex("123456ffffffff 01 f123456789012345"), context)
+    assert decoded.values["id"] == "123456"
+    compiled.remember(decoded, context)
+    found = compiled.replies("login", decoded.values, context, NOW_MS)
+    assert [reply.hex() for reply in found] == ["123456ffffffff0201", b"123456".hex()]
+    decoded = compiled.read(bytes.fromhex("00123456ffffff 03"), context)
+    found = compiled.replies("ping", decoded.values, context, NOW_MS)
+    assert [reply.hex() for reply in found] == ["00123456ffffff0201", "00123456ffffff04f123456789012345"]
+    for reply in message_replies(compiled):
+        known = {**decoded.values, **context.values}
+        assert reply.fused is not None
+        assert reply.fused(known) == reply.reference(known)

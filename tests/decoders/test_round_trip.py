@@ -23,7 +23,7 @@ OTHERS = {
     "coban_gps103": (0, 38),
     "concox_gt06": (1, 2),
     "dragino_lht65": (1, 2),
-    "dragino_small": (0, 9),
+    "dragino_small": (1, 7),
     "dsmr_p1": (0, 4),
     "jtt_808": (0, 2),
     "khd": (0, 1),
@@ -33,7 +33,7 @@ OTHERS = {
     "ruptela": (0, 5),
     "sinotrack_h02": (4, 35),
     "teltonika_codec8": (1, 0),
-    "tk103": (0, 9),
+    "tk103": (1, 8),
     "wmbus": (34, 6),
 }
 """Products of which not all frames come out alike: how many cannot be built, how many have other values."""

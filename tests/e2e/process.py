@@ -130,6 +130,11 @@ class Serve(Command):
         port: int = next(line["port"] for line in self.events("listening") if line["face"] == "observe")
         return port
 
+    @property
+    def admin_url(self) -> str:
+        line = next(line for line in self.events("listening") if line["face"] == "admin")
+        return f"http://{line['host']}:{line['port']}"
+
     async def connect(self, name: str = LISTENER) -> Client:
         client = await Client.open(self.address(name))
         self.clients.append(client)

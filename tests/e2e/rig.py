@@ -62,6 +62,7 @@ def config(folder: Path, *listeners: Json, **sections: Any) -> Json:
         "gateway": {"id": GATEWAY_ID, "data_dir": str(folder / "data")},
         "tcp": {"listeners": list(listeners) or [listener()]},
         "observe": {"port": 0},
+        "admin": {"port": 0},
         **sections,
     }
 

@@ -80,6 +80,9 @@ class LineProduct(CompiledProduct):
                 return Identity(child_id=values["id"])
         return None
 
+    def login(self, decoded: Decoded) -> Identity | None:
+        return self.identity(decoded)
+
     def remember(self, decoded: Decoded, context: SessionContext) -> None:
         context.values["logged_in_with"] = decoded.values["letter"]
 
@@ -113,6 +116,7 @@ class FakeOutbox:
         self.room = True
         self.kept: list[Kept] = []
         self.waiting: list[Receipt] = []
+        self.again: list[str] = []  # sinks that records were put for again
         self.callbacks: list[Callable[[bool], None]] = []
 
     def has_room(self) -> bool:
@@ -121,6 +125,10 @@ class FakeOutbox:
     def put(self, receipt: Receipt, records: Sequence[Record]) -> None:
         self.kept.append(Kept(receipt, records))
         self._later(receipt, Outcome.ACCEPTED)
+
+    def put_again(self, receipt: Receipt, record: Record, sink: str) -> None:
+        self.again.append(sink)
+        self.put(receipt, [record])
 
     def put_dead_letter(self, receipt: Receipt, letter: DeadLetter) -> None:
         self.kept.append(Kept(receipt, [], letter))

@@ -291,3 +291,87 @@ async def test_as_a_command(number: signal.Signals) -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def test_a_split_closes_the_parent_and_its_children_take_the_records(kinesis: FakeKinesis, client: Any) -> None:
+    stream = kinesis.create_stream("s", 1)
+    (parent,) = stream.shards
+    await client.put_records(StreamName="s", Records=entries(b"0", b"1"))
+    middle = 1 << 127
+    await client.split_shard(StreamName="s", ShardToSplit=parent.shard_id, NewStartingHashKey=str(middle))
+    for hash_key, data in ((0, b"2"), (middle - 1, b"3"), (middle, b"4"), ((1 << 128) - 1, b"5")):
+        await client.put_record(StreamName="s", PartitionKey="a", ExplicitHashKey=str(hash_key), Data=data)
+    listed = (await client.list_shards(StreamName="s"))["Shards"]
+    assert [shard.get("ParentShardId") for shard in listed] == [None, parent.shard_id, parent.shard_id]
+    assert ["EndingSequenceNumber" in shard["SequenceNumberRange"] for shard in listed] == [True, False, False]
+    latest = await client.list_shards(StreamName="s", ShardFilter={"Type": "AT_LATEST"})
+    assert [shard["ShardId"] for shard in latest["Shards"]] == [shard["ShardId"] for shard in listed[1:]]
+    summary = await client.describe_stream_summary(StreamName="s")
+    assert summary["StreamDescriptionSummary"]["OpenShardCount"] == 2
+    contents = [await read(client, "s", shard["ShardId"], "TRIM_HORIZON") for shard in listed]
+    assert contents == [[b"0", b"1"], [b"2", b"3"], [b"4", b"5"]]
+    assert [record.data for record in kinesis.records("s")] == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    assert parent.last_sequence < stream.shards[1].records[0].sequence_number
+
+
+async def test_a_closed_shard_comes_to_an_end(kinesis: FakeKinesis, client: Any) -> None:
+    kinesis.create_stream("s", 2)
+    left, right = kinesis.streams["s"].shards
+    await client.put_record(StreamName="s", PartitionKey="a", ExplicitHashKey="0", Data=b"0")
+    await client.merge_shards(StreamName="s", ShardToMerge=left.shard_id, AdjacentShardToMerge=right.shard_id)
+    child = kinesis.streams["s"].open_shards[0]
+    assert child.parents == [left.shard_id, right.shard_id]
+    assert (child.first_hash, child.last_hash) == (0, (1 << 128) - 1)
+    answer = await client.get_shard_iterator(StreamName="s", ShardId=left.shard_id, ShardIteratorType="TRIM_HORIZON")
+    page = await client.get_records(ShardIterator=answer["ShardIterator"], Limit=1)
+    assert [record["Data"] for record in page["Records"]] == [b"0"]
+    assert "NextShardIterator" not in page or page["NextShardIterator"] is None
+    assert [shard["ShardId"] for shard in page["ChildShards"]] == [child.shard_id]
+    assert page["ChildShards"][0]["ParentShards"] == [left.shard_id, right.shard_id]
+
+
+@pytest.mark.parametrize(
+    ("shard", "at", "refusal"),
+    [(0, "9", "ValidationException"), (1, "0", "ValidationException"), (9, "9", "ResourceNotFoundException")],
+    ids=["closed", "nothing to split there", "absent"],
+)
+async def test_what_cannot_be_split_is_refused(
+    kinesis: FakeKinesis, client: Any, shard: int, at: str, refusal: str
+) -> None:
+    shards = kinesis.create_stream("s", 3).shards
+    kinesis.split("s", shards[0].shard_id)
+    with pytest.raises(ClientError) as caught:
+        await client.split_shard(StreamName="s", ShardToSplit=f"shardId-{shard:012d}", NewStartingHashKey=at)
+    assert code(caught) == refusal
+
+
+async def test_only_neighbours_are_merged(kinesis: FakeKinesis, client: Any) -> None:
+    shards = kinesis.create_stream("s", 3).shards
+    with pytest.raises(ClientError) as caught:
+        await client.merge_shards(
+            StreamName="s", ShardToMerge=shards[0].shard_id, AdjacentShardToMerge=shards[2].shard_id
+        )
+    assert code(caught) == "ValidationException"
+
+
+async def test_aggregated_records_outside_their_shard_are_found(kinesis: FakeKinesis, client: Any) -> None:
+    """As a consumer library checks it: the explicit hash key of every user record, else its partition key's MD5."""
+    kinesis.create_stream("s", 2)
+
+    def kpl(*records: tuple[str, int | None]) -> bytes:
+        message = b"".join(b"\x0a%c%b" % (len(key), key.encode()) for key, _ in records)
+        for _, hash_key in records:
+            text = str(hash_key).encode()
+            message += b"\x12%c%b" % (len(text), text)
+        for index, (_, hash_key) in enumerate(records):
+            body = b"\x08%c" % index + (b"" if hash_key is None else b"\x10%c" % index) + b"\x1a\x01x"
+            message += b"\x1a%c%b" % (len(body), body)
+        return b"\xf3\x89\x9a\xc2" + message + hashlib.md5(message).digest()
+
+    low = next(f"k{n}" for n in range(99) if hashlib.md5(f"k{n}".encode()).digest()[0] < 128)
+    high = next(f"k{n}" for n in range(99) if hashlib.md5(f"k{n}".encode()).digest()[0] >= 128)
+    good = [kpl((low, None)), kpl((high, 0), (low, 5)), kpl((low, 7), (low, None)), b"{}"]
+    bad = [kpl((high, None)), kpl((low, None), (high, None)), kpl((low, 0), (low, 1 << 127))]
+    for data in good + bad:
+        await client.put_record(StreamName="s", PartitionKey="a", ExplicitHashKey="0", Data=data)
+    assert [record.data for record in kinesis.dropped_by_a_consumer("s")] == bad

@@ -63,7 +63,22 @@ def _made_from(bad: GoldenCase, good: GoldenCase) -> bool:
     return len(one) == len(other) and sum(a != b for a, b in zip(one, other, strict=True)) <= _MAX_CHANGED
 
 
+def _unbuilt(subject: Subject) -> Iterator[str]:
+    """Downlinks that no golden file builds, and that no message is answered with: answers stand in its cases."""
+    spec = subject.spec
+    if subject.variant:
+        return
+    replies = [reply for message in spec.messages.values() for reply in message.replies] + list(spec.unknown_message)
+    known = {reply.message for reply in replies}
+    known |= {build.message for file in subject.loaded.golden.values() for build in file.builds}
+    yield from (name for name, message in spec.messages.items() if message.downlink and name not in known)
+
+
 def _no_good(subject: Subject) -> Iterator[SpecProblem]:
+    for name in _unbuilt(subject):
+        fix = f"add `{{name: ..., message: {name}, values: {{...}}, hex: ...}}` to `builds` of golden/*.yaml"
+        place = subject.spec.place_of(name)
+        yield subject.problem("no_good_frame", place, f"no golden frame of the downlink `{name}`", fix, key=True)
     for name, good, _, _ in _golden_frames(subject):
         if not good:
             fix = f"add a case with `message: {name}` to golden/*.yaml"
@@ -117,10 +132,11 @@ def _refuses(node: Any) -> bool:
     """Whether a node takes some bytes only."""
     match node:
         case Value():
-            marks = (node.const, node.check, node.counts, node.equals or None)
+            marks: tuple[Any, ...] = (node.const, node.check, node.counts, node.equals or None)
             form = getattr(node.wire, "form", "")
             limited = form not in ("", "hex", "text", "raw", "mac", "uint", "int", "uintle", "intle")
-            return any(mark is not None for mark in marks) or limited or any(bit.counts for bit in node.bits)
+            marks += tuple(mark for bit in node.bits for mark in (bit.counts, bit.const))
+            return any(mark is not None for mark in marks) or limited
         case Branch():
             return node.default is None
         case Tags():
@@ -133,7 +149,7 @@ def _refuses(node: Any) -> bool:
 GOLDEN_RULES = (
     Rule(
         *("no_good_frame", "warning", "every message has a good golden frame"),
-        *("add a case with its `message`", _no_good),
+        *("add a case with its `message`; for a downlink that is no reply to `builds`", _no_good),
     ),
     Rule(
         *("no_truncated_frame", "warning", "every message has a truncated golden frame"),

@@ -8,7 +8,8 @@ from typing import Any
 from decoders.errors import SpecProblem
 from decoders.layout import Value, walk
 from decoders.reference.codec import Selector
-from decoders.replies import SESSION_NAMES, MessageReply, placeholders
+from decoders.replies import SESSION_NAMES, MessageReply
+from decoders.reply_text import placeholders
 from decoders.spec import model
 from decoders.spec.lint.subject import Rule, Subject
 
@@ -129,7 +130,7 @@ def _known(subject: Subject, name: str) -> set[str]:
 
 
 def _text_names(reply: model.Reply) -> list[str]:
-    return placeholders(reply.text or "")
+    return [name for name, _ in placeholders(reply.text or "")]
 
 
 def _built_names(render: Any) -> set[str]:

@@ -10,7 +10,7 @@ from decoders.errors import SpecProblem
 from decoders.layout import IntWire
 from decoders.spec import model
 from decoders.spec.lint.subject import Rule, Subject
-from decoders.spec.model_rows import absent_values
+from decoders.spec.model_conversion import absent_values
 from decoders.spec.words import CLOCK_BYTES, wire_of
 
 __all__ = ["RANGE_RULES"]

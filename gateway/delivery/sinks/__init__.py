@@ -1,6 +1,6 @@
 """Where records go. A sink stores one request at a time; everything about retrying belongs to its sender.
 
-A sink knows neither receipts nor lanes: it takes records and says, for each, whether it keeps it.
+A sink knows no receipts: it takes parcels and says, for each, whether it keeps it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from gateway.domain.record import Record
+from gateway.delivery.lanes import Parcel, ParcelQueue
+from gateway.delivery.pacing import Pacing
 
 
 class SinkErrorCode(StrEnum):
@@ -32,7 +33,7 @@ class SinkErrorCode(StrEnum):
 
 @dataclass(slots=True)
 class EntryFailure:
-    """Why one record of an otherwise answered request was not stored."""
+    """Why one parcel of an otherwise answered request was not stored."""
 
     code: SinkErrorCode
     detail: str
@@ -40,29 +41,34 @@ class EntryFailure:
 
 
 class Sink(Protocol):
-    """One place where records are kept. All calls come from one task, one at a time."""
+    """One place where records are kept. All calls come from one event loop."""
 
     name: str
     error_codes: Sequence[SinkErrorCode]
     """What this sink can fail with (each is a metric label from the start)."""
-    one_per_lane: bool
-    """False: a request is stored whole, or not at all, in its order: it may hold many records of a lane.
-    True: entries fail one by one: a request holds at most one record of a lane."""
     linger_ms: float
     """Default of the sender's setting: what a request costs decides."""
+    max_requests: int
+    """How many may be in flight at once; they never share a key."""
     max_batch_records: int
+    """Parcels of one request; of a sink with a FifoQueue, records in its one parcel."""
     max_batch_bytes: int
     max_record_bytes: int
     """Longest `Record.body` that can ever be stored."""
+    pacing: Pacing
+
+    def new_queue(self) -> ParcelQueue:
+        """An empty queue that makes the parcels this sink takes."""
+        ...
 
     async def start(self) -> None:
         """Makes ready. OperatorError: this configuration can never work. SinkError: not reachable now; `send` may
         be called all the same and goes on trying."""
         ...
 
-    async def send(self, records: Sequence[Record]) -> Sequence[EntryFailure | None] | None:
-        """Returns when the outcome is known: None if all records are durable, else one item per record.
-        Raises SinkError (its `code` a SinkErrorCode) if the request as a whole failed."""
+    async def send(self, parcels: Sequence[Parcel]) -> Sequence[EntryFailure | None] | None:
+        """Returns when the outcome is known: None if all parcels are durable, else one item per parcel.
+        Raises SinkError (its `code` a SinkErrorCode) if the request as a whole failed, or its outcome is not known."""
         ...
 
     async def close(self) -> None: ...

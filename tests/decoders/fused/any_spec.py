@@ -253,8 +253,23 @@ DERIVED = merged(
         if_=VALUE_FORMULAS,
     ),
 )
+FEW_SENTINELS = of(0, 1, [2, 3], "0..2", {1: "cut"}, {0: "zero", "2..9": "few"})
+ONE_NAME = of("a", "b", "c", "n")
+SCRATCH: Rows = st.tuples(
+    merged(
+        having(name=ONE_NAME, type=of("u8", "u8", "i8")),
+        options(hidden=st.booleans(), absent=FEW_SENTINELS, scale=SCALES, if_=of("remaining > 1", "bit")),
+    ),
+    merged(
+        having(name=of("p", "q", "r", "a"), formula=st.one_of(of("a * 2", "b + n", "first(c, n, a)"), VALUE_FORMULAS)),
+        options(hidden=st.just(True), absent=of(0, 4), if_=of("a > 1", "given(b)")),
+    ),
+    st.lists(merged(having(name=ONE_NAME, type="u8", optional=True), options(absent=FEW_SENTINELS)), max_size=1),
+).map(lambda parts: [parts[0], *parts[2], parts[1]] if len(str(parts)) % 2 else [parts[0], parts[1], *parts[2]])
+"""A value and a row that is computed of it, which others of the same names may stand beside."""
 PLAIN = st.one_of(
     DERIVED,
+    having(group=None, fields=SCRATCH),
     DERIVED,
     DERIVED,
     having(skip=of(1, 2, "n % 3")),
@@ -310,7 +325,9 @@ def lists(rows: Rows) -> st.SearchStrategy[Row]:
 
 def tag_lists(rows: Rows) -> st.SearchStrategy[Row]:
     keys = of(0, 1, 2, 3, 4, "5..9", "1, 7", "0..3", 300)
-    tags = st.dictionaries(keys, st.lists(st.one_of(TAG_VALUE, TAG_VALUE, DERIVED), max_size=2), max_size=4)
+    of_key = having(name=NAMES, formula=of("key", "key * 2 + a", "first(b, key)"))
+    some = st.lists(st.one_of(TAG_VALUE, TAG_VALUE, DERIVED, of_key), max_size=2)
+    tags = st.dictionaries(keys, st.one_of(some, SCRATCH), max_size=4)
     deep = st.dictionaries(keys, rows, max_size=2)
     front = st.one_of(
         having(key="u8"),
@@ -336,7 +353,11 @@ def tag_lists(rows: Rows) -> st.SearchStrategy[Row]:
         items=merged(
             front,
             st.one_of(having(tags=tags), having(tags=tags), having(tags=deep), having(tags="table")),
-            having(on_unknown=of("skip", "skip", "stop", "refuse", {"into": "io", "type": "u8"}, {"into": "io"})),
+            st.one_of(
+                having(on_unknown=of("skip", "skip", "stop", "refuse", {"into": "io", "type": "u8"}, {"into": "io"})),
+                having(on_unknown=rows),
+                having(on_unknown=rows.map(lambda given: {"into": "io", "fields": given})),
+            ),
             ends,
             options(raw=of("all"), max=of(3, 20)),
         )
@@ -377,6 +398,29 @@ ROWS: Rows = st.recursive(
     lambda rows: st.lists(st.one_of(VALUE, VALUE, PLAIN, structures(rows)), min_size=1, max_size=4),
     max_leaves=4,
 )
+OF_ITEMS: st.SearchStrategy[Row] = st.one_of(
+    having(group=None, fields=SCRATCH),
+    merged(having(name=NAMES), having(type=of("u8", "i8")), options(absent=of(0, 2, [1, 3]), hidden=st.booleans())),
+    merged(having(name=NAMES, type="u8", negate=of("b > 1", "p")), options(absent=of(1))),
+    merged(having(name=NAMES, formula=st.one_of(of("key", "key + a"), VALUE_FORMULAS)), options(if_=VALUE_FORMULAS)),
+    having(list="l", count=of(1, "n % 3"), fields=SCRATCH),
+    having(group=of("g"), fields=SCRATCH),
+    having(switch=of("a", "n"), cases=st.fixed_dictionaries({0: SCRATCH, "1..3": SCRATCH}), default=SCRATCH),
+    having(group=None, fields=SCRATCH, if_=of("a", "n > 1", "remaining > 2")),
+)
+
+
+def scratch_tags(deep: bool = True) -> st.SearchStrategy[Row]:
+    """A tag list whose tags compute something of hidden values with equal names."""
+    rows = st.lists(st.one_of(OF_ITEMS, OF_ITEMS, scratch_tags(False)) if deep else OF_ITEMS, min_size=1, max_size=3)
+    tags = st.fixed_dictionaries({}, optional={key: st.one_of(SCRATCH, rows) for key in (0, 1, 2, 3, "4..5")})
+    ends = of({}, {"length": "u8"}, {"length": "u8", "on_unknown": "skip"}, {"count": 4}, {"count": 3, "length": 2})
+    return having(items=merged(having(key="u8", tags=tags, on_unknown="stop"), ends))
+
+
+TAGGED: Rows = st.tuples(st.lists(OF_ITEMS, max_size=2), scratch_tags(), st.lists(OF_ITEMS, max_size=2)).map(
+    lambda parts: [*parts[0], parts[1], *parts[2]]
+)
 BLOCK: Rows = st.lists(st.one_of(VALUE, DERIVED), max_size=3)
 EVERY_NAME: list[Row] = [
     {"name": "a", "type": "u8", "bits": {"bit": 7, "part": "0-3"}, "hidden": False},
@@ -410,7 +454,7 @@ def _spec(parts: dict[str, Any]) -> dict[str, Any]:
 
 SPECS = st.fixed_dictionaries(
     {
-        "rows": ROWS,
+        "rows": st.one_of(ROWS, ROWS, TAGGED),
         "rest": of("skip", "skip", "skip", "refuse"),
         "shared": BLOCK,
         "other": BLOCK,

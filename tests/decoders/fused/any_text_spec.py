@@ -57,6 +57,18 @@ PLACED = st.one_of(
     having(name="u", repeat="number", type="number", optional=True),
     having(name=of("v_{n}", "v_{t}", "v_{a}")),
 )
+SCRATCH: Rows = st.tuples(
+    merged(
+        having(name=of("a", "b", "n"), type=of("number", "number", "text")),
+        options(hidden=st.booleans(), absent=of("1", ["", "a"], 2), optional=of(True)),
+    ),
+    merged(
+        having(name=of("p", "q", "a"), formula=st.one_of(of("a * 2", "b + n", "first(n, a)", "key"), VALUE_FORMULAS)),
+        options(hidden=st.just(True), if_=of("given(a)")),
+    ),
+).map(list)
+"""A value and a row that is computed of it, which others of the same names may stand beside."""
+TAG: Rows = st.lists(st.one_of(VALUE, VALUE, DERIVED), max_size=2)
 MARKS = st.one_of(
     having(literal=of("a", "1", ","), optional=True),
     having(literal=of("a", "ab"), if_=of("starts('a')", "starts('ab')")),
@@ -99,8 +111,12 @@ def structures(rows: Rows) -> st.SearchStrategy[Row]:
             items=merged(
                 having(
                     key="text",
-                    tags=st.dictionaries(of("a", "b", "A, B", "1..3", "01..02"), st.lists(VALUE, max_size=2)),
-                    on_unknown=of("skip", "skip", "stop", "refuse", {"into": "io"}, {"into": "io", "type": "number"}),
+                    tags=st.dictionaries(of("a", "b", "A, B", "1..3", "01..02"), st.one_of(TAG, SCRATCH)),
+                    on_unknown=st.one_of(
+                        of("skip", "skip", "stop", "refuse", {"into": "io"}, {"into": "io", "type": "number"}),
+                        rows,
+                        rows.map(lambda given: {"into": "io", "fields": given}),
+                    ),
                 ),
                 options(assign=of(":", "="), split=of(";", "|", ","), raw=of("all"), max=of(3), count=of(2)),
             )

@@ -25,10 +25,11 @@ def test_a_name_that_may_be_none_is_tested() -> None:
 
 
 def test_values_that_may_be_absent_are_sorted_out_at_the_end() -> None:
-    compiled = rows("[{name: k, type: u8}, {name: 'chn_{k}', type: u8, absent: 9}]")
+    compiled = rows("[{name: k, type: u8}, {name: 'chn_{k}', type: u8, absent: {9: cut}}]")
 
     assert "named_values" in source(compiled)
-    assert read(compiled, "0309") == {"k": 3}
+    assert read(compiled, "0309") == {"k": 3, "chn_3_status": "cut"}
+    assert read(compiled, "0308") == {"k": 3, "chn_3": 8}
     assert named_values({"a": 0, "b": None, "c": False}) == {"a": 0, "c": False}
 
 

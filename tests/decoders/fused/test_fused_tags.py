@@ -78,7 +78,7 @@ def test_formulas_of_tags_are_worked_out_in_the_order_of_the_rows() -> None:
         "[{name: x, type: u8}, {items: {key: u8, length: u8, tags: "
         "{5: [{name: p, formula: q + 1}], 1: [{name: q, formula: x * 2}], 2: {name: q, type: u8}}}}]"
     )
-    assert read(compiled, "03 0500 0100") == {"x": 3, "q": 6}
+    assert read(compiled, "03 0500 0100") == {"x": 3, "q": 6, "p": 7}
     assert read(compiled, "03 0500") == {"x": 3}  # a formula belongs to its tag
 
 

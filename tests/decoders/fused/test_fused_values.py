@@ -35,16 +35,17 @@ def test_many_optional_values_go_straight_into_the_dict() -> None:
     assert read(compiled, "0902") == {"a": 9, "v1": 4}
 
 
-def test_a_later_nothing_takes_an_earlier_value_away() -> None:
+def test_an_earlier_value_stays_where_a_later_row_has_none() -> None:
     compiled = rows(
         "[{items: {key: u8, length: u8, tags: {"
         + MANY
         + ", 9: {name: v0, type: u8, absent: 1}, 8: {name: x, type: u16, absent: 0}}}}]"
     )
     assert "['v5'] = " in source(compiled)
-    assert read(compiled, "000105" + "090101") == {}
+    assert read(compiled, "000105" + "090101") == {"v0": 5}
     assert read(compiled, "090101" + "000105") == {"v0": 5}
-    assert read(compiled, "08020003" + "08020000") == {}
+    assert read(compiled, "08020003" + "08020000") == {"x": 3}
+    assert read(compiled, "08020000") == {}
     assert read(compiled, "08020000" + "08020003") == {"x": 3}
 
 

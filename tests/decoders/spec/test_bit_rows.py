@@ -174,3 +174,56 @@ def test_mistakes_are_named(row: str, words: str) -> None:
 def test_digits_whose_topmost_one_has_fewer_bits() -> None:
     compiled = rows("[{name: c, type: u32, bits: {south: 31, digits: {at: 0-30, bcd: true}}}]")
     assert read(compiled, "f1234567") == {"south": True, "digits": 71234567}
+
+
+ABSENT = (
+    "[{name: a, type: u8, absent: [0xFF, '0xF0..0xF3'], bits: {x: 0, y: {at: 1, invert: true},"
+    " z: {at: 2-3, enum: {0: off}}, w: {at: 4-7, absent: {14: fault}}}}, {name: there, formula: given(x)}]"
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "values"),
+    [
+        ("ff", {"there": False}),
+        ("f2", {"there": False}),
+        ("f4", {"x": False, "y": True, "z": 1, "w": 15, "there": True}),
+        ("e1", {"x": True, "y": True, "z": "off", "w_status": "fault", "there": True}),
+    ],
+)
+def test_bits_of_an_integer_that_stands_for_no_value(data: str, values: dict[str, Any]) -> None:
+    assert read(rows(ABSENT), data) == values
+
+
+def test_words_of_an_integer_with_bits() -> None:
+    row = "[{name: a, type: u16, absent: {0xFFFF: fault}, bits: {x: 0, y: {at: 8-11, const: 5}}}]"
+    assert "the words of hidden rows are not shown (add `hidden: false`)" in problem(row)
+    shown = rows(row.replace("bits:", "hidden: false, bits:"))
+    assert read(shown, "ffff") == {"a_status": "fault"}
+    assert read(shown, "0501") == {"a": 0x0501, "x": True}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "{name: a, type: u8, bits: {x: 0-3, mark: {at: 4-7, const: 6}}}",
+        "{name: a, type: u8, bits: [{name: mark, width: 4, const: 6}, {name: x, width: 4}]}",
+    ],
+)
+def test_bits_that_are_always_the_same(row: str) -> None:
+    compiled = rows(f"[{{list: items, fields: [{row}]}}]")
+    assert read(compiled, "6163") == {"items": [{"x": 1}, {"x": 3}]}
+    with pytest.raises(DecodeError, match="`mark`: expected 0x6, found 0x7") as caught:
+        read(compiled, "6173")
+    assert (caught.value.code, caught.value.offset) == (DecodeCode.BAD_CONST, 1)
+    assert compiled.encoders[0, "sample"].encode({"items": [{"x": 1}]}) == b"\x61"
+
+
+def test_a_constant_that_no_bits_hold() -> None:
+    assert "4 does not fit into 2 bits (0 to 3)" in problem("[{name: a, type: u8, bits: {x: {at: 0-1, const: 4}}}]")
+
+
+def test_an_integer_without_any_bits_is_written_as_its_sentinel() -> None:
+    encoder = rows("[{name: a, type: u8, absent: 255, bits: {x: 0-3, y: 4}}]").encoders[0, "sample"]
+    assert encoder.encode({}) == b"\xff"
+    assert encoder.encode({"x": 1}) == b"\x01"

@@ -27,6 +27,7 @@ import yaml
 from decoders.catalog import LoadedProduct, build_product
 from decoders.errors import DecodeError
 from decoders.golden import GoldenCase, parse_golden, run_case, same
+from decoders.golden_builds import run_build
 from decoders.plan import Decoded
 from decoders.product import CompiledProduct
 from decoders.prove import prove
@@ -113,6 +114,7 @@ def test_a_golden_file_passes(place: int, text: str) -> None:
     file = parse_golden(load(text, "golden.yaml"))
     assert file.cases
     wrong = {case.name: run_case(product, file, case).differences for case in file.cases}
+    wrong |= {build.name: run_build(product, build) for build in file.builds}
     assert not any(wrong.values()), wrong
 
 

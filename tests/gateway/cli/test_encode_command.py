@@ -90,6 +90,55 @@ def test_mistakes(specs: Path, arguments: list[str], code: int, words: str, caps
     assert " ".join(words.split()) in " ".join(said.replace("│", " ").split())
 
 
-def test_what_is_read_back_otherwise_is_said(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+AWKWARD = """\
+product: awkward
+source: made for this test
+messages:
+  report:
+    when: {"u8(0)": 1}
+    fields:
+      - {skip: 1}
+      - {name: flags, type: u8, bits: {has_more: 0, mode: 1-2}}
+      - {name: more, type: u8, if: has_more}
+      - {name: kind, type: u8}
+      - {switch: kind, cases: {1: [{name: a, type: u8}], 2: [{name: b, type: u16, scale: 0.5}]}}
+  order:
+    downlink: true
+    frame: none
+    fields: [{name: mode, type: u8, bits: {level: 0-3}}, {name: at, type: unix32}]
+"""
+
+
+@pytest.fixture
+def awkward(tmp_path: Path) -> Path:
+    write_product(tmp_path, AWKWARD, None, "awkward")
+    return tmp_path
+
+
+def built(specs: Path, message: str, values: dict[str, object]) -> int:
+    return run(specs, message, "--values", json.dumps(values), product="awkward")
+
+
+def test_what_only_the_resolution_of_a_row_takes_away_is_no_difference(
+    specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(specs, "status", "--values", json.dumps({**VALUES, "temperature": 26.34})) == 0
-    assert "temperature: 26.34 is read back as 26.3" in capsys.readouterr().err
+    assert capsys.readouterr().out.strip() == STATUS.hex()
+
+
+def test_what_is_read_back_otherwise_is_an_error(awkward: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert built(awkward, "order", {"level": 5, "at": "2026-03-01T12:00:00.250Z"}) == 0
+    assert capsys.readouterr().out == "0569a42a40\n"
+    assert built(awkward, "order", {"level": 21, "at": "2026-03-01T12:00:00Z"}) == 1
+    found = capsys.readouterr()
+    assert "level: wanted 21, read back 5" in found.err
+    assert found.out == ""
+
+
+def test_values_of_rows_that_are_not_there_are_an_error(awkward: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert built(awkward, "report", {"mode": 0, "more": 9, "kind": 1, "a": 7}) == 0
+    assert capsys.readouterr().out == "0101090107\n"
+    assert built(awkward, "report", {"has_more": False, "mode": 0, "more": 9, "kind": 1, "a": 7}) == 1
+    assert "more: has a value, but its row is there only if `has_more`" in capsys.readouterr().err
+    assert built(awkward, "report", {"mode": 0, "kind": 1, "a": 7, "b": 1.5}) == 1
+    assert "b: has a value, but is no row of the case that `kind` = 1 is" in capsys.readouterr().err

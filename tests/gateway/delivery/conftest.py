@@ -13,7 +13,9 @@ import pytest
 
 from gateway.delivery.backoff import Backoff
 from gateway.delivery.dead_letters import DeadLetterStore
+from gateway.delivery.lanes import Entry, FifoQueue, LaneQueue, Parcel, ParcelQueue
 from gateway.delivery.outbox import Outbox
+from gateway.delivery.pacing import Pacing
 from gateway.delivery.sender import Sender
 from gateway.delivery.sinks import EntryFailure, Sink, SinkErrorCode
 from gateway.domain.dead_letter import DeadLetter
@@ -71,19 +73,23 @@ class Ledger:
 
 class ScriptedSink:
     """Keeps records in memory. Each request first takes the next step of `script`: an exception to raise, or the
-    answer to give (records answered None are stored). `gate` holds requests back while it is clear."""
+    answer to give, one item per parcel (records of parcels answered None are stored). `gate` holds requests back
+    while it is clear. `parcels`: per request, the ids of each parcel's records."""
 
     error_codes = tuple(SinkErrorCode)
     linger_ms = 0.0
+    max_requests = 1
     max_batch_records = 500
     max_batch_bytes = 1_000_000
     max_record_bytes = 10_000
 
     def __init__(self, *, one_per_lane: bool = False) -> None:
         self.name = "scripted"
-        self.one_per_lane = one_per_lane
+        self.pacing = Pacing()
+        self.new_queue: Callable[[], ParcelQueue] = LaneQueue if one_per_lane else FifoQueue
         self.script: deque[Exception | Answer | Callable[[Sequence[Record]], Answer]] = deque()
         self.requests: list[list[Record]] = []
+        self.parcels: list[list[list[str]]] = []
         self.stored: list[Record] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -95,15 +101,19 @@ class ScriptedSink:
         if self.start_error is not None:
             raise self.start_error
 
-    async def send(self, records: Sequence[Record]) -> Answer:
-        self.requests.append(list(records))
+    async def send(self, parcels: Sequence[Parcel]) -> Answer:
+        records = [record for parcel in parcels for record, _ in parcel.entries]
+        self.requests.append(records)
+        self.parcels.append([[record.record_id for record, _ in parcel.entries] for parcel in parcels])
         self._changed.set()
         await self.gate.wait()
         step = self.script.popleft() if self.script else None
         if isinstance(step, Exception):
             raise step
         answer = step(records) if callable(step) else step
-        self.stored += [record for i, record in enumerate(records) if answer is None or answer[i] is None]
+        for i, parcel in enumerate(parcels):
+            if answer is None or answer[i] is None:
+                self.stored += [record for record, _ in parcel.entries]
         return answer
 
     async def close(self) -> None:
@@ -114,6 +124,86 @@ class ScriptedSink:
             while len(self.requests) < count:
                 self._changed.clear()
                 await self._changed.wait()
+
+
+class Sending:
+    """A sender in its task; the owner of what is put into it. Marks are the places in `put`."""
+
+    def __init__(self, sender: Sender, metrics: Metrics) -> None:
+        self.sender = sender
+        self.metrics = metrics
+        self.counters = sender.counters
+        self.accepted: list[Record] = []
+        self.delivered_records: list[Record] = []
+        self.buried: list[tuple[Record, str]] = []
+        self.task: asyncio.Task[None]
+        self._gone: set[int] = set()
+        self._changed = asyncio.Event()
+
+    def put(self, *records: Record) -> None:
+        entries: list[Entry] = [(record, len(self.accepted) + i) for i, record in enumerate(records)]
+        self.accepted += records
+        self.sender.put(entries, sum(len(record.body) for record in records))
+
+    def delivered(self, entries: Sequence[Entry], size: int) -> None:
+        assert size == sum(len(record.body) for record, _ in entries)
+        self._take(entries)
+        self.delivered_records += [record for record, _ in entries]
+
+    def bury(self, entry: Entry, code: str, detail: str) -> None:
+        self._take([entry])
+        self.buried.append((entry[0], code))
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        for record, mark in entries:
+            assert self.accepted[mark] is record
+            assert mark not in self._gone
+            self._gone.add(mark)
+        self._changed.set()
+
+    async def wait(self, count: int | None = None) -> None:
+        """Until so many records (default: all) are delivered or buried."""
+        async with asyncio.timeout(GUARD_S):
+            while len(self._gone) < (len(self.accepted) if count is None else count):
+                self._changed.clear()
+                changed = asyncio.ensure_future(self._changed.wait())
+                await asyncio.wait((changed, self.task), return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+                if self.task.done():
+                    await self.task
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Until it holds; looked at each millisecond, for what nothing reports."""
+        async with asyncio.timeout(GUARD_S):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
+
+SendingFactory = Callable[..., contextlib.AbstractAsyncContextManager[Sending]]
+
+
+@pytest.fixture
+def sending() -> SendingFactory:
+    """`async with sending(sink, linger_ms=...) as s`: a sender that runs until the end of the block."""
+
+    @contextlib.asynccontextmanager
+    async def make(
+        sink: Sink, *, linger_ms: float | None = 0, backoff: Backoff | None = None
+    ) -> AsyncIterator[Sending]:
+        metrics = Metrics()
+        made = Sending(Sender(sink, metrics, linger_ms=linger_ms, backoff=backoff or Backoff(0.001, 0.01)), metrics)
+        try:
+            await made.sender.start()
+            made.task = asyncio.create_task(made.sender.run(made), name="sender")
+            yield made
+            if not made.task.done():  # else a test has seen to it
+                made.task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await made.task
+        finally:
+            await sink.close()
+
+    return make
 
 
 class Rig:

@@ -63,6 +63,15 @@ def metrics(values: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def test_a_record_of_a_dead_letter_says_so() -> None:
+    uplink = make_uplink(RecordPart({"n": 1}))
+    uplink.replayed = True
+    (record,) = make_shaper().shape(uplink)
+    assert isinstance(record, Record)
+    assert json.loads(record.body)["replayed"] is True
+    assert "replayed" not in body(RecordPart({"n": 1}))
+
+
 def test_a_record_has_every_field_that_has_a_value() -> None:
     plan = message_plan("status", units={"tempC": "°C", "rpm": "rpm", "absent": "V"}, measurement="climate")
     plan.data_type = "periodic"

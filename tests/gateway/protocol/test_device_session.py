@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from decoders.framing.plan import Frame
-from decoders.types import Identity
+from decoders.types import Identity, SessionContext
 from gateway.access.admission import Provisioning
 from gateway.domain.device import DeviceKey
 from gateway.domain.errors import CloseReason, RefuseReason
@@ -41,6 +41,7 @@ def test_an_uplink_carries_what_its_dead_letter_will_need() -> None:
     (letter,) = bench.outbox.letters
     assert (letter.dead_letter_id, letter.raw, letter.received_ms) == ("u2", b"U7\n", bench.clock.now_ms)
     assert (letter.listener, letter.session_id, letter.peer, letter.device_id) == ("l", "s1", "p", "dev-1")
+    assert letter.session == SessionContext("dev-1", received_ms=bench.clock.now_ms, values={"logged_in_with": "L"})
 
 
 def test_frames_need_no_stream() -> None:

@@ -102,6 +102,19 @@ def test_listeners_do_not_collide(tmp_path: Path) -> None:
     assert problems(tmp_path, "tcp: {listeners: [{name: a, port: 0}, {name: b, port: 0}]}\n") == []
 
 
+def test_the_admin_api_stays_on_this_machine(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "admin: {host: 0.0.0.0, port: 1}\n")
+    assert problem.startswith("c.yaml:1:15: admin.host: the operations API on 0.0.0.0 could be reached from other")
+    assert "API keys come with a later version" in problem
+    assert problems(tmp_path, "observe: {port: 9465}\n") != []
+    assert problems(tmp_path, listener("port: 9465")) == [
+        "c.yaml:3:23: tcp.listeners[0].port: 127.0.0.1:9465 is taken by `admin` already"
+    ]
+    for text in ("admin: {port: 0}\n", "admin: null\n", "admin: {enabled: false, host: 0.0.0.0}\n"):
+        assert problems(tmp_path, text) == []
+    assert problems(tmp_path, "admin: null\nobserve: {port: 9465}\n") == []
+
+
 def test_exactly_one_sink(tmp_path: Path) -> None:
     assert problems(tmp_path, "sinks: {}\n") == [
         "c.yaml:1:8: sinks: no sink: records would have nowhere to go (add one of type file or kinesis)"

@@ -12,7 +12,6 @@ from gateway.settings import load_settings
 REFUSED = [
     ("mqtt: {listeners: []}\n", "c.yaml:1:1: mqtt: `mqtt` is not available in this version yet"),
     ("rest: {}\n", "c.yaml:1:1: rest: `rest` is not available in this version yet"),
-    ("admin: {port: 1}\n", "c.yaml:1:1: admin: `admin` is not available in this version yet"),
     ("routes: [{to: [a]}]\n", "c.yaml:1:1: routes: `routes` is not available in this version yet"),
     ("raw_archive: {enabled: true}\n", "c.yaml:1:1: raw_archive: `raw_archive` is not available in this version yet"),
     ("sources: [{type: mqtt}]\n", "c.yaml:1:1: sources: `sources` is not available in this version yet"),

@@ -64,3 +64,12 @@ def test_messages_of_a_variant_are_asked_for_too() -> None:
     spec = f"product: sensor\ntitle: t\nsource: s\nmessages: {{m: {{fields: [{{name: a, type: u16}}]}}}}\n{variants}"
     found = lint(loaded(spec, "source: s\ncases: []\n"))
     assert {item.problem.path for item in found} == {"messages.m", "variants.v.messages.extra"}
+
+
+def test_a_downlink_that_is_no_reply_is_built_by_some_golden_file() -> None:
+    more = "  set: {downlink: true, when: {type: 7}, fields: [{name: a, type: u8}]}\n"
+    spec = SPEC.replace("variants:", f"{more}variants:")
+    found = [item for item in lint(loaded(spec)) if item.problem.code == "no_good_frame"]
+    assert [item.problem.message for item in found] == ["no golden frame of the downlink `set`"]
+    built = GOLDEN + "builds: [{name: set, message: set, values: {a: 1, serial: 2}, hex: a505}]\n"
+    assert not [item for item in lint(loaded(spec, built)) if item.problem.code == "no_good_frame"]

@@ -17,15 +17,20 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
+from gateway.delivery.lanes import Parcel
 from gateway.delivery.sinks.file import FileSink
 from gateway.domain.errors import OperatorError, SinkError
-from gateway.domain.receipt import Outcome
+from gateway.domain.record import Record
 
 if TYPE_CHECKING:
-    from tests.gateway.delivery.conftest import Ledger, RecordFactory, RigFactory
+    from tests.gateway.delivery.conftest import RecordFactory, SendingFactory
 
 HOUR_MS = 3_600_000
 NOON_MS = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp() * 1000)
+
+
+def parcel(*records: Record) -> list[Parcel]:
+    return [Parcel("", [(record, None) for record in records], sum(len(record.body) for record in records))]
 
 
 class Clock:
@@ -63,7 +68,7 @@ def files(tmp_path: Path) -> dict[str, list[str]]:
 
 async def test_partitions_by_the_hour_of_arrival(tmp_path: Path, sink: FileSink, make_record: RecordFactory) -> None:
     late, first, second = (make_record(received_ms=NOON_MS + offset) for offset in (-1, 0, 1))
-    assert await sink.send([first, late, second]) is None
+    assert await sink.send(parcel(first, late, second)) is None
     assert files(tmp_path) == {
         "2026/03/01/11/records-20260301T120000Z-000002.ndjson": ["dev-1#1"],
         "2026/03/01/12/records-20260301T120000Z-000001.ndjson": ["dev-1#2", "dev-1#3"],
@@ -77,11 +82,11 @@ async def test_rotates_by_size_and_by_age(
     tmp_path: Path, sink: FileSink, clock: Clock, make_record: RecordFactory
 ) -> None:
     for size in (400, 700, 10):  # the second request passes the limit, so the third gets a new file
-        await sink.send([make_record(size=size, received_ms=NOON_MS)])
+        await sink.send(parcel(make_record(size=size, received_ms=NOON_MS)))
     clock.now = 59
-    await sink.send([make_record(received_ms=NOON_MS)])
+    await sink.send(parcel(make_record(received_ms=NOON_MS)))
     clock.now = 60
-    await sink.send([make_record(received_ms=NOON_MS)])
+    await sink.send(parcel(make_record(received_ms=NOON_MS)))
     assert list(files(tmp_path).values()) == [["dev-1#1", "dev-1#2"], ["dev-1#3", "dev-1#4"], ["dev-1#5"]]
 
 
@@ -89,8 +94,8 @@ async def test_records_of_many_hours_keep_few_files_open(
     tmp_path: Path, sink: FileSink, make_record: RecordFactory
 ) -> None:
     records = [make_record(received_ms=NOON_MS + hour * HOUR_MS) for hour in range(40)]
-    await sink.send(records)
-    await sink.send([make_record(received_ms=NOON_MS + 50 * HOUR_MS)])
+    await sink.send(parcel(*records))
+    await sink.send(parcel(make_record(received_ms=NOON_MS + 50 * HOUR_MS)))
     assert len(files(tmp_path)) == 41
     assert len(sink._open) <= 4
 
@@ -110,7 +115,7 @@ async def test_every_answer_comes_after_a_sync(
     for count in range(1, 6):
         records = [make_record(received_ms=NOON_MS) for _ in range(3)]
         size += sum(len(record.body) + 1 for record in records)
-        await sink.send(records)
+        await sink.send(parcel(*records))
         assert len(synced) == count
         assert synced[-1] == size
 
@@ -121,7 +126,7 @@ async def test_two_processes_in_one_directory_keep_apart(
     other = FileSink("local", tmp_path / "records", wall_clock=lambda: NOON_MS / 1000)
     await other.start()
     for which in (sink, other, sink, other):
-        await which.send([make_record(received_ms=NOON_MS)])
+        await which.send(parcel(make_record(received_ms=NOON_MS)))
     await other.close()
     assert list(files(tmp_path).values()) == [["dev-1#1", "dev-1#3"], ["dev-1#2", "dev-1#4"]]
 
@@ -150,26 +155,26 @@ async def test_a_full_disk_leaves_no_torn_line_and_is_survived(
     make_record: RecordFactory,
     file_size_limit: Callable[[int], None],
 ) -> None:
-    await sink.send([make_record(size=100, received_ms=NOON_MS)])
+    await sink.send(parcel(make_record(size=100, received_ms=NOON_MS)))
     file_size_limit(150)
     second = make_record(size=100, received_ms=NOON_MS)
     for _ in range(3):
         with pytest.raises(SinkError) as caught:
-            await sink.send([second])
+            await sink.send(parcel(second))
         assert (caught.value.code, caught.value.retriable) == ("disk_full", True)
         assert list(files(tmp_path).values()) == [["dev-1#1"]]
     file_size_limit(resource.RLIM_INFINITY)
-    await sink.send([second])
+    await sink.send(parcel(second))
     assert list(files(tmp_path).values()) == [["dev-1#1", "dev-1#2"]]
 
 
 async def test_a_request_that_fails_leaves_nothing_in_any_of_its_files(
     tmp_path: Path, sink: FileSink, make_record: RecordFactory, file_size_limit: Callable[[int], None]
 ) -> None:
-    await sink.send([make_record(size=30, received_ms=NOON_MS)])
+    await sink.send(parcel(make_record(size=30, received_ms=NOON_MS)))
     file_size_limit(150)
     with pytest.raises(SinkError):
-        await sink.send([make_record(received_ms=NOON_MS - 1), make_record(size=200, received_ms=NOON_MS)])
+        await sink.send(parcel(make_record(received_ms=NOON_MS - 1), make_record(size=200, received_ms=NOON_MS)))
     file_size_limit(resource.RLIM_INFINITY)
     assert [lines for lines in files(tmp_path).values() if lines] == [["dev-1#1"]]
 
@@ -178,7 +183,7 @@ async def test_a_request_that_fails_leaves_nothing_in_any_of_its_files(
 async def test_a_failed_sync_seals_the_file(
     tmp_path: Path, sink: FileSink, make_record: RecordFactory, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    await sink.send([make_record(received_ms=NOON_MS)])
+    await sink.send(parcel(make_record(received_ms=NOON_MS)))
     second = make_record(received_ms=NOON_MS)
 
     def fail(fd: int) -> None:
@@ -188,18 +193,14 @@ async def test_a_failed_sync_seals_the_file(
         patch.setattr(os, "fdatasync", fail)
         for _ in range(3):
             with pytest.raises(SinkError):
-                await sink.send([second])
+                await sink.send(parcel(second))
     assert list(files(tmp_path).values()) == [["dev-1#1"]]
-    await sink.send([second])
+    await sink.send(parcel(second))
     assert list(files(tmp_path).values()) == [["dev-1#1"], ["dev-1#2"]]
 
 
-async def test_nothing_is_lost_or_reordered_through_an_outbox_on_a_failing_disk(
-    tmp_path: Path,
-    rig: RigFactory,
-    ledger: Ledger,
-    make_record: RecordFactory,
-    monkeypatch: pytest.MonkeyPatch,
+async def test_nothing_is_lost_or_reordered_by_a_sender_on_a_failing_disk(
+    tmp_path: Path, sending: SendingFactory, make_record: RecordFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every third sync fails and every fifth write is short and then fails: retried, in order, without repeats."""
     sink = FileSink("local", tmp_path / "records")
@@ -220,18 +221,17 @@ async def test_nothing_is_lost_or_reordered_through_an_outbox_on_a_failing_disk(
         return real_write(fd, data)
 
     expected: list[str] = []
-    async with rig(sink) as r:
+    async with sending(sink) as s:
         monkeypatch.setattr(os, "fdatasync", sync)
         monkeypatch.setattr(os, "write", write)
         for _ in range(30):
             for lane in ("a", "b", "c"):
                 record = make_record(lane, received_ms=NOON_MS)
                 expected.append(record.record_id)
-                r.outbox.put(ledger.receipt(), [record])
-            await ledger.wait()
-        assert set(ledger.outcomes()) == {Outcome.ACCEPTED}
-        assert r.metrics.sink("local").failed["disk"] > 3
-        assert r.metrics.sink("local").failed["disk_full"] > 3
+                s.put(record)
+            await s.wait()
+        assert s.counters.failed["disk"] > 3
+        assert s.counters.failed["disk_full"] > 3
         monkeypatch.undo()
     assert [line for lines in files(tmp_path).values() for line in lines] == expected
 
@@ -239,6 +239,7 @@ async def test_nothing_is_lost_or_reordered_through_an_outbox_on_a_failing_disk(
 KILLED = """
 import asyncio, sys
 from pathlib import Path
+from gateway.delivery.lanes import Parcel
 from gateway.delivery.sinks.file import FileSink
 from gateway.domain.record import Record
 
@@ -246,7 +247,8 @@ async def main():
     sink = FileSink("local", Path(sys.argv[1]), rotate_bytes=20_000)
     await sink.start()
     for n in range(1_000_000):
-        await sink.send([Record("r", "telemetry", "p", "d", b'{"device_id":"d","n":%d}' % n, 0)])
+        record = Record("r", "telemetry", "p", "d", b'{"device_id":"d","n":%d}' % n, 0)
+        await sink.send([Parcel("", [(record, None)], len(record.body))])
         print(n, flush=True)
 
 asyncio.run(main())

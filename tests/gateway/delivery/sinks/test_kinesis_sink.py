@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 from botocore import exceptions as boto
 
+from gateway.delivery.lanes import Parcel
 from gateway.delivery.sinks import EntryFailure
-from gateway.delivery.sinks.kinesis import KinesisSink, classify, partition_key
+from gateway.delivery.sinks.kinesis import KinesisSink, classify
+from gateway.delivery.sinks.packings import Aggregated, Ndjson, Packing, Plain
+from gateway.delivery.stripes import Stripes
 from gateway.domain.errors import OperatorError, SinkError
 from gateway.domain.record import Record
 from loadtest.fake_kinesis import FakeKinesis
+from loadtest.kpl_reader import user_records
 
 if TYPE_CHECKING:
     from tests.gateway.delivery.conftest import RecordFactory
@@ -31,7 +37,12 @@ async def kinesis() -> AsyncIterator[FakeKinesis]:
         yield fake
 
 
-def make_sink(kinesis: FakeKinesis, **settings: float) -> KinesisSink:
+def parcels(*records: Record) -> list[Parcel]:
+    """As the queue of plain records makes them."""
+    return [Parcel(record.lane, [(record, None)], len(record.body)) for record in records]
+
+
+def make_sink(kinesis: FakeKinesis, **settings: Any) -> KinesisSink:
     return KinesisSink("main", "telemetry", region="us-east-1", endpoint_url=kinesis.url, **settings)
 
 
@@ -45,7 +56,7 @@ async def sink(kinesis: FakeKinesis) -> AsyncIterator[KinesisSink]:
 
 async def test_stores_body_and_lane(kinesis: FakeKinesis, sink: KinesisSink, make_record: RecordFactory) -> None:
     records = [make_record(f"dev-{i}") for i in range(500)]
-    assert await sink.send(records) is None
+    assert await sink.send(parcels(*records)) is None
     stored = {record.partition_key: record.data for record in kinesis.records("telemetry")}
     assert stored == {record.lane: record.body for record in records}
 
@@ -55,7 +66,7 @@ async def test_the_outcome_is_read_per_entry(
 ) -> None:
     kinesis.faults.record_failure = 0.5
     records = [make_record(f"dev-{i}") for i in range(100)]
-    results = await sink.send(records)
+    results = await sink.send(parcels(*records))
     assert results is not None
     stored = {record.partition_key for record in kinesis.records("telemetry")}
     assert 0 < len(stored) < 100
@@ -68,7 +79,7 @@ async def test_entries_beyond_the_limits_of_a_shard_are_throttled(
     kinesis: FakeKinesis, sink: KinesisSink, make_record: RecordFactory
 ) -> None:
     kinesis.limits = True
-    results = await sink.send([make_record(f"dev-{i}", size=50_000) for i in range(90)])
+    results = await sink.send(parcels(*[make_record(f"dev-{i}", size=50_000) for i in range(90)]))
     assert results is not None
     assert {result.code for result in results if isinstance(result, EntryFailure)} == {"throttled"}
     assert kinesis.counts.throttled == sum(result is not None for result in results)
@@ -78,7 +89,7 @@ async def test_an_entry_that_is_not_valid_is_beyond_retrying(
     kinesis: FakeKinesis, sink: KinesisSink, make_record: RecordFactory
 ) -> None:
     kinesis.faults.poison_entry = b'"dev-1"'
-    results = await sink.send([make_record("dev-1"), make_record("dev-2")])
+    results = await sink.send(parcels(make_record("dev-1"), make_record("dev-2")))
     assert results is not None
     assert isinstance(results[0], EntryFailure)
     assert (results[0].code, results[0].retriable, results[1]) == ("validation", False, None)
@@ -104,22 +115,22 @@ async def test_whole_requests_fail_with_a_known_code(
         setattr(kinesis.faults, name, value)
     before = kinesis.counts.stored
     with pytest.raises(SinkError) as caught:
-        await sink.send([make_record("dev-1")])
+        await sink.send(parcels(make_record("dev-1")))
     assert (caught.value.code, caught.value.retriable) == (code, retriable)
     assert kinesis.counts.stored - before == (1 if code == "connection" else 0)  # a lost answer is not sent again here
     for name in faults:
         setattr(kinesis.faults, name, type(faults[name])())
-    assert await sink.send([make_record("dev-2")]) is None
+    assert await sink.send(parcels(make_record("dev-2"))) is None
     await sink.close()
 
 
 async def test_a_server_that_is_gone(kinesis: FakeKinesis, sink: KinesisSink, make_record: RecordFactory) -> None:
     await kinesis.__aexit__()
     with pytest.raises(SinkError) as caught:
-        await sink.send([make_record()])
+        await sink.send(parcels(make_record()))
     assert (caught.value.code, caught.value.retriable) == ("connection", True)
     async with kinesis:  # on the same port
-        assert await sink.send([make_record()]) is None
+        assert await sink.send(parcels(make_record())) is None
 
 
 async def test_a_stream_that_ignores_partition_keys_is_refused(kinesis: FakeKinesis) -> None:
@@ -138,7 +149,7 @@ async def test_the_size_limit_is_the_stream_s(kinesis: FakeKinesis, make_record:
     assert sink.max_record_bytes == 10 * 1024 * 1024 - 1024
     lane = "é" * 128  # the longest key in bytes
     largest = Record("r", "telemetry", "p", lane, bytes(sink.max_record_bytes), 0)
-    assert await sink.send([largest]) is None
+    assert await sink.send(parcels(largest)) is None
     await sink.close()
 
 
@@ -160,11 +171,11 @@ async def test_what_is_missing_at_start_may_come_later(
         await sink.start()
     assert (caught.value.code, caught.value.retriable) == (code, True)
     with pytest.raises(SinkError):
-        await sink.send([make_record()])
+        await sink.send(parcels(make_record()))
     assert "PutRecords" not in kinesis.counts.by_operation  # nothing goes to a stream that was not checked
     for name in faults:
         setattr(kinesis.faults, name, False)
-    assert await sink.send([make_record()]) is None
+    assert await sink.send(parcels(make_record())) is None
     await sink.close()
 
 
@@ -173,10 +184,10 @@ async def test_a_stream_made_again_is_checked_again(
 ) -> None:
     del kinesis.streams["telemetry"]
     with pytest.raises(SinkError, match="not found"):
-        await sink.send([make_record()])
+        await sink.send(parcels(make_record()))
     kinesis.create_stream("telemetry").distribution = "AUTO"
     with pytest.raises(OperatorError, match="AUTO"):
-        await sink.send([make_record()])
+        await sink.send(parcels(make_record()))
 
 
 async def test_without_credentials(
@@ -191,6 +202,101 @@ async def test_without_credentials(
     await sink.close()
 
 
+@pytest.mark.parametrize("packing", [Aggregated(4), Ndjson(4)])
+async def test_a_stripe_s_records_are_one_kinesis_record(
+    kinesis: FakeKinesis, make_record: RecordFactory, packing: Packing
+) -> None:
+    sink = make_sink(kinesis, packing=packing)
+    await sink.start()
+    queue = sink.new_queue()
+    records = [make_record(f"dev-{n % 40}") for n in range(200)]
+    queue.put([(record, None) for record in records], 0)
+    some = queue.take(500, sink.max_batch_bytes, sink.pacing, 0.0)
+    assert len(some) == 4
+    assert await sink.send(some) is None
+    stored = kinesis.records("telemetry")
+    assert [record.shard_id for record in stored] == [shard.shard_id for shard in kinesis.streams["telemetry"].shards]
+    found: list[bytes] = []
+    for record in stored:
+        assert record.partition_key == "a"
+        if isinstance(packing, Aggregated):
+            inside = user_records(record.data)
+            assert {user.explicit_hash_key for user in inside} <= set(Stripes(4).hash_keys)
+            assert [user.partition_key for user in inside] == [json.loads(user.data)["device_id"] for user in inside]
+            found += [user.data for user in inside]
+        else:
+            found += record.data.split(b"\n")
+    assert sorted(found) == sorted(record.body for record in records)
+    assert not kinesis.dropped_by_a_consumer("telemetry")
+    await sink.close()
+
+
+@pytest.mark.parametrize("packing", [Plain(), Aggregated(), Ndjson()])
+async def test_the_largest_record_fits_whatever_its_lane(
+    kinesis: FakeKinesis, make_record: RecordFactory, packing: Packing
+) -> None:
+    sink = make_sink(kinesis, packing=packing)
+    await sink.start()
+    queue = sink.new_queue()
+    for lane in ("é" * 128, "x" * 256, "y" * 500):
+        queue.put([(Record("r", "telemetry", "p", lane, bytes(sink.max_record_bytes), 0), None)], 0)
+    while some := queue.take(500, sink.max_batch_bytes, sink.pacing, 0.0):
+        assert await sink.send(some) is None
+        queue.done(some)
+    assert kinesis.counts.stored == 3
+    await sink.close()
+
+
+async def test_names_that_json_must_escape(kinesis: FakeKinesis, sink: KinesisSink, make_record: RecordFactory) -> None:
+    records = [make_record(lane) for lane in ('a"b', "back\\slash", "emoji 😀", "line\nbreak")]
+    assert await sink.send(parcels(*records)) is None
+    assert {record.partition_key for record in kinesis.records("telemetry")} == {record.lane for record in records}
+
+
+async def test_requests_in_flight_together_keep_their_bodies(
+    kinesis: FakeKinesis, sink: KinesisSink, make_record: RecordFactory
+) -> None:
+    kinesis.faults.jitter_s = 0.01
+    records = [make_record(f"dev-{n}") for n in range(40)]
+    await asyncio.gather(*(sink.send(parcels(*records[n : n + 10])) for n in range(0, 40, 10)))
+    assert sorted(r.data for r in kinesis.records("telemetry")) == sorted(record.body for record in records)
+
+
+async def test_the_map_of_shards_has_the_open_ones(kinesis: FakeKinesis, sink: KinesisSink) -> None:
+    shards = kinesis.streams["telemetry"].shards
+    kinesis.split("telemetry", shards[0].shard_id)
+    kinesis.merge("telemetry", shards[2].shard_id, shards[3].shard_id)
+    found = await sink._list_shards()
+    assert [shard.shard_id[-1] for shard in found] == ["4", "5", "1", "6"]
+    assert found[-1].last_hash == (1 << 128) - 1
+    kinesis.faults.stream_missing = True
+    with pytest.raises(SinkError, match="not found"):
+        await sink._list_shards()
+
+
+async def test_a_stripe_and_a_lane_know_their_shard(kinesis: FakeKinesis) -> None:
+    stream = kinesis.streams["telemetry"]
+    for packing, key in ((Plain(), "dev-1"), (Aggregated(), Stripes().hash_keys[40])):
+        sink = make_sink(kinesis, packing=packing)
+        await sink.start()
+        sink.pacing.learn(await sink._list_shards())
+        shard = stream.shard_of(key, key if isinstance(packing, Aggregated) else None)
+        assert sink.pacing.group(key) is sink.pacing._groups[shard.shard_id]
+        await sink.close()
+
+
+async def test_an_unknown_shard_makes_the_map_stale(
+    kinesis: FakeKinesis, sink: KinesisSink, make_record: RecordFactory
+) -> None:
+    sink.pacing.learn(await sink._list_shards())
+    await sink.send(parcels(make_record("dev-1")))
+    assert not sink.pacing._stale.is_set()
+    for shard in list(kinesis.streams["telemetry"].shards):
+        kinesis.split("telemetry", shard.shard_id)
+    await sink.send(parcels(make_record("dev-1")))
+    assert sink.pacing._stale.is_set()
+
+
 @pytest.mark.parametrize(("region", "endpoint_url"), [(None, None), ("us-east-1", "no url")])
 async def test_settings_that_can_never_work(
     region: str | None, endpoint_url: str | None, monkeypatch: pytest.MonkeyPatch
@@ -199,16 +305,6 @@ async def test_settings_that_can_never_work(
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(OperatorError, match="sink main: "):
         await KinesisSink("main", "telemetry", region=region, endpoint_url=endpoint_url).start()
-
-
-def test_partition_key() -> None:
-    assert partition_key("tenant/dev-1") == "tenant/dev-1"
-    assert partition_key("x" * 256) == "x" * 256
-    for lane in ("x" * 257, "é" * 129, "😀" * 65, ""):
-        key = partition_key(lane)
-        assert len(key) == 64
-        assert key == partition_key(lane)
-    assert partition_key("x" * 257) != partition_key("x" * 258)
 
 
 def client_error(name: str, status: int) -> boto.ClientError:

@@ -1,0 +1,135 @@
+"""Distribution: everything behind one spool, a feed and a sender for each sink.
+
+Place in the walk: the outbox hands over what is committed; each feed brings it to its sink at its own pace, so that a
+slow sink never holds up another. What no feed needs any more leaves the spool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from gateway.delivery.feed import Feed
+from gateway.delivery.lanes import Entry
+from gateway.delivery.reroute import Reroute
+from gateway.delivery.routes import Routes
+from gateway.delivery.sender import Sender
+from gateway.delivery.spool.spool import Put, Spool
+
+_COMPACT_EVERY_S = 30.0
+_BURY_AGAIN_S = 5.0
+
+_log = structlog.get_logger("gateway.delivery.distribution")
+
+
+class DistributionOwner(Protocol):
+    """Who waits for deliveries, and keeps dead letters (the outbox)."""
+
+    def delivered(self, entries: Sequence[Entry]) -> None:
+        """One sink keeps these records; there may be others that are owed them."""
+        ...
+
+    def bury(self, entry: Entry, sink: str, detail: str, kept: Callable[[bool], None]) -> None:
+        """Keeps a record that a sink will never take as a dead letter. `kept` is called once, with False if that was
+        not possible now."""
+        ...
+
+
+class Distribution:
+    """The feeds of one spool; the `FeedOwner` of each.
+
+    senders: by sink name, as configured. What is still owed to a sink that has a cursor in the spool and is configured
+    no more goes where today's routes send it, through the spool `into` (its own unless given).
+    `start`, then `run` for as long as the gateway lives.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        senders: Mapping[str, Sender],
+        routes: Routes,
+        owner: DistributionOwner,
+        *,
+        into: Spool | None = None,
+    ) -> None:
+        self.spool = spool
+        self._into = into or spool
+        self.senders = senders
+        self.feeds: list[Feed] = []
+        self._routes = routes
+        self._owner = owner
+        self._changed = asyncio.Event()
+
+    async def start(self) -> None:
+        """The spool is open already. OperatorError: a sink can never work as configured."""
+        for name, sender in self.senders.items():
+            self.feeds.append(Feed(name, self.spool, self.spool.cursor(name), sender, self))
+            await sender.start()
+        for name in self.spool.cursor_names():
+            if name not in self.senders:
+                feed = Feed(name, self.spool, self.spool.cursor(name), Reroute(self._into, self._routes), self)
+                _log.warning("sink_gone", sink=name, records=feed.backlog, detail="routed again to today's sinks")
+                self.feeds.append(feed)
+
+    async def run(self) -> None:
+        """Delivers until cancelled. Any exception is an error of ours, or an OperatorError that came up late."""
+        async with asyncio.TaskGroup() as tasks:
+            for feed in self.feeds:
+                tasks.create_task(feed.run(), name=f"feed-{feed.name}")
+                tasks.create_task(feed.sender.run(feed), name=f"sender-{feed.name}")
+            tasks.create_task(self._compact(), name="compaction")
+
+    def committed(self, batch: Sequence[Put]) -> None:
+        for feed in self.feeds:
+            feed.committed(batch)
+
+    def hurry(self) -> None:
+        """From now on no request waits for more records."""
+        for sender in self.senders.values():
+            sender.hurry()
+
+    @property
+    def done(self) -> bool:
+        """Whether every sink has all that it is owed."""
+        return all(feed.done for feed in self.feeds)
+
+    async def until_done(self) -> None:
+        while not self.done:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def close(self) -> None:
+        """After `run` has ended; the spool is closed by its owner."""
+        for sender in self.senders.values():
+            await sender.sink.close()
+
+    # From the feeds.
+
+    def delivered(self, feed: Feed, entries: Sequence[Entry]) -> None:
+        self._owner.delivered(entries)
+
+    def bury(self, feed: Feed, entry: Entry, detail: str) -> None:
+        def kept(was_kept: bool) -> None:
+            if was_kept:
+                feed.buried(entry)
+            else:  # it is in the spool as long as it is not kept elsewhere
+                asyncio.get_running_loop().call_later(_BURY_AGAIN_S, self.bury, feed, entry, detail)
+
+        self._owner.bury(entry, feed.name, detail, kept)
+
+    def progressed(self, feed: Feed) -> None:
+        self.spool.release(min(feed.cursor.low for feed in self.feeds))
+        self._changed.set()
+
+    async def _compact(self) -> None:
+        """Frees the space of records that are delivered but stand between others that are not."""
+        while True:
+            await asyncio.sleep(_COMPACT_EVERY_S)
+            if self.spool.is_crowded:
+                await self.spool.compact(self._is_wanted)
+
+    def _is_wanted(self, sequence: int, targets: tuple[str, ...]) -> bool:
+        return any(feed.name in targets and not feed.cursor.has(sequence) for feed in self.feeds)

@@ -1,0 +1,58 @@
+"""What goes into the spool and what comes out of it, and whom the spool talks to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.domain.errors import RefuseReason
+from gateway.domain.record import Record
+from gateway.domain.state import State
+
+
+@dataclass(slots=True, eq=False)
+class Put:
+    """What becomes durable as one: the records of an uplink and the states that belong to them.
+
+    targets: for each record the names of the sinks that owe it. ticket: the owner's own; the spool never looks at it.
+    sequence: of the first record, set before `committed`; the others follow without a gap.
+    """
+
+    records: Sequence[Record]
+    targets: Sequence[tuple[str, ...]]
+    states: Sequence[State]
+    ticket: Any
+    sequence: int = 0
+
+
+@dataclass(slots=True)
+class Stored:
+    """A record as it stands in the spool."""
+
+    sequence: int
+    record: Record
+    targets: tuple[str, ...]
+
+
+class SpoolOwner(Protocol):
+    def committed(self, batch: Sequence[Put]) -> None:
+        """These are durable now, in the order of their sequences."""
+        ...
+
+    def not_committed(self, batch: Sequence[Put], reason: RefuseReason) -> None:
+        """These are not on the disk, and the spool has forgotten them."""
+        ...
+
+
+class StateKeeper(Protocol):
+    """Holds the states of one kind in memory. Called on the event loop."""
+
+    def snapshot(self) -> Iterable[bytes]:
+        """Payloads that make up everything that must be known after a restart; states of commits that were not
+        reported yet must not be in it."""
+        ...
+
+    def restore(self, payload: bytes) -> None:
+        """Takes a payload of `snapshot` or of a `State`, in the order in which they were written."""
+        ...

@@ -1,0 +1,58 @@
+"""What can be seen of the delivery: its part of `/metrics` and of `/health`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from gateway.delivery.outbox import Outbox
+
+
+class DeliveryWatch:
+    """sinks: names of all, so that each has its series from the start. unix_ms: the clock of arrivals.
+    outbox: set once it is open."""
+
+    def __init__(self, sinks: list[str], unix_ms: Callable[[], int]) -> None:
+        self.outbox: Outbox | None = None
+        self._sinks = sinks
+        self._unix_ms = unix_ms
+
+    def metrics(self) -> Iterator[Metric]:
+        backlog = GaugeMetricFamily(
+            "iotlink_sink_backlog_records", "Records from the oldest not delivered to the newest.", labels=["sink"]
+        )
+        oldest = GaugeMetricFamily(
+            "iotlink_sink_oldest_seconds", "Age of about the oldest record that is not delivered.", labels=["sink"]
+        )
+        window = GaugeMetricFamily("iotlink_sink_window_bytes", "Bytes of records in memory.", labels=["sink"])
+        feeds = {feed.name: feed for feed in self.outbox.distribution.feeds} if self.outbox is not None else {}
+        for name in self._sinks:
+            feed = feeds.get(name)
+            oldest_ms = feed.oldest_ms() if feed is not None else None
+            age_ms = max(0, self._unix_ms() - oldest_ms) if oldest_ms is not None else 0
+            backlog.add_metric([name], feed.backlog if feed is not None else 0)
+            oldest.add_metric([name], age_ms / 1000)
+            window.add_metric([name], feed.used_bytes if feed is not None else 0)
+        yield from (backlog, oldest, window)
+
+    def health(self) -> dict[str, Any]:
+        """By sink; one that takes no records makes nothing unready, as they are safe in the spool."""
+        distribution = self.outbox.distribution if self.outbox is not None else None
+        found: dict[str, dict[str, Any]] = {}
+        for feed in distribution.feeds if distribution is not None else ():
+            sender = distribution.senders.get(feed.name) if distribution is not None else None
+            if sender is not None:
+                found[feed.name] = {
+                    "ok": sender.counters.healthy,
+                    "last_error": sender.last_error,
+                    "backlog_records": feed.backlog,
+                }
+        return {"ok": all(sink["ok"] for sink in found.values()), **found}
+
+    def problem(self) -> str | None:
+        """Why nothing more can be taken in, or None."""
+        if self.outbox is None or self.outbox.has_room():
+            return None
+        return "full: the spool takes no more until the sinks have taken what is in it"
