@@ -201,8 +201,18 @@ def _case_problems(product: CompiledProduct, file: GoldenFile, document: Documen
     return problems
 
 
+def _listed(words: Iterable[str]) -> str:
+    return f"there are {', '.join(words) or 'none'}"
+
+
 class UnknownProduct(LookupError):
     """No product of that name, or one that does not speak there. The text names the nearest one."""
+
+    @classmethod
+    def among(cls, product_id: str, known: Iterable[str]) -> UnknownProduct:
+        """known: ids of the products that there are."""
+        close = nearest(product_id, known)
+        return cls(f"no product `{product_id}` ({f'did you mean `{close}`?' if close else _listed(known)})")
 
 
 @dataclass(slots=True, frozen=True)
@@ -237,9 +247,7 @@ class Catalog:
         """Raises UnknownProduct with the nearest id."""
         found = self.products.get(product_id)
         if found is None:
-            close = nearest(product_id, self.products)
-            hint = f"did you mean `{close}`?" if close else f"there are {', '.join(self.products) or 'none'}"
-            raise UnknownProduct(f"no product `{product_id}` ({hint})")
+            raise UnknownProduct.among(product_id, self.products)
         return found
 
     def candidates(self, names: Sequence[str], transport: str) -> list[CompiledProduct]:

@@ -6,7 +6,8 @@
 `bytes dmyhms`, `bcd hmsdmy`     other orders and parts; `yy` is a year of two bytes, `... le` its lower byte first
 `DDMMYYhhmmss`, `number DDMMYY`  digits by a pattern (`decoders.clock_patterns`), as a text or as a number
 `meter`                          the local time of a self-describing record; what is no time stays as it is
-`list`                           [year, month, day, hour, minute, second, millisecond], from three of them on
+`list`, `list hs`                [year, month, day, hour, minute, second, millisecond], from three of them on; those of
+                                 the letters `dhms` may be beyond their range and are carried
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ COUNTERS: Mapping[str, tuple[int, int]] = {
 _SINCE = re.compile(r"(?:([a-z]+) )?since (\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?)Z?")
 _MAX_COUNT = 1e18  # no unit of a clock makes a date of more
 _MAX_DIGITS = 20
+_MAX_SHIFT = 1e9  # of a number that is carried
 _MOST_MS = 65_535  # what two bytes hold
 _BYTES = re.compile(r"(?:yy|[ymdhs]){2,7}")
 _LETTERS = {"y": "year", "yy": "year", "d": "day", "h": "hour", "s": "second"}
@@ -197,12 +199,14 @@ class Digits:
 
 @dataclass(slots=True, frozen=True)
 class Listed:
-    """A list of numbers: year, month, day, hour, minute, second, millisecond."""
+    """A list of numbers: year, month, day, hour, minute, second, millisecond. carried: letters of the units that may be
+    beyond their range."""
 
+    carried: str = ""
     local: bool = True
 
     def source(self, x: str, zone: str, session: str, bind: Callable[[Any], str]) -> str:
-        return f"{bind(read_list)}({x}, {zone})"
+        return f"{bind(read_list)}({x}, {zone}{f', {self.carried!r}' if self.carried else ''})"
 
     def write(self, unix_ms: int, zone: Zone) -> list[int]:
         moment = times.moment_to_write(unix_ms, zone)
@@ -233,11 +237,16 @@ def read_meter(raw: Any, zone: Zone) -> Any:
     return times.iso_from_unix_ms(unix_ms)
 
 
-def read_list(raw: Any, zone: Zone) -> str | None:
+def read_list(raw: Any, zone: Zone, carried: str = "") -> str | None:
     """[year, month, day ...] -> RFC 3339 UTC. Seconds may have a fraction, and so may milliseconds, which may be more
-    than 999: what is rounded up to a whole second, or more than one, is carried. All others are whole numbers."""
+    than 999: what is rounded up to a whole second, or more than one, is carried. All others are whole numbers. carried:
+    letters of `dhms` whose numbers may be any, of the local clock."""
     if raw.__class__ is not list or not 3 <= len(raw) <= 7:
         return None
+    if carried:
+        raw = _carry(raw, carried)
+        if raw is None:
+            return None
     fields: dict[str, int] = {}
     ms = 0
     for unit, number in zip((*UNITS, "ms"), raw, strict=False):
@@ -255,6 +264,34 @@ def read_list(raw: Any, zone: Zone) -> str | None:
             fields[unit] = number
     unix_ms = unix_ms_of(fields, 0, zone, 0)
     return None if unix_ms is None else times.iso_from_unix_ms(unix_ms + ms)
+
+
+def _carry(raw: list[Any], carried: str) -> list[Any] | None:
+    """The same moment with the numbers of these units within their ranges; None for what is no time."""
+    given, shift = list(raw), datetime.timedelta()
+    for letter in carried:
+        unit = _LETTERS.get(letter, "minute")
+        place = UNITS.index(unit)
+        number = given[place]
+        if number.__class__ not in (int, float) or not abs(number) < _MAX_SHIFT:
+            return None
+        if number.__class__ is float and unit != "second" and number != int(number):
+            return None
+        lowest = 1 if unit == "day" else 0
+        shift += datetime.timedelta(**{f"{unit}s": number - lowest})
+        given[place] = lowest
+    numbers: list[Any] = [int(number) if _is_whole(number) else number for number in given[:6]]
+    if any(number.__class__ is not int for number in numbers) or not 0 <= numbers[0] <= 9999:
+        return None
+    numbers[0] += 2000 if numbers[0] < 100 else 0
+    try:
+        moment = datetime.datetime(*numbers) + shift
+    except (ValueError, OverflowError):
+        return None
+    parts = [getattr(moment, unit) for unit in UNITS[: len(numbers)]]
+    if len(parts) == len(UNITS):
+        parts[5] += moment.microsecond / 1_000_000 if moment.microsecond else 0
+    return [*parts, *given[6:]]
 
 
 def _is_whole(number: Any) -> bool:
@@ -282,6 +319,8 @@ def clock_of(word: str) -> Clock:
     if fixed is not None:
         return fixed
     kind, _, rest = word.partition(" ")
+    if kind == "list":
+        return Listed(rest)
     if kind in ("bytes", "bcd"):
         letters, _, order = rest.partition(" ")
         return Bytes(byte_units(letters), kind == "bcd", order != "le")

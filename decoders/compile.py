@@ -21,6 +21,7 @@ from decoders.reference.codec import FrameLayout, ReferenceCodec
 from decoders.reply_builder import ReplyBuilder, reply_names
 from decoders.spec import documents, model
 from decoders.spec.check_rows import body_with_checks
+from decoders.spec.dedup_keys import set_dedup
 from decoders.spec.formula_faults import Faults
 from decoders.spec.formula_names import check_names
 from decoders.spec.frames import FramePlan, build_frames
@@ -83,6 +84,7 @@ class _Compiler:
             self.report(("messages",), what, "fewer rows in the header, or fewer messages")
             raise SpecError(self.problems)
         plans = {message.name: self._plan(message) for message in messages}
+        set_dedup(plans, messages, self.spec, self.report)
         kinds: list[KindCodec] = []
         for plan in frames:
             if plan.json:
@@ -210,7 +212,14 @@ class _Compiler:
             data = data.get(step) if isinstance(data, Mapping) else None
         long_form = not isinstance(data, Mapping) or "values" in data
         return documents.DocumentSource(
-            message.name, message.spec, message.path, message.body, message.structure, message.loose, long_form
+            message.name,
+            message.spec,
+            message.path,
+            message.body,
+            message.structure,
+            message.loose,
+            long_form,
+            documents.holds_values(message.spec, self.spec),
         )
 
     def _check_records(self, message: MessageDraft) -> None:
@@ -302,12 +311,13 @@ class _Compiler:
             measurement=spec.measurement,
             data_type=spec.data_type,
             units={name: unit for name, unit in units.items() if "{" not in name},
-            unit_patterns=tuple((pattern_of(name), unit) for name, unit in units.items() if "{" in name),
+            unit_patterns=tuple((pattern_of(name, whole.notes), unit) for name, unit in units.items() if "{" in name),
             formats=tuple(sorted(whole.all_formats())),
             records=spec.records or "",
             check=contract_check(whole, typed=not documents.is_document(spec)),
             whole=plan_whole,
             item=item,
+            traced=documents.is_document(spec),
             session=tuple((note.session, name) for name, note in whole.notes.items() if note.session),
             notes=whole,
         )

@@ -1,11 +1,11 @@
-"""The data contract of a message as one generated check: required, type, range, enum.
+"""The data contract of a message as one generated check: required, type, range, enum; and texts that are none.
 
 Why clocks and formulas have no value is told while they are read (`decoders.faults`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from decoders.naming import pattern_of
@@ -18,6 +18,8 @@ BREACHES = frozenset(
     {ViolationCode.REQUIRED, ViolationCode.OUT_OF_RANGE, ViolationCode.NOT_IN_ENUM, ViolationCode.WRONG_TYPE}
 )
 """Violations that break the contract; the others are flags only."""
+_NO_TEXT = "\ufffd"
+"""What stands in a text for bytes that its encoding does not know."""
 _NUMBERS = frozenset({int, float})
 _SCALARS = frozenset({int, float, bool, str})
 
@@ -37,6 +39,7 @@ def contract_check(structure: Structure, *, typed: bool) -> Check | None:
         "DICT": dict,
         "NUMBERS": _NUMBERS,
         "SCALARS": _SCALARS,
+        "is_bad_text": _is_bad_text,
         **{code.name: code for code in ViolationCode},
     }
     out = SourceWriter(namespace)
@@ -65,7 +68,8 @@ def _quick(structure: Structure, namespace: dict[str, Any], typed: bool) -> str:
 
 def _quick_rules(out: SourceWriter, structure: Structure, values: str, depth: int, typed: bool) -> None:
     tests = [test for note in structure.notes.values() if (test := _quick_test(out, note, values, typed))]
-    tests += [f"{out.bind(_computed_test(note))}({values})" for note in _computed(structure)]
+    plain = _plain(structure)
+    tests += [f"{out.bind(_computed_test(note, plain))}({values})" for note in _computed(structure)]
     if tests:
         out.emit(f"if not ({' and '.join(tests)}): return breaches(values)")
     for name, inner in structure.inner.items():
@@ -73,7 +77,7 @@ def _quick_rules(out: SourceWriter, structure: Structure, values: str, depth: in
             continue
         part = out.fresh("part")
         if "{" in name:
-            head = f"for {part} in {out.bind(_matching(name))}({values}).values():"
+            head = f"for {part} in {out.bind(_matching(name, plain))}({values}).values():"
         elif name in structure.lists:
             head = f"for {part} in {values}.get({name!r}) or ():"
         else:
@@ -88,7 +92,7 @@ def _quick_test(out: SourceWriter, note: ValueNote, values: str, typed: bool) ->
     if not _constrained(note) or "{" in note.name:
         return ""
     value, must = f"{values}[{note.name!r}]", note.required
-    if note.items and (note.range is not None or note.words is not None):
+    if note.items and (note.range is not None or note.words is not None or note.text):
         test = f"{out.bind(_items_test(note))}({value})"
         return test if must else f"({note.name!r} not in {values} or {test})"
     if note.range is not None:
@@ -100,6 +104,8 @@ def _quick_test(out: SourceWriter, note: ValueNote, values: str, typed: bool) ->
             test = f"{low!r} <= ({part} := {value}) <= {high!r} and {part} is not True and {part} is not False"
     elif note.words is not None:
         test = f"{value} in {out.bind(note.words)}"
+    elif note.text:
+        test = f"{_NO_TEXT!r} not in {value}"
     else:
         return f"{note.name!r} in {values}" if must else ""
     return test if must else f"({note.name!r} not in {values} or {test})"
@@ -107,6 +113,8 @@ def _quick_test(out: SourceWriter, note: ValueNote, values: str, typed: bool) ->
 
 def _items_test(note: ValueNote) -> Callable[[Any], bool]:
     """True for a list whose items, those that are there, keep range and words."""
+    if note.range is None and note.words is None:
+        return lambda items: not any(map(_is_bad_text, items))
     if note.range is None:
         words = note.words or frozenset()
         return lambda items: all(item is None or (item.__class__ in _SCALARS and item in words) for item in items)
@@ -123,21 +131,26 @@ def _computed(structure: Structure) -> list[ValueNote]:
     return [note for note in structure.notes.values() if "{" in note.name and _constrained(note)]
 
 
-def _matching(name: str) -> Callable[[Any], dict[str, Any]]:
+def _plain(structure: Structure) -> list[str]:
+    """Names that no computed one becomes."""
+    return [name for name in (*structure.notes, *structure.inner) if "{" not in name]
+
+
+def _matching(name: str, plain: Sequence[str]) -> Callable[[Any], dict[str, Any]]:
     """Values with the names that a computed one may become."""
-    pattern = pattern_of(name)
+    pattern = pattern_of(name, plain)
     return lambda values: {key: value for key, value in values.items() if pattern.fullmatch(key)}
 
 
-def _computed_test(note: ValueNote) -> Callable[[Any], bool]:
-    fits, matching = _items_test(note), _matching(note.name)
+def _computed_test(note: ValueNote, plain: Sequence[str]) -> Callable[[Any], bool]:
+    fits, matching = _items_test(note), _matching(note.name, plain)
     return lambda values: fits(matching(values).values())
 
 
-def _computed_rule(out: SourceWriter, note: ValueNote, values: str, prefix: str) -> None:
+def _computed_rule(out: SourceWriter, note: ValueNote, plain: Sequence[str], values: str, prefix: str) -> None:
     name, value = out.fresh("name"), out.fresh("x")
     path = f"f{f'{prefix}{{{name}}}'!r}"
-    with out.block(f"for {name}, {value} in {out.bind(_matching(note.name))}({values}).items():"):
+    with out.block(f"for {name}, {value} in {out.bind(_matching(note.name, plain))}({values}).items():"):
         if note.range is not None:
             low, high = note.range
             out.emit(f"if {value}.__class__ not in NUMBERS: out = add(out, {path}, WRONG_TYPE)")
@@ -145,20 +158,23 @@ def _computed_rule(out: SourceWriter, note: ValueNote, values: str, prefix: str)
         elif note.words is not None:
             known = f"{value}.__class__ in SCALARS and {value} in {out.bind(note.words)}"
             out.emit(f"if not ({known}): out = add(out, {path}, NOT_IN_ENUM)")
+        else:
+            out.emit(f"if is_bad_text({value}): out = add(out, {path}, BAD_TEXT)")
 
 
 def _rules(out: SourceWriter, structure: Structure, values: str, prefix: str, depth: int, typed: bool) -> None:
     for note in structure.notes.values():
         if "{" not in note.name:
             _rule(out, note, values, prefix, typed)
+    plain = _plain(structure)
     for note in _computed(structure):
-        _computed_rule(out, note, values, prefix)
+        _computed_rule(out, note, plain, values, prefix)
     for name, inner in structure.inner.items():
         if not _has_rules(inner) or depth > 8:
             continue
         if "{" in name:
             key, group = out.fresh("name"), out.fresh("group")
-            with out.block(f"for {key}, {group} in {out.bind(_matching(name))}({values}).items():"):
+            with out.block(f"for {key}, {group} in {out.bind(_matching(name, plain))}({values}).items():"):
                 _rules(out, inner, group, f"{prefix}{{{key}}}.", depth + 1, typed)
         elif name in structure.lists:
             index, item = out.fresh("i"), out.fresh("item")
@@ -181,7 +197,12 @@ def _has_rules(structure: Structure) -> bool:
 
 
 def _constrained(note: ValueNote) -> bool:
-    return note.required or note.range is not None or note.words is not None
+    return note.required or note.range is not None or note.words is not None or note.text
+
+
+def _is_bad_text(value: Any) -> bool:
+    """True for a text with something in it that its encoding does not know."""
+    return value.__class__ is str and _NO_TEXT in value
 
 
 def _rule(out: SourceWriter, note: ValueNote, values: str, prefix: str, typed: bool) -> None:
@@ -214,11 +235,13 @@ def _rule(out: SourceWriter, note: ValueNote, values: str, prefix: str, typed: b
         # A list or an object cannot even be looked up.
         known = f"{value}.__class__ in SCALARS and {value} in {out.bind(note.words)}"
         out.emit(f"{word} {guard}not ({known}): {add('NOT_IN_ENUM')}")
+    elif note.text:
+        out.emit(f"{word} is_bad_text({value}): {add('BAD_TEXT')}")
 
 
 def _item_rules(out: SourceWriter, note: ValueNote, value: str, prefix: str, word: str) -> None:
     """Range and words of the items of a list of plain values."""
-    if note.range is None and note.words is None:
+    if note.range is None and note.words is None and not note.text:
         return
     index, item = out.fresh("i"), out.fresh("item")
     path = f"f{f'{prefix}{note.name}[{{{index}}}]'!r}"
@@ -231,9 +254,11 @@ def _item_rules(out: SourceWriter, note: ValueNote, value: str, prefix: str, wor
             low, high = note.range
             out.emit(f"if {item}.__class__ not in NUMBERS: out = add(out, {path}, WRONG_TYPE)")
             out.emit(f"elif not {low!r} <= {item} <= {high!r}: out = add(out, {path}, OUT_OF_RANGE)")
-        else:
+        elif note.words is not None:
             known = f"{item}.__class__ in SCALARS and {item} in {out.bind(note.words)}"
             out.emit(f"if not ({known}): out = add(out, {path}, NOT_IN_ENUM)")
+        else:
+            out.emit(f"if is_bad_text({item}): out = add(out, {path}, BAD_TEXT)")
     out.emit(f"elif {value} is not None: out = add(out, {prefix + note.name!r}, WRONG_TYPE)")
 
 

@@ -7,17 +7,18 @@ Where the spec does not list the columns, the first line that comes names them; 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from decoders.document import COMMON_NAMES, JsonCodec, JsonMessage
-from decoders.document_values import DocumentFields, number_of
+from decoders.document_kinds import WRONG, is_bad_time, number_of, take
+from decoders.document_values import DocumentFields
 from decoders.errors import DecodeCode, DecodeError
 from decoders.times import Zone
 from decoders.types import SessionContext
 
-__all__ = ["HEADER", "SKIPPED", "CsvCodec", "CsvLines"]
+__all__ = ["HEADER", "SKIPPED", "CsvCodec", "CsvLines", "lines_of"]
 
 HEADER = "csv header"
 """Name of what a line is that names columns, or is empty: it makes no record."""
@@ -27,11 +28,15 @@ _BOM = "\ufeff"
 
 @dataclass(slots=True, frozen=True)
 class CsvLines:
-    """How lines read. columns: value of each column, `-` for one that means nothing; () when the first line says."""
+    """How lines read. columns: value of each column, `-` for one that means nothing; () when the first line says.
+    titles: value -> what the first line calls its column. header: the first line is no data, though columns are known.
+    """
 
     columns: tuple[str, ...] = ()
     delimiter: str = ","
     encoding: str = "utf-8"
+    titles: Mapping[str, str] = field(default_factory=dict)
+    header: bool = False
 
 
 class CsvCodec:
@@ -43,10 +48,12 @@ class CsvCodec:
         self.message = message
         self.fields = fields
         self.lines = lines
-        self._names = {*fields.kinds, *COMMON_NAMES}
-        self._loose = {name for name, kind in fields.kinds.items() if kind.word == "any"}
-        self._numbers = {name for name, kind in fields.kinds.items() if kind.word in ("any", "number")}
+        self._names = {*fields.cells, *COMMON_NAMES}
+        self._loose = {name for name, kind in fields.kinds.items() if kind.word != "number"}
+        words = ("any", "number", "scalar")
+        self._numbers = {name for name, kind in fields.kinds.items() if kind.word in words and not kind.form}
         self._values = JsonCodec([JsonMessage(message, fields)])
+        self._titled = {_title(title): name for name, title in lines.titles.items()}
 
     def decode(self, data: bytes, context: SessionContext, zone: Zone) -> tuple[str, dict[str, Any]]:
         """One line without its end -> message name and values; HEADER and {} for one that names columns, which the
@@ -55,7 +62,10 @@ class CsvCodec:
         if not cells:
             return HEADER, {}
         columns = self.lines.columns or context.columns
-        if not columns or self._names_columns(cells, columns):
+        first = self.lines.header and not context.columns
+        if first:
+            context.columns = columns
+        if not columns or self._names_columns(cells, columns) or (first and not self._is_data(cells, columns, zone)):
             if not self.lines.columns:
                 context.columns = self._header(cells)
             return HEADER, {}
@@ -93,17 +103,41 @@ class CsvCodec:
 
     def _names_columns(self, cells: Sequence[str], columns: Sequence[str]) -> bool:
         """A line that names the columns once more."""
-        named = [(cell, name) for cell, name in zip(cells, columns, strict=False) if name != SKIPPED]
+        named = [(self._named(cell), name) for cell, name in zip(cells, columns, strict=False) if name != SKIPPED]
         return len(cells) == len(columns) and bool(named) and all(cell == name for cell, name in named)
+
+    def _named(self, cell: str) -> str:
+        """The value whose column is called so."""
+        return self._titled.get(_title(cell), cell if cell in self._names else SKIPPED)
+
+    def _is_data(self, cells: Sequence[str], columns: Sequence[str], zone: Zone) -> bool:
+        """True for a line that has a number or time, or what stands for none, where one has to be."""
+        for name, cell in zip(columns, cells, strict=False):
+            kind = self.fields.kinds.get(name)
+            if cell and kind is not None and kind.word in ("number", "clock"):
+                found = take(kind, self._value(name, cell), zone)
+                if (found is not None or not is_bad_time(kind, cell)) and found is not WRONG:
+                    return True
+        return False
 
     def _header(self, cells: Sequence[str]) -> tuple[str, ...]:
         """Columns whose names the spec does not know mean nothing."""
-        columns = tuple(cell if cell in self._names else SKIPPED for cell in cells)
+        columns = tuple(map(self._named, cells))
         named = [name for name in columns if name != SKIPPED]
         if not named:
-            known = ", ".join(sorted(self.fields.kinds)[:12])
+            known = ", ".join(sorted({*self.lines.titles.values(), *self.fields.kinds})[:12])
             detail = f"the first line names the columns, and none of these is a value of the message: {known}"
             raise DecodeError(DecodeCode.BAD_DOCUMENT, detail)
         if len(set(named)) != len(named):
             raise DecodeError(DecodeCode.BAD_DOCUMENT, "the first line names a column twice")
         return columns
+
+
+def lines_of(payload: bytes) -> list[bytes]:
+    """The lines of a payload that have something in them."""
+    return [line for line in payload.splitlines() if line.strip()]
+
+
+def _title(text: str) -> str:
+    """What a column is called, however it is written."""
+    return " ".join(text.casefold().split())

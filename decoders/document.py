@@ -10,17 +10,22 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from decoders.document_values import DocumentFields, is_bad_time, take, time_text, word_of
+from decoders.convert import negative
+from decoders.document_kinds import WRONG, Kind, is_bad_time, take, time_text, word_of
+from decoders.document_values import DocumentFields
 from decoders.errors import DecodeCode, DecodeError
 from decoders.faults import FAULTS, Faults, lifted
-from decoders.layout import STATUS
+from decoders.layout import STATUS, BytesWire, Value
+from decoders.raw import read_bits
 from decoders.times import Zone
 from decoders.types import SessionContext, ViolationCode
 
 __all__ = [
     "COMMON_NAMES",
+    "COMMON_VALUES",
     "JsonCodec",
     "JsonMessage",
     "Path",
@@ -40,14 +45,16 @@ _PLACES: tuple[Path, ...] = (("metrics",), ("fields",), ("data", "metrics"), ())
 _DEVICE = ("device_id", "device_uuid")
 COMMON_NAMES = frozenset({*_DEVICE, "hub_id", "childDeviceId", "device_timestamp", "hub_timestamp", "ts"})
 """Identity and times under the names that all documents of the gateway use."""
+COMMON_VALUES = frozenset({"device_id", "hub_id", "childDeviceId", "device_timestamp", "hub_timestamp", "trace_id"})
+"""What becomes of them, and of the sender's `trace_id`, among the values."""
 _MAX_DEPTH = 32
 _MAX_STEPS = 16
 _NESTING = re.compile(rb"[\[\]{}]")
-_STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[([0-9]{0,4})\]")
+_STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(-?[0-9]{1,4})?\]")
 
 
 def parse_path(text: str) -> Path:
-    """`data.temp`, `a[0].b`, `nodes[].x`; `.` is the document itself. Raises ValueError."""
+    """`data.temp`, `a[0].b`, `a[-1]`, `nodes[].x`; `.` is the document itself. Raises ValueError."""
     if text in (".", ""):
         return ()
     if text[0] in "$/":
@@ -76,10 +83,32 @@ def at(document: Any, path: Path) -> Any:
                 found += inner if isinstance(inner, list) else [] if inner is None else [inner]
             return found
         if isinstance(step, int):
-            document = document[step] if isinstance(document, list) and step < len(document) else None
+            there = isinstance(document, list) and -len(document) <= step < len(document)
+            document = document[step] if there else None
         else:
             document = document.get(step) if isinstance(document, dict) else None
     return document
+
+
+Item = tuple[Any, tuple[Any, ...]]
+"""An item of a list, and the items of the lists around it, the outermost first."""
+
+
+def items_at(document: Any, path: Path, around: tuple[Any, ...] = (), *, inside: bool = False) -> list[Item] | None:
+    """The items of the list that stands there, those of all where it stands in items; None where there is none.
+    inside: what stands in an item and is no list is an item too."""
+    for index, step in enumerate(path):
+        if step is None:
+            if not isinstance(document, list):
+                return None
+            rest, found = path[index + 1 :], list[Item]()
+            for item in document:
+                found += items_at(item, rest, (*around, item) if rest else around, inside=True) or ()
+            return found
+        document = at(document, (step,))
+    if isinstance(document, list):
+        return [(item, around) for item in document]
+    return [(document, around)] if inside and document is not None else None
 
 
 @dataclass(slots=True, frozen=True)
@@ -87,6 +116,7 @@ class JsonMessage:
     """How one message reads as JSON. when: what its documents have at these paths; () when they name it.
 
     records: its list whose items become records, "" for none; records_at: where this list stands, None: by name.
+    outer: values of an item that stand in an item of a list around it: how many lists in, and the path there.
     """
 
     name: str
@@ -96,6 +126,7 @@ class JsonMessage:
     records: str = ""
     records_at: Path | None = None
     items: Mapping[str, Path] = field(default_factory=dict)
+    outer: Mapping[str, tuple[int, Path]] = field(default_factory=dict)
 
     def fits(self, document: Any) -> bool:
         return all(_equal(at(document, path), value) for path, value in self.when)
@@ -113,9 +144,9 @@ class JsonCodec:
         # Where some value is read from `message`, that key is no name.
         paths = [path for message in messages for path in message.values.values()]
         self._naming = not any(path[:1] == ("message",) for path in paths)
-        self._lists = any(
-            message.records_at is not None and message.records_at in ((), (None,)) for message in messages
-        )
+        paths += [path for message in messages for path, _ in message.when]
+        paths += [message.records_at for message in messages if message.records_at is not None]
+        self._lists = any(not path or not isinstance(path[0], str) for path in paths)
 
     def decode(self, data: bytes, context: SessionContext, zone: Zone) -> tuple[str, dict[str, Any]]:
         """One JSON document -> message name and values. Raises DecodeError."""
@@ -159,23 +190,33 @@ def _read(
     zone: Zone,
     *around: Mapping[str, Any],
     paths: Mapping[str, Path] | None = None,
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The values of one structure. source: the object that holds them by name. root: what paths begin at."""
+    """The values of one structure. source: the object that holds them by name. root: what paths begin at. given: what
+    stands elsewhere."""
     values: dict[str, Any] = {}
     paths = message.values if paths is None else paths
 
     def find(name: str) -> Any:
+        if name in given:
+            return given[name]
         return at(root, paths[name]) if name in paths else _find(source, name)
 
     for name, kind in fields.kinds.items():
         raw = find(name)
         value = None if raw is None else take(kind, raw, zone)
-        if value is not None:
+        if value is WRONG:
+            _fault(values, name)
+        elif value.__class__ is list and kind.items:
+            values[name] = _items_of(values, name, value)
+        elif value is not None:
             values[name] = value
         elif raw is not None and (word := word_of(kind, raw)) is not None:
             values[name + STATUS] = word
         elif raw is not None and name not in fields.hidden and is_bad_time(kind, raw):
-            values.setdefault(FAULTS, Faults())[name] = ViolationCode.BAD_TIME
+            _fault(values, name, ViolationCode.BAD_TIME)
+    for row in fields.packed:
+        _unpack(row, find(row.name), values, zone)
     for name, inner in fields.groups.items():
         raw = find(name)
         inside = {path_name: path for path_name, path in paths.items() if path_name not in fields.kinds}
@@ -185,31 +226,42 @@ def _read(
     for name, inner in fields.lists.items():
         here = name == message.records and message.records_at is not None and source is root
         raw = at(root, message.records_at or ()) if here else find(name)
-        if not isinstance(raw, list):
+        items = items_at(raw, ()) if not here else items_at(root, message.records_at or ())
+        if items is None:
+            if raw is not None:
+                _fault(values, name)
             continue
-        if len(raw) > inner.max_items:
-            detail = f"{len(raw)} items, at most {inner.max_items} allowed"
+        if len(items) > inner.max_items:
+            detail = f"{len(items)} items, at most {inner.max_items} allowed"
             raise DecodeError(DecodeCode.TOO_MANY_ITEMS, detail, field=name)
-        own = message.items if name == message.records else {}
-        values[name] = _items(inner, raw, message, zone, (values, *around), own)
+        values[name] = _items(inner, items, message, zone, (values, *around), mapped=name == message.records)
+    for name, formula in fields.negated:
+        if name in values and formula.evaluate(_lookup((values, *around))):
+            values[name] = negative(values[name])
     _compute(fields, values, zone, around)
     return {name: value for name, value in values.items() if name not in fields.hidden}
 
 
 def _items(
     fields: DocumentFields,
-    items: list[Any],
+    items: list[Item],
     message: JsonMessage,
     zone: Zone,
     around: tuple[Mapping[str, Any], ...],
-    paths: Mapping[str, Path],
+    *,
+    mapped: bool,
 ) -> list[dict[str, Any]]:
+    """mapped: the message says where the values of an item stand."""
+    paths: Mapping[str, Path] = message.items if mapped else {}
+    outer = message.outer.items() if mapped else ()
     found = []
-    for item in items:
-        values = _read(fields, item, message, item, zone, *around, paths=paths)
+    for item, parents in items:
+        given = {name: at(parents[level], path) for name, (level, path) in outer if level < len(parents)}
+        values = _read(fields, item, message, item, zone, *around, paths=paths, given=given)
         if fields.keep is not None and not fields.keep.evaluate(_lookup((values, *around))):
             continue
-        found.append({**values, **common_values(item, zone)} if isinstance(item, dict) and paths else values)
+        common = isinstance(item, dict) and (paths or given)
+        found.append({**values, **common_values(item, zone)} if common else values)
     return found
 
 
@@ -224,7 +276,42 @@ def _compute(fields: DocumentFields, values: dict[str, Any], zone: Zone, around:
         if value is not None:
             values[node.name] = value
         elif id(node) in fields.faults and (code := fields.faults[id(node)](result)) is not None:
-            values.setdefault(FAULTS, Faults())[node.name] = code
+            _fault(values, node.name, code)
+
+
+def _fault(values: dict[str, Any], name: str, code: ViolationCode = ViolationCode.WRONG_TYPE) -> None:
+    values.setdefault(FAULTS, Faults())[name] = code
+
+
+def _items_of(values: dict[str, Any], name: str, items: list[Any]) -> list[Any]:
+    """A list of plain values, without those of another type."""
+    for index, item in enumerate(items):
+        if item is WRONG:
+            items[index] = None
+            _fault(values, f"{name}[{index}]")
+    return items
+
+
+def _unpack(row: Value, raw: Any, values: dict[str, Any], zone: Zone) -> None:
+    """The bits of an integer that the document holds, but for those that it names itself."""
+    found = take(Kind("number", form=_form(row)), raw, zone)
+    if found.__class__ is not int or found < 0:
+        if found is not None:
+            _fault(values, row.name)
+        return
+    for bit in row.bits:
+        if bit.name in values:
+            continue
+        try:
+            value = bit.convert.function()(read_bits(found, bit), zone)
+        except DecodeError:
+            value = None
+        if value is not None:
+            values[bit.name] = value
+
+
+def _form(row: Value) -> str:
+    return "hexnumber" if isinstance(row.wire, BytesWire) and row.wire.form == "hexnumber" else ""
 
 
 def _lookup(around: Sequence[Mapping[str, Any]]) -> Any:
@@ -314,6 +401,9 @@ def common_values(document: Mapping[str, Any], zone: Zone = 0) -> dict[str, Any]
         values["hub_id"] = hub
     if isinstance(child, str) and child:
         values["childDeviceId"] = child
+    trace = document.get("trace_id")
+    if isinstance(trace, str) and trace:
+        values["trace_id"] = trace
     header = document.get("header")
     candidates = (document.get("device_timestamp"), header.get("timestamp") if isinstance(header, dict) else None)
     moment = next((value for value in (*candidates, document.get("ts")) if value is not None), None)

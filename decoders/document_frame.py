@@ -33,6 +33,11 @@ class DocumentFrame:
         """`json` or `csv`."""
         return self.codec.format
 
+    @property
+    def is_line(self) -> bool:
+        """True where nothing but the end of the line stands around it."""
+        return self.format == "csv" and not self.front and self.envelope is None
+
     def decode(self, data: bytes, context: SessionContext, zone: Zone) -> tuple[str, dict[str, Any]]:
         """One frame -> message name and values, those of header and trailer among them. Raises DecodeError."""
         around: dict[str, Any] = {}

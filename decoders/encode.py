@@ -17,6 +17,7 @@ from decoders.framing.escape import stuff
 from decoders.framing.plan import Transcoding
 from decoders.layout import (
     BytesWire,
+    Condition,
     Counts,
     Given,
     Group,
@@ -26,6 +27,7 @@ from decoders.layout import (
     Repeat,
     Rest,
     Skip,
+    Until,
     Value,
     fixed_size,
     walk,
@@ -89,6 +91,16 @@ class Encoder:
         return builder(self.message.trailer)
 
     @cached_property
+    def before_trailer(self) -> bytes:
+        """What parts the values of a text, where its trailer begins with one; it stands before no literal and no check
+        value."""
+        first = self.message.trailer[0] if self.message.trailer else None
+        if not self.message.text or not isinstance(first, Value) or first.const is not None or first.check is not None:
+            return b""
+        size = getattr(next(_ends(self.message.body), None), "size", None)
+        return size.mark if isinstance(size, Until) and not size.needed else b""
+
+    @cached_property
     def build_header(self) -> BuildRows:
         return builder(self.message.header)
 
@@ -119,7 +131,7 @@ class Encoder:
             work.known = self.known
             data = bytearray(self.front(draft))
             work.known = {}
-            data += self.back(draft)  # a mark that parts values stands before no trailer
+            data += self.before_trailer + self.back(draft)
             if not work.changed:
                 break
             work.before = Window(bytes(data[: len(data) - self.frame.trailer_size]), 0)
@@ -161,6 +173,18 @@ class Encoder:
         else:
             for at in range(start, size):  # bytes that nothing reads
                 data[place + at] = known.get(at, data[place + at])
+
+
+def _ends(nodes: Sequence[Node]) -> Iterator[Any]:
+    """What has the size of the last row, whether it is there or not."""
+    for node in reversed(nodes):
+        match node:
+            case Value():
+                yield node.wire
+            case Condition(nodes=inner) | Group(nodes=inner, size=None, encoded=""):
+                yield from _ends(inner)
+            case Group() | Repeat() | Skip():
+                yield node
 
 
 def _known_rows(body: Sequence[Node], known: Mapping[int, int]) -> dict[str, Any]:

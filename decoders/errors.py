@@ -35,7 +35,7 @@ class DecodeCode(StrEnum):
     BAD_CONST = "bad_const", "a constant field (start, stop, marker) differs"
     BAD_LENGTH = "bad_length", "a length field contradicts the bytes"
     BAD_ESCAPE = "bad_escape", "a byte after the escape byte that the table does not know"
-    BAD_VALUE = "bad_value", "bytes that are no value of the field's type (BCD digit, text encoding)"
+    BAD_VALUE = "bad_value", "bytes that are no value of the field's type (BCD digit)"
     BAD_DOCUMENT = "bad_document", "JSON or CSV that cannot be read"
     UNKNOWN_MESSAGE = "unknown_message", "no message of the spec answers to this header"
     UNKNOWN_TAG = "unknown_tag", "a tag that the spec does not know, with `on_unknown: refuse`"

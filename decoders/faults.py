@@ -45,7 +45,7 @@ class Faults(dict[str, ViolationCode]):
 
 def is_empty(raw: Any) -> bool:
     """True for a text without anything in it."""
-    return raw.__class__ is str and not raw.strip(" \0\t\r\n")
+    return isinstance(raw, str) and not raw.strip(" \0\t\r\n")
 
 
 def _is_sentinel(convert: Convert) -> Callable[[Any], bool]:
@@ -96,7 +96,7 @@ def fault_of_result(node: Derived) -> Fault | None:
             return None
         if not convert.clock:
             return None if unnamed else ViolationCode.FORMULA_FAILED
-        if convert.clock == "list" and result.__class__ is list and None in result:
+        if convert.clock.startswith("list") and result.__class__ is list and None in result:
             return ViolationCode.FORMULA_FAILED
         return None if is_empty(result) else ViolationCode.BAD_TIME
 
@@ -159,10 +159,14 @@ def without_faults(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def flagged(values: dict[str, Any], violations: list[Violation] | None) -> list[Violation] | None:
-    """Takes the lifted faults out of the values: the violations with them; of a value with both, the violation."""
+    """Takes the lifted faults out of the values: the violations with them; of a value with both, the violation, unless
+    it is required and was of a wrong type."""
     faults = values.pop(FAULTS, None)
     if not faults:
         return violations
+    if ViolationCode.WRONG_TYPE in faults.values():
+        wrong = {name for name, code in faults.items() if code is ViolationCode.WRONG_TYPE}
+        violations = [violation for violation in violations or () if violation.field not in wrong]
     told = {violation.field for violation in violations or ()}
     more = [Violation(name, code) for name, code in sorted(faults.items()) if name not in told]
     return [*(violations or ()), *more]

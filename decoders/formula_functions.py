@@ -12,6 +12,11 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
+from decoders.times import unix_ms_from_iso
+
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
 MAX_BITS = 256  # of any integer that a power or a shift may make
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _MAX_DIGITS = 20
@@ -271,6 +276,14 @@ def _hex(value: int, digits: int = 0) -> str:
     return f"{value:0{max(digits, 1)}x}"
 
 
+def _unix(moment: str) -> float:
+    """Seconds since 1970 of a time, which is a text within formulas."""
+    if not isinstance(moment, str) or not _MOMENT.fullmatch(moment):
+        raise ValueError("no time")
+    milliseconds = unix_ms_from_iso(moment)
+    return milliseconds / 1000 if milliseconds % 1000 else milliseconds // 1000
+
+
 def _upper(value: str) -> str:
     return _words(value).upper()
 
@@ -338,6 +351,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "replace": _replace,
     "strip_left": _strip_left,
     "luhn": _luhn,
+    "unix": _unix,
     "unhex": _unhex,
     "join": _join,
     "first": _first,

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from decoders.formula import Formula, FormulaError, compile_formula
+from decoders.times import iso_from_unix_ms
 
 __all__ = ["inner_parts", "pieces"]
 
 _MOST_PARTS = 24
+_MOST_S = 1e12
+_HEX = re.compile("[0-9A-Fa-f]{1,32}")
 _SAME = frozenset({"round", "floor", "ceil", "abs", "int", "number", "strip_left", "upper", "lower", "first"})
 """Functions that change little of their first argument."""
 
@@ -37,6 +41,13 @@ def _peeled(node: ast.expr, wanted: Any) -> Iterator[tuple[ast.expr, Any]]:
             yield from _peeled(value, round(degrees * 100 + (abs(wanted) - degrees) * 60, 9))
         case ast.Call(func=ast.Name(id="unhex"), args=[value]) if isinstance(wanted, str):
             yield from _peeled(value, wanted.encode("latin-1", "replace").hex())
+        case ast.Call(func=ast.Name(id="unix"), args=[value]) if isinstance(wanted, int | float):
+            moment = iso_from_unix_ms(round(wanted * 1000)) if abs(wanted) < _MOST_S else None
+            if moment is not None:
+                yield from _peeled(value, moment)
+        case ast.Call(func=ast.Name(id="hex"), args=[value, *_]) if isinstance(wanted, str):
+            if _HEX.fullmatch(wanted):
+                yield from _peeled(value, int(wanted, 16))
         case ast.Call(func=ast.Name(id="text"), args=[value]) if isinstance(wanted, str) and wanted.isdigit():
             yield from _peeled(value, int(wanted))
         case ast.Call(func=ast.Name(id=name), args=[value, *_]) if name in _SAME:

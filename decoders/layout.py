@@ -51,10 +51,12 @@ class Prefix:
 class Until:
     """The bytes before `mark`, which is read too. Where it is missing: truncated if `needed`, else all that is left.
     Not needed, in a window that is read to its end: nothing is left where no mark stands right before (`a,b,` has
-    three tokens, `a,b` two); a window of its own has one token even when it is empty."""
+    three tokens, `a,b` two); a window of its own has one token even when it is empty. unit: the mark begins at a whole
+    number of so many bytes (of the code units of a text)."""
 
     mark: bytes
     needed: bool = True
+    unit: int = 1
 
 
 @dataclass(slots=True, frozen=True)
@@ -216,6 +218,7 @@ class Given:
     value: int | float | str | bool
     raw: bool = False
     place: Place | None = None
+    hidden: bool = False
 
 
 @dataclass(slots=True, frozen=True)

@@ -7,7 +7,7 @@ worked out by both codecs while they read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from decoders.formula import Formula, FormulaError, compile_formula
 _PART = re.compile(r"\{([^{}]*)\}")
 _WORD = re.compile(r"[A-Za-z0-9]{1,32}")
 _KEY = re.compile(r"[A-Za-z0-9_]{1,32}")
+_MAKES_TEXT = re.compile(r"""['"]|[A-Za-z0-9_]\s*\(""")  # a text or a function
 _LARGEST = 1 << 64
 MAX_PARTS = 4
 """Formulas in a name."""
@@ -85,11 +86,25 @@ def reads(text: str, name: str) -> bool:
     return any(re.search(rf"\b{name}\b", part) for part in _PART.findall(text))
 
 
-def pattern_of(text: str) -> re.Pattern[str]:
-    """What all names that a computed name may become look like."""
+def pattern_of(text: str, others: Iterable[str] = (), *, digits: bool = False) -> re.Pattern[str]:
+    """What all names that a computed name may become look like. others: plain names, which it never becomes. digits: it
+    is built from integers only."""
     first, *pieces = _PART.split(text)
+    word = "[0-9]" if digits else "[A-Za-z0-9]"
     pattern = re.escape(first)
     literals = [re.escape(piece) for piece in pieces[1::2]]
     for literal in literals[:-1]:  # the first place where the literal stands is as good as any other: no way back
-        pattern += f"(?>[A-Za-z0-9]+?{literal})"
-    return re.compile(pattern + "".join(f"[A-Za-z0-9]+{literal}" for literal in literals[-1:]))
+        pattern += f"(?>{word}+?{literal})"
+    found = re.compile(pattern + "".join(f"{word}+{literal}" for literal in literals[-1:]))
+    never = [re.escape(name) for name in others if "{" not in name and found.fullmatch(name)]
+    return re.compile(rf"(?!(?:{'|'.join(never)})\Z){found.pattern}") if never else found
+
+
+def makes_digits(text: str, whole: Callable[[str], bool]) -> bool:
+    """True for a computed name whose parts can be nothing but digits. whole: whether a raw value is an integer."""
+    try:
+        naming = parse_name(text)
+    except FormulaError:
+        return False
+    formulas = [part for part in naming.parts if isinstance(part, Formula)] if naming is not None else []
+    return all(not _MAKES_TEXT.search(part.text) and all(map(whole, part.names)) for part in formulas)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,48 @@ def _flatten(into: Values, prefix: str, group: Values) -> None:
 
 
 @dataclass(slots=True)
+class DedupPlan:
+    """What a copy of a message is known by, and for how long.
+
+    names: the key as the spec says it; () where only a `trace_id` counts. paths: its values, as paths into nested ones.
+    about: values that name devices; those that are there belong to the key. frame: so do the frame's bytes. traced: the
+    message may say a `trace_id`, which then is the key. count: so many messages of a device are remembered at least;
+    kept: the largest such number of the product's messages.
+    """
+
+    names: tuple[str, ...]
+    paths: tuple[tuple[str, ...], ...]
+    about: tuple[str, ...] = ()
+    frame: bool = False
+    traced: bool = False
+    window_ms: int = 600_000
+    count: int = 128
+    kept: int = 128
+
+    def key(self, values: Values, wire: bytes) -> list[Any] | None:
+        """The values of the key in a fixed order; None when one of them is missing: then nothing is a copy."""
+        if self.traced and (trace := values.get(TRACE)) is not None:
+            return [TRACE, trace, *[values.get(name) for name in self.about]]
+        if not self.names:
+            return None
+        found: list[Any] = [wire.hex()] if self.frame else []
+        for path in self.paths:
+            value: Any = values
+            for step in path:
+                value = value.get(step) if value.__class__ is dict else None
+            if value is None:
+                return None
+            found.append(value)
+        if self.about:
+            found += [values.get(name) for name in self.about]
+        return found
+
+
+TRACE = "trace_id"
+"""Under this name a document says which of its sender's messages it is."""
+
+
+@dataclass(slots=True)
 class MessagePlan:
     """What is fixed about one message of a product.
 
@@ -80,6 +123,8 @@ class MessagePlan:
     whole: StructurePlan = field(default_factory=StructurePlan)
     item: StructurePlan = field(default_factory=StructurePlan)
     session: tuple[tuple[str, str], ...] = ()  # (what: zone | keep, value name)
+    traced: bool = False  # it may say a `trace_id`
+    dedup: DedupPlan | None = None  # None: every message counts, however alike
     notes: Structure = field(default_factory=Structure)  # what the spec says of each value, frame fields too
 
     def unit_of(self, name: str) -> str:
@@ -181,21 +226,23 @@ def structure_plan(structure: Structure, *, frame_names: frozenset[str] = frozen
             drop.append(name)
     groups = [name for name in structure.inner if name not in structure.lists and name not in structure.quiet]
     objects = (re.compile(re.escape(name)) for name in sorted(structure.objects))
-    patterns = (*_patterns(groups), *objects)
+    plain = [name for name in (*structure.notes, *structure.inner) if "{" not in name]
+    patterns = (*_patterns(groups, plain), *objects)
     return StructurePlan(
-        tuple(drop), tuple(groups), _patterns(drop), patterns, tuple(identities), device_time, hub_time
+        tuple(drop), tuple(groups), _patterns(drop, plain), patterns, tuple(identities), device_time, hub_time
     )
 
 
-def _patterns(names: list[str]) -> tuple[re.Pattern[str], ...]:
-    return tuple(pattern_of(name) for name in names if "{" in name)
+def _patterns(names: list[str], plain: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    """Patterns of the computed ones among the names. plain: names that no computed one becomes."""
+    return tuple(pattern_of(name, plain) for name in names if "{" in name)
 
 
 def with_document_names(plan: StructurePlan) -> StructurePlan:
     """The same for a message that also comes as JSON, with the names that all JSON of the gateway uses."""
     names = {"device": "device_id", "hub": "hub_id", "child": "childDeviceId"}
     identities = plan.identities + tuple(item for item in names.items() if item not in plan.identities)
-    drop = (*plan.drop, *names.values(), "device_timestamp", "hub_timestamp")
+    drop = (*plan.drop, *names.values(), "device_timestamp", "hub_timestamp", TRACE)
     return StructurePlan(
         drop,
         plan.groups,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from decoders.check_places import CheckPlace
-from decoders.csv_lines import HEADER, CsvCodec
+from decoders.csv_lines import HEADER, CsvCodec, lines_of
+from decoders.csv_payload import plan_of_lines, read_lines
 from decoders.document import JsonCodec
 from decoders.document_frame import DocumentFrame
 from decoders.encode import Encoder
@@ -23,9 +24,10 @@ from decoders.plan import Decoded, MessagePlan
 from decoders.reference.codec import FrameLayout, ReferenceCodec
 from decoders.reference.raw_tree import Trace
 from decoders.replies import ReplyPlan, render_all
+from decoders.session_zone import seconds_of, zone_told
 from decoders.spec.model import SpecFile
 from decoders.spec.origins import Origins
-from decoders.times import Zone, zone_seconds
+from decoders.times import Zone
 from decoders.types import Identity, RecordPart, SessionContext, Violation, ViolationCode
 
 _UNSOUND = frozenset(
@@ -125,6 +127,7 @@ class CompiledProduct:
     origins: Origins = field(default_factory=Origins)  # which row each node of the layouts is from
     json: JsonCodec | None = None  # of bodies without a frame
     csv: CsvCodec | None = None
+    _of_lines: dict[str, tuple[MessagePlan, MessagePlan]] = field(default_factory=dict)  # message -> of one, of several
 
     @property
     def rows(self) -> int:
@@ -138,20 +141,27 @@ class CompiledProduct:
         kind = self.kinds[frame.kind.index]
         data = frame.wire if kind.escape is None else unescape(kind.escape, frame.wire)
         zone_s = self.zone_s if context.zone_s is None else context.zone_s
-        if kind.fast is None:
-            name, values = self._reference(kind, data, context, zone_s)
-        else:
-            try:
-                name, values = kind.fast(data, context, zone_s)
-            except Exception:  # whatever the fast path refuses or stumbles over, the reference codec has the word
-                name, values = self._reference(kind, data, context, zone_s)
+        name, values = self._values(kind, data, context, zone_s)
         plan = self.messages[name] if kind.document is None else self.messages.get(name, _HEADER_PLAN)
+        told = zone_told(plan, values) if plan.session else None
+        if told is not None and told[1] is not None and told[1] != zone_s and not context.zone_fixed:
+            name, values = self._values(kind, data, context, told[1])
         violations = None if plan.check is None else plan.check(values)
         if FAULTS in values:
             violations = flagged(values, violations)
         if name in kind.flagged:
             violations = _wrong_checks(kind.flagged[name], data, violations)
-        return Decoded(plan, values, violations)
+        return Decoded(plan, values, _wrong_zone(told, violations))
+
+    def _values(
+        self, kind: KindCodec, data: bytes, context: SessionContext, zone_s: Zone
+    ) -> tuple[str, dict[str, Any]]:
+        if kind.fast is None:
+            return self._reference(kind, data, context, zone_s)
+        try:
+            return kind.fast(data, context, zone_s)
+        except Exception:  # whatever the fast path refuses or stumbles over, the reference codec has the word
+            return self._reference(kind, data, context, zone_s)
 
     def read(self, wire: bytes, context: SessionContext, *, text: bool = False) -> Decoded:
         """One whole frame as it stood on the wire; for products without framing the payload. text: it is known to be
@@ -161,7 +171,21 @@ class CompiledProduct:
         codec = self.body_codec(wire, text=text)
         if codec is not None:
             return self._document(codec, wire, context)
-        return self.decode(cut(self.framing, wire), context)
+        try:
+            frame = cut(self.framing, wire)
+        except DecodeError as error:
+            lines = self._codec_of_lines(wire, error)
+            if lines is None:
+                raise
+            return self._document(lines, wire, context)
+        return self.decode(frame, context)
+
+    def _codec_of_lines(self, wire: bytes, error: DecodeError) -> CsvCodec | None:
+        """What reads a payload that has more in it than its first frame, if that is a line of CSV."""
+        if error.code is not DecodeCode.TRAILING_BYTES or self.csv is None:
+            return None
+        document = self.kinds[cut(self.framing, wire[: error.offset]).kind.index].document
+        return self.csv if document is not None and document.is_line else None
 
     def body_codec(self, wire: bytes, *, text: bool = False) -> JsonCodec | CsvCodec | None:
         """What reads a payload that is a document; None for frames, and for payloads of bytes."""
@@ -179,8 +203,8 @@ class CompiledProduct:
         return self._document(self.json, data, context)
 
     def decode_csv(self, data: bytes, context: SessionContext) -> Decoded:
-        """One line of CSV without a frame. A line that names columns gives a message without a record; the context
-        keeps them for the lines behind it. Raises DecodeError."""
+        """CSV without a frame. A line that names columns gives a message without a record; the context keeps them for
+        the lines behind it. Of several lines each is a record. Raises DecodeError."""
         if context.variant and context.variant in self.variants:
             return self.variants[context.variant].decode_csv(data, context)
         return self._document(self.csv, data, context)
@@ -188,10 +212,19 @@ class CompiledProduct:
     def _document(self, codec: JsonCodec | CsvCodec | None, data: bytes, context: SessionContext) -> Decoded:
         if codec is None:
             raise DecodeError(DecodeCode.UNKNOWN_MESSAGE, f"no message of `{self.id}` comes in this form")
-        name, values = codec.decode(data, context, self.zone_s if context.zone_s is None else context.zone_s)
+        zone_s = self.zone_s if context.zone_s is None else context.zone_s
+        if isinstance(codec, CsvCodec) and len(lines := lines_of(data)) > 1:
+            if codec.message not in self._of_lines:
+                plan = self.messages[codec.message]
+                self._of_lines[codec.message] = plan, plan_of_lines(plan)
+            return read_lines(codec, self._of_lines, _HEADER_PLAN, lines, context, zone_s)
+        name, values = codec.decode(data, context, zone_s)
         plan = self.messages.get(name, _HEADER_PLAN)
+        told = zone_told(plan, values) if plan.session else None
+        if told is not None and told[1] is not None and told[1] != zone_s and not context.zone_fixed:
+            name, values = codec.decode(data, context, told[1])
         violations = None if plan.check is None else plan.check(values)
-        return Decoded(plan, values, flagged(values, violations))
+        return Decoded(plan, values, _wrong_zone(told, flagged(values, violations)))
 
     def _reference(
         self, kind: KindCodec, data: bytes, context: SessionContext, zone_s: Zone, trace: list[Trace] | None = None
@@ -230,10 +263,14 @@ class CompiledProduct:
             value = decoded.values.get(name)
             if value is None:
                 continue
-            if what == "zone":
-                context.zone_s = _zone_of(value, context.zone_s)
-            else:
+            if what == "keep":
                 context.values[name] = value
+            elif not context.zone_fixed and (zone_s := seconds_of(value)) is not None:
+                context.zone_s = zone_s
+
+    def answers(self, message: str) -> bool:
+        """Whether the spec has replies to this message."""
+        return bool(self.reply_plans.get(message))
 
     def parts(self, decoded: Decoded) -> list[RecordPart]:
         """The values of each record that the message makes."""
@@ -266,11 +303,8 @@ def _wrong_checks(
     return [*(violations or ()), *wrong] if wrong else violations
 
 
-def _zone_of(value: Any, before: Zone | None) -> Zone | None:
-    """What a login says of its zone: seconds east of UTC, or a text such as `+08:00`. What is neither changes
-    nothing."""
-    try:
-        zone_s = zone_seconds(value) if isinstance(value, str) else int(value)
-    except (TypeError, ValueError, OverflowError):
-        return before
-    return zone_s if abs(zone_s) <= 86_400 else before
+def _wrong_zone(told: tuple[str, int | None] | None, violations: list[Violation] | None) -> list[Violation] | None:
+    """The violations with that of a zone that is none."""
+    if told is None or told[1] is not None:
+        return violations
+    return [*(violations or ()), Violation(told[0], ViolationCode.BAD_ZONE)]

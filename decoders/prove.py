@@ -16,6 +16,7 @@ from typing import Any
 
 from decoders.encode import seal
 from decoders.errors import DecodeError, EncodeError
+from decoders.faults import FAULTS
 from decoders.framing.escape import unescape
 from decoders.framing.framer import cut
 from decoders.fused.refusal import Refused
@@ -32,6 +33,9 @@ ARRIVAL_MS = 1_750_000_000_000
 """When every second input arrived, where the golden frame does not say it: clocks may ask."""
 NO_FRAME = "no golden frame of this message"
 NO_FRAME_OF_KIND = "no golden frame of this kind"
+NONE_READ = "its golden frames cannot be read (see the cases that fail)"
+UNTRIED = frozenset({NO_FRAME, NO_FRAME_OF_KIND, NONE_READ})
+"""Why a message or kind was not tried, beside differences between the codecs."""
 
 
 @dataclass(slots=True)
@@ -67,6 +71,8 @@ def prove(product: CompiledProduct, cases: Iterable[GoldenCase], more: Iterable[
     more: frames of the product's other variants, for messages that none of `cases` is.
     """
     report = ProductProof(product.id)
+    cases = list(cases)
+    meant = {case.message for case in cases if case.error is None}
     by_kind, more_by_kind = _frames(product, cases), _frames(product, more)
     for kind in product.kinds:
         if kind.fused is None or kind.reference is None:
@@ -80,10 +86,10 @@ def prove(product: CompiledProduct, cases: Iterable[GoldenCase], more: Iterable[
             if name and name not in proof.proven and name not in kind.fused.others and not proof.disagreement:
                 _prove_kind(product, kind, [(data, context)], proof)
         unseen = [name for name in kind.fused.messages if name not in proof.proven]
-        kind.fused.leave_out(dict.fromkeys(unseen, NO_FRAME))
+        kind.fused.leave_out({name: NONE_READ if name in meant else NO_FRAME for name in unseen})
         proof.others = dict(kind.fused.others)
         if not proof.frames:
-            proof.disagreement = NO_FRAME_OF_KIND
+            proof.disagreement = NO_FRAME_OF_KIND if meant.isdisjoint(kind.fused.messages) else NONE_READ
         elif not proof.disagreement and not proof.proven:
             proof.disagreement = next(iter((proof.differing or proof.others).values()))
         kind.use_fused = not proof.disagreement
@@ -189,7 +195,7 @@ def _compare(
     except Exception as error:  # a bug of the generator: the message stays with construct
         return name, f"{data.hex()}: fused raised {error!r}"
     if fused is None:
-        if truth is None or name in kind.fused.others:
+        if truth is None or name in kind.fused.others or FAULTS in truth[1]:  # which it may leave to construct
             return None
         return name, f"{data.hex()}: construct reads {name}, fused refuses"
     if truth is None:

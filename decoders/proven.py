@@ -9,7 +9,7 @@ from typing import Any
 
 from decoders.catalog import LoadedProduct
 from decoders.product import CompiledProduct, KindCodec
-from decoders.prove import NO_FRAME, NO_FRAME_OF_KIND, ProductProof, prove, trust
+from decoders.prove import NO_FRAME, UNTRIED, ProductProof, prove, trust
 from decoders.replies import MessageReply
 
 __all__ = ["FormProof", "ProductProven", "apply_proof", "codec_report", "message_report", "proof_key", "prove_product"]
@@ -42,7 +42,7 @@ class ProductProven:
         golden frames are left out."""
         for variant, form in self.forms.items():
             for kind, text in form.disagreements.items():
-                if text not in (NO_FRAME, NO_FRAME_OF_KIND):
+                if text not in UNTRIED:
                     yield variant, kind, text
 
     def to_plain(self) -> dict[str, Any]:
@@ -189,6 +189,6 @@ def message_report(lines: Iterable[KindReport]) -> dict[str, str]:
     for line in lines:
         for message in line.messages:
             why = line.others.get(message, "") if line.codec == "fused" else line.why or "asked for construct"
-            if not why or found.get(message, NO_FRAME) in (NO_FRAME, NO_FRAME_OF_KIND):
+            if not why or found.get(message, NO_FRAME) in UNTRIED:
                 found[message] = why
     return found

@@ -17,6 +17,7 @@ BCD_NUMBERS = frozenset({"bcdnumber", "bcdnumberle"})
 MIXED = frozenset(f"{kind}_{order}" for kind in "uif" for order in ("cdab", "badc"))
 """Numbers in words of two bytes, as Modbus meters send them: `cdab` is the lowest word first, `badc` the highest one
 first and the lower byte of each word in front. u, i: integers; f: IEEE 754."""
+MIXED_INTEGERS = frozenset(form for form in MIXED if not form.startswith("f"))
 INTEGER_FORMS = frozenset({"uint", "int", "uintle", "intle"}) | BCD_NUMBERS
 MAY_FAIL = INTEGER_FORMS | {"bcd"} | READERS.keys()
 """Forms that not all bytes are a value of."""
@@ -62,6 +63,19 @@ def text_of(raw: bytes, encoding: str, trim: bool) -> str:
     """Text; bytes that the encoding does not know become U+FFFD, since one bad letter must not cost the frame."""
     text = raw.decode(encoding, "replace")
     return text.strip("\0 ") if trim else text
+
+
+def as_size(value: Any) -> Any:
+    """A whole number that a division gave (6 / 2) as the integer that it is; all else as it is."""
+    return int(value) if value.__class__ is float and value.is_integer() else value
+
+
+def find_mark(data: bytes, mark: bytes, start: int, end: int, unit: int) -> int:
+    """Where the mark begins, at a whole number of units of so many bytes; -1 for nowhere."""
+    found = data.find(mark, start, end)
+    while found >= 0 and (found - start) % unit:
+        found = data.find(mark, found + 1, end)
+    return found
 
 
 def mac_text(raw: bytes) -> str:
@@ -242,7 +256,10 @@ def write_form(value: Any, wire: BytesWire, size: int | None, name: str) -> byte
 def _mixed_write(value: Any, form: str, size: int) -> bytes:
     if form[0] == "f":
         return mixed_bytes(struct.pack(">f" if size == 4 else ">d", value), form)
-    return mixed_bytes(int(value).to_bytes(size, "big", signed=form[0] == "i"), form)
+    whole, half = int(value), 1 << 8 * size - 1
+    if form[0] == "i" and half <= whole < 2 * half:  # as its bits say it
+        whole -= 2 * half
+    return mixed_bytes(whole.to_bytes(size, "big", signed=form[0] == "i"), form)
 
 
 def _bcd_bytes(value: int, form: str, size: int | None) -> bytes:

@@ -165,7 +165,7 @@ class _Comparison:
     def _same_time(self, row: Value | Bit | Derived, value: Any, found: Any) -> bool:
         try:
             wanted, back = (unix_ms_from_iso(each) if isinstance(each, str) else int(each) for each in (value, found))
-            if row.convert.clock == "list" and isinstance(row, Derived):
+            if row.convert.clock.startswith("list") and isinstance(row, Derived):
                 return abs(wanted - back) < _LIST_MS[_parts(row) - 1]
             return bool(
                 to_raw(row.name, row.convert, value, self.zone_s) == to_raw(row.name, row.convert, found, self.zone_s)

@@ -209,8 +209,17 @@ def reply_names(spec: model.SpecFile) -> frozenset[str]:
         if target is not None:
             frames = [spec.frame] if spec.frame else list(spec.frames.values())
             rows = [row for frame in frames for row in (*frame.header, *frame.trailer)]
-            names.update(row.name for row in (*rows, *target.fields) if isinstance(row, model.ValueRow) and not row.crc)
+            names.update(_row_names((*rows, *target.fields)))
     return frozenset(names)
+
+
+def _row_names(rows: Sequence[model.Row]) -> Iterator[str]:
+    """Values of the rows and of groups among them; check values are worked out anew."""
+    for row in rows:
+        if isinstance(row, model.ValueRow) and not row.crc:
+            yield row.name
+        elif isinstance(row, model.GroupRow):
+            yield from _row_names(row.fields)
 
 
 def _is_word(note: ValueNote) -> bool:

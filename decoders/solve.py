@@ -139,12 +139,17 @@ def _tries(
     if isinstance(wanted, str):
         for part, target in inner_parts(formula.text, wanted):
             yield from pieces(part.text, str(target), {item.name: item.width for item in unknown})
+    if "unix(" in formula.text and not isinstance(wanted, str):
+        names = {item.name for item in unknown}
+        for part, target in inner_parts(formula.text, wanted):
+            if part.text in names and isinstance(target, str):  # a time
+                yield {part.text: target}
     for item in unknown:
         if isinstance(wanted, str) is isinstance(item.now, str) and not isinstance(wanted, bool):
             yield {item.name: wanted}
         for value in lists[item.name]:
             yield {item.name: value}
-    if isinstance(wanted, int | float) and not isinstance(wanted, bool):
+    if isinstance(wanted, int | float | str) and not isinstance(wanted, bool):
         few = [item for item in unknown if item.only]
         many = [item for item in unknown if not item.only]
         for chosen in itertools.islice(itertools.product(*(item.only for item in few)), _MOST_TRIES):

@@ -27,9 +27,11 @@ class ViolationCode(StrEnum):
     OUT_OF_RANGE = "out_of_range", "the value is outside of its range"
     NOT_IN_ENUM = "not_in_enum", "the raw value has no name in the enum"
     WRONG_TYPE = "wrong_type", "a document gives another type than the spec says"
+    BAD_TEXT = "bad_text", "bytes that are no text in the encoding of the row; each shows as U+FFFD"
     BAD_TIME = "bad_time", "the device's date does not exist"
     FORMULA_FAILED = "formula_failed", "division by zero, overflow, missing input: no value"
     BAD_CHECK = "bad_check", "a wrong check value in a frame that the spec takes all the same"
+    BAD_ZONE = "bad_zone", "what the device says of its zone is none"
     CLOCK_OFF = "clock_off", "device time more than a day from arrival"
     IDENTITY_DIFFERS = "identity_differs", "the payload names another device than the session"
 
@@ -47,6 +49,7 @@ class SessionContext:
     device_id: from login. zone_s: seconds east of UTC of the device's clock (None: the spec's zone).
     port: LoRaWAN fPort or similar. received_ms: Unix ms of arrival (0: unknown).
     values: what login fields marked `session: keep` said. columns: of CSV lines, where the first line named them.
+    zone_fixed: `zone_s` is known better than the device knows it: what its messages say of it does not count.
     """
 
     device_id: str = ""
@@ -56,6 +59,7 @@ class SessionContext:
     received_ms: int = 0
     values: dict[str, Value] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    zone_fixed: bool = False
 
 
 @dataclass(slots=True)

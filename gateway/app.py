@@ -17,7 +17,7 @@ from dataclasses import replace
 from importlib import metadata
 
 import structlog
-from prometheus_client.core import InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
 from decoders.catalog import Catalog, UnknownProduct
 from decoders.errors import SpecError
@@ -35,6 +35,7 @@ from gateway.delivery.watch import DeliveryWatch
 from gateway.devices.directory import FileDirectory
 from gateway.devices.sessions import SessionRegistry
 from gateway.domain.errors import ConfigError, OperatorError
+from gateway.domain.state import StateKind
 from gateway.ingress.clock import Clock, IdSource
 from gateway.ingress.flow import Flow
 from gateway.ingress.tcp import ListenerOptions, TcpServer, TcpServices
@@ -45,6 +46,7 @@ from gateway.observe.metrics import Metrics
 from gateway.observe.tap import Tap
 from gateway.pipeline.archive import Archive
 from gateway.pipeline.chain import Chain
+from gateway.pipeline.dedup import Dedup
 from gateway.pipeline.shape import Numbering, Shaper
 from gateway.protocol.session_ports import SessionLimits
 from gateway.settings import model
@@ -111,7 +113,9 @@ class Gateway:
         self.observe.add_probe("outbox", self.watch.problem)
         self.observe.add_component("sinks", self.watch.health)
         self.observe.add_component("devices", lambda: {"ok": True, "connected": len(self.sessions)})
+        self.dedup = Dedup()
         self.metrics.add(self._info)
+        self.metrics.add(self._dedup_families)
         self.metrics.add(self.watch.metrics)
         self.tcp: TcpServer | None = None
         self.admin: AdminServer | None = None
@@ -128,10 +132,11 @@ class Gateway:
             raise OperatorError(problem)
         self._catch_signals()
         numbering = await asyncio.to_thread(self._numbering)
-        outbox = make_outbox(self.settings, numbering.gateway_id, self.letters, self.metrics, {})
+        keepers = {StateKind.DEDUP: self.dedup}
+        outbox = make_outbox(self.settings, numbering.gateway_id, self.letters, self.metrics, keepers)
         shaper = Shaper(numbering, self.settings.gateway.env, self._directory)
         archive = Archive(numbering, self.settings.gateway.env) if self.settings.raw_archive.enabled else None
-        chain = Chain(shaper, archive)
+        chain = Chain(shaper, archive, self.dedup)
         self.tcp = self._tcp(Flow(chain, outbox), outbox)
         self.letters.gateway_id = numbering.gateway_id
         self._add_admin(chain, outbox)
@@ -248,6 +253,13 @@ class Gateway:
     def _info(self) -> Iterator[Metric]:
         catalog = {"digest": self.catalog.digest[:12], "generation": str(self.catalog.generation)}
         yield InfoMetricFamily("iotlink_catalog", "The specs in use.", value=catalog)
+
+    def _dedup_families(self) -> Iterator[Metric]:
+        dedup = self.dedup
+        yield GaugeMetricFamily("iotlink_dedup_keys", "Messages whose copies would be known.", value=dedup.keys)
+        yield CounterMetricFamily(
+            "iotlink_dedup_evicted", "Of these, forgotten too early for want of room.", value=dedup.evicted
+        )
 
 
 def _always(products: Sequence[CompiledProduct]) -> Callable[[], Sequence[CompiledProduct]]:

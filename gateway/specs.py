@@ -27,7 +27,7 @@ from decoders.spec.extends import Shelf, SpecText
 from decoders.spec.source import MAX_BYTES, load
 from gateway.custom_types import load_custom_types
 
-__all__ = ["ProofMemory", "Replaced", "cache_dir", "load_catalog", "load_spec", "packaged_specs", "prove_once"]
+__all__ = ["ProofMemory", "Replaced", "cache_dir", "load_catalog", "load_spec", "packaged_specs", "product_ids", "prove_once"]
 
 SPEC_FILE = "spec.yaml"
 GOLDEN_FOLDER = "golden"
@@ -44,6 +44,7 @@ class Replaced:
 
 
 Notice = Callable[[Replaced], None]
+Warn = Callable[[SpecProblem], None]
 
 
 def packaged_specs() -> Path:
@@ -58,12 +59,13 @@ def load_catalog(
     codec: str = "auto",
     generation: int = 1,
     notice: Notice | None = None,
+    warn: Warn | None = None,
     check_golden: bool = True,
 ) -> Catalog:
     """Reads and compiles the shipped specs and those of `folders`.
 
     A folder holds one folder per product, or is one itself. only: ids of the products that are wanted; the others are
-    skipped without being checked. notice: told of every product that another one replaces. check_golden: read the
+    skipped without being checked, and what is wrong with files that may be any product's is told to `warn`. notice: told of every product that another one replaces. check_golden: read the
     golden files too; else they are read when a proof needs them. No codec is proven here. Raises SpecError with the
     problems of all files.
     """
@@ -71,7 +73,8 @@ def load_catalog(
     wanted = None if only is None else frozenset(only)
     problems: list[SpecProblem] = []
     found: dict[str, LoadedProduct] = {}
-    texts = [_texts(folder, problems) for folder in (packaged_specs(), *folders)]
+    strange: dict[Path, list[SpecProblem]] = {}  # files of which nobody can tell whose they are
+    texts = [_texts(folder, problems, strange) for folder in (packaged_specs(), *folders)]
     shelf = Shelf([[SpecText(_id(text), shown(file), text) for file, text in here.items()] for here in texts])
     for folder_texts in texts:
         products: list[LoadedProduct] = []
@@ -82,7 +85,9 @@ def load_catalog(
                     name, source = spec_file.parent.name, shown(spec_file)
                     products.append(build_product(name, text, source, golden, codec, shelf, check_golden=check_golden))
             except SpecError as error:  # of a spec that several extend, each says the same
-                problems += [problem for problem in error.problems if problem not in problems]
+                known = _id(text)
+                into = problems if wanted is None or known in wanted else strange.setdefault(spec_file, [])
+                into += [problem for problem in error.problems if problem not in into]
         try:
             here = Catalog.of(products)
         except SpecError as error:
@@ -92,9 +97,21 @@ def load_catalog(
             if product_id in found and notice is not None:
                 notice(Replaced(product_id, loaded.source, found[product_id].source))
             found[product_id] = loaded
+    for spec_file, theirs in strange.items():
+        if wanted is None or spec_file.parent.name in wanted - found.keys():
+            problems += theirs
+        elif warn is not None:
+            for problem in theirs:
+                warn(problem)
     if problems:
         raise SpecError(problems)
     return Catalog.of(found.values(), generation)
+
+
+def product_ids(folders: Sequence[Path] = ()) -> list[str]:
+    """Ids of the shipped products and of those in `folders`, whether their specs are right or not."""
+    texts = [text for folder in (packaged_specs(), *folders) for text in _texts(folder, [], {}).values()]
+    return sorted({_id(text) for text in texts} - {""})
 
 
 def load_spec(path: Path, folders: Sequence[Path] = ()) -> LoadedProduct:
@@ -104,8 +121,7 @@ def load_spec(path: Path, folders: Sequence[Path] = ()) -> LoadedProduct:
     """
     spec_file = path / SPEC_FILE if path.is_dir() else path
     beside = [spec_file.parent.parent] if spec_file.name == SPEC_FILE else []
-    unread: list[SpecProblem] = []  # of other specs: said when this one extends them
-    texts = [_texts(folder, unread) for folder in (packaged_specs(), *folders, *beside)]
+    texts = [_texts(folder, [], {}) for folder in (packaged_specs(), *folders, *beside)]
     shelf = Shelf([[SpecText(_id(text), shown(file), text) for file, text in here.items()] for here in texts])
     return build_product(spec_file.absolute().parent.name, _read(spec_file), shown(spec_file), {}, shelf=shelf)
 
@@ -128,14 +144,14 @@ def _spec_files(folder: Path, problems: list[SpecProblem]) -> list[Path]:
         return []
 
 
-def _texts(folder: Path, problems: list[SpecProblem]) -> dict[Path, str]:
-    """The spec files of a folder that can be read."""
+def _texts(folder: Path, problems: list[SpecProblem], unread: dict[Path, list[SpecProblem]]) -> dict[Path, str]:
+    """The spec files of a folder that can be read. problems: gets those of the folder; unread: those of files."""
     texts = {}
     for spec_file in _spec_files(folder, problems):
         try:
             texts[spec_file] = _read(spec_file)
         except SpecError as error:
-            problems += error.problems
+            unread[spec_file] = error.problems
     return texts
 
 

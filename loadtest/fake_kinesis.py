@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import contextlib
 import json
 import random
 import signal
@@ -22,6 +23,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from loadtest.kinesis_control import Control
 from loadtest.kinesis_faults import Counts, Faults
 from loadtest.kinesis_shards import FIRST_SEQUENCE, MIB, Shard, StoredRecord, Stream, hash_key_of
 from loadtest.kpl_reader import NotAggregated, user_records
@@ -59,6 +61,9 @@ class FakeKinesis:
         self.faults = Faults()
         self.counts = Counts()
         self.streams: dict[str, Stream] = {}
+        self.deleted: list[Stream] = []  # with what was in them
+        self._listening = True
+        self._site: web.TCPSite | None = None
         self._random = random.Random(seed)
         self._clock = clock
         self._sequence = FIRST_SEQUENCE
@@ -87,14 +92,27 @@ class FakeKinesis:
         app.router.add_post("/", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.host, self.port)
-        await site.start()
+        self._site = web.TCPSite(self._runner, self.host, self.port)
+        await self._site.start()
         self.port = self._runner.addresses[0][1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._runner is not None
         await self._runner.cleanup()
+
+    async def set_listening(self, listening: bool) -> None:
+        """False: connections are refused, and those that there are end with their next request. True: as before."""
+        if listening == self._listening:
+            return
+        assert self._runner is not None
+        assert self._site is not None
+        self._listening = listening
+        if listening:
+            self._site = web.TCPSite(self._runner, self.host, self.port)
+            await self._site.start()
+        else:
+            await self._site.stop()
 
     # For tests and the demo.
 
@@ -163,6 +181,9 @@ class FakeKinesis:
         if faults.black_hole:
             await asyncio.Event().wait()  # until the peer or the server ends the connection
         writes = operation in ("PutRecords", "PutRecord")
+        if not self._listening and request.transport is not None:
+            request.transport.abort()
+            return web.Response(status=503)
         try:
             if writes and self._happens(faults.http_500):
                 raise _Refusal("InternalFailure", "injected", 500)
@@ -218,7 +239,7 @@ class FakeKinesis:
         return {}
 
     def _delete_stream(self, arguments: Answer) -> Answer:
-        del self.streams[self._find(arguments).name]
+        self.deleted.append(self.streams.pop(self._find(arguments).name))
         return {}
 
     def _list_streams(self, arguments: Answer) -> Answer:
@@ -418,8 +439,12 @@ async def _serve(options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with fake:
-        print(json.dumps({"endpoint_url": fake.url, "streams": sorted(fake.streams)}), flush=True)
+    async with contextlib.AsyncExitStack() as servers:
+        await servers.enter_async_context(fake)
+        address = {"endpoint_url": fake.url, "streams": sorted(fake.streams)}
+        if options.control:
+            address["control_url"] = (await servers.enter_async_context(Control(fake))).url
+        print(json.dumps(address), flush=True)
         await stop.wait()
     if options.print_summary:
         print(json.dumps(fake.summary()), flush=True)
@@ -441,6 +466,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--delay-ms", type=float, default=0.0)
     parser.add_argument("--jitter-ms", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--control", action="store_true", help="a second port, by which faults are switched")
     parser.add_argument("--print-summary", action="store_true", help="print what was stored, at the end")
     asyncio.run(_serve(parser.parse_args(arguments)))
 

@@ -99,11 +99,10 @@ def _work_out(writer: Writer, node: Derived, scope: Structure) -> None:
             test, given_test = out.fresh("t"), test
             out.emit(f"{test} = {given_test}")
         value = Known(f"({value.source} if {test} else None)", False, value.kind, value.most, value.finite)
-    skipped = f"not {test}" if test else ""
     if node.convert.plain:
         if fault is not None and not value.sure and not scope.quiet and not node.formula.tolerant:
             value = in_variable(writer, value)
-            note_missing(writer, scope, fault, repr(node.name), value.source, "None", skipped)
+            note_missing(writer, scope, fault, repr(node.name), value.source, "None", test)
         result = Known(value.source, value.sure, value.kind, value.most, value.finite, node.hidden, own=value.own)
         give(writer, scope, node.name, result)
         return
@@ -113,10 +112,11 @@ def _work_out(writer: Writer, node: Derived, scope: Structure) -> None:
     if fault is not None and not (value.sure and sure) and not scope.quiet:
         made = out.fresh("t")
         out.emit(f"{made} = {source if value.sure else f'({source} if {value.source} is not None else None)'}")
-        note_missing(writer, scope, fault, repr(node.name), made, value.source, skipped)
+        note_missing(writer, scope, fault, repr(node.name), made, value.source, test)
         source = made
     if sure or node.name not in node.formula.names:
-        source = source if value.sure or source.isidentifier() else f"({source} if {value.source} is not None else None)"
+        if not value.sure and not source.isidentifier():
+            source = f"({source} if {value.source} is not None else None)"
         result = Known(source, value.sure and sure, kind, most, finite, node.hidden)
         give(writer, scope, node.name, result)
         return

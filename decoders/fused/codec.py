@@ -23,7 +23,7 @@ from decoders.fused.scope import Known, Structure, names_of
 from decoders.fused.select import write_entry
 from decoders.fused.writer import EMPTY_ITEMS, FAULTY, Place, Writer
 from decoders.layout import Bit, MessageLayout, Value, fixed_size, least_size, open_ended
-from decoders.raw import bcd_bits, bcd_text, integer_of, magnitude, manufacturer_text, mixed_number
+from decoders.raw import as_size, bcd_bits, bcd_text, find_mark, integer_of, magnitude, manufacturer_text, mixed_number
 from decoders.reference.codec import FrameLayout
 from decoders.source_writer import SourceWriter
 from decoders.text_forms import READERS
@@ -60,6 +60,8 @@ class FusedCodec:
             "magnitude": magnitude,
             "mixed_number": mixed_number,
             "from_bytes": int.from_bytes,
+            "find_mark": find_mark,
+            "as_size": as_size,
             "INTEGERS": (int, bool),
             "DIGITS": tuple(map(str, range(256))),
         }

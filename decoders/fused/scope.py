@@ -192,7 +192,7 @@ def names_of(nodes: Sequence[Node], closing: Sequence[Node] = ()) -> Names:
                     names.shown.add(part.name + STATUS)
                 if part.place is not None:
                     names.late.add(part.name)
-        if isinstance(node, Given):
+        if isinstance(node, Given) and not node.hidden:
             names.shown.add(node.name)
         if isinstance(node, Value | Derived) and not node.hidden:
             names.shown.add(node.name)

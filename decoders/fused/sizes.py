@@ -135,6 +135,9 @@ def whole(writer: Writer, formula: Formula, scope: Structure) -> Known:
         if known.most is None:
             writer.refuse_if(f"{variable} < 0")
     else:
+        if known.kind in ("float", "any"):
+            variable, value = writer.out.fresh("n"), variable
+            writer.out.emit(f"{variable} = as_size({value})")
         writer.refuse_if(f"{variable}.__class__ is not int or {variable} < 0")
     return Known(variable, kind="int", most=known.most)
 

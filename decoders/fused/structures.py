@@ -40,9 +40,11 @@ def condition(writer: Writer, node: Condition, scope: Structure) -> None:
 def _given(writer: Writer, node: Given, scope: Structure) -> None:
     """A value that stands in the spec."""
     kind = {bool: "bool", int: "int", float: "float", str: "text"}[type(node.value)]
-    value = Known(repr(node.value), kind=kind)
+    value = Known(repr(node.value), kind=kind, hidden=node.hidden)
     if node.raw:
         keep_raw(writer, node.name, value, scope)
+    if node.hidden and not writer.names.wanted(node.name):
+        return
     if node.place is None:
         give(writer, scope, node.name, value)
     else:

@@ -120,8 +120,9 @@ def _item_with_header(writer: Writer, loop: _Loop) -> None:
         else:
             size = out.fresh("size")
             known = over_raw(writer, node.length, head)
-            out.emit(f"{size} = {known.source}")
-            if not known.sure or known.kind != "int":
+            whole = known.sure and known.kind == "int"
+            out.emit(f"{size} = {known.source if whole else f'as_size({known.source})'}")
+            if not whole:
                 writer.refuse_if(f"{size}.__class__ is not int")
         if node.length_counts_key:
             counted = out.fresh("size")

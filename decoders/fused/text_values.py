@@ -16,7 +16,10 @@ def until(writer: Writer, size: Until) -> tuple[str, str]:
     """Looks for the mark and moves behind it; gives start and end of what stands before it."""
     out, start, end, width = writer.out, writer.position, writer.place.end, len(size.mark)
     found = out.fresh("x")
-    out.emit(f"{found} = b.find({size.mark!r}, {start}, {end})")
+    if size.unit == 1:
+        out.emit(f"{found} = b.find({size.mark!r}, {start}, {end})")
+    else:
+        out.emit(f"{found} = find_mark(b, {size.mark!r}, {start}, {end}, {size.unit})")
     if size.needed:
         writer.refuse_if(f"{found} < 0")
     else:

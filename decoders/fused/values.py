@@ -31,7 +31,7 @@ from decoders.layout import (
     Value,
     Wire,
 )
-from decoders.raw import BCD_NUMBERS, INTEGER_FORMS, MIXED, bits_source
+from decoders.raw import BCD_NUMBERS, INTEGER_FORMS, MIXED, MIXED_INTEGERS, bits_source
 from decoders.text_forms import READERS, WHOLE_FORMS
 
 _KINDS = {int: "int", bool: "bool", float: "float", str: "text"}
@@ -120,6 +120,8 @@ def raw_known(wire: Wire, variable: str) -> Known:
             return Known(variable, kind="int", most=(1 << 8 * size) - 1 if sign == "unsigned" else None)
         case FloatWire():
             return Known(variable, kind="float", finite=False)
+        case BytesWire(form=form) if form in MIXED_INTEGERS:
+            return Known(variable, kind="int")
         case BytesWire(form=form) if form in BCD_NUMBERS | MIXED:
             return Known(variable, False)
         case BytesWire(form=form) if form in INTEGER_FORMS:
@@ -162,7 +164,8 @@ def _put_or_note(
     missed: Callable[[str], None] | None = None
     if fault is not None and not scope.quiet and not value.sure:
         value = in_variable(writer, value)
-        missed = partial(note_missing, writer, scope, fault, value=value.source, raw=raw, unless=gone)
+        when = f"not {gone}" if gone else ""
+        missed = partial(note_missing, writer, scope, fault, value=value.source, raw=raw, when=when)
     if part.place is None:
         give(writer, scope, part.name, value)
         if missed is not None:

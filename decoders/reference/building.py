@@ -13,9 +13,10 @@ from decoders.custom import PREFIX
 from decoders.errors import EncodeError
 from decoders.formula import Formula
 from decoders.layout import Branch, Condition, Group, IntWire, Node, Prefix, Repeat, Rest, Skip, Until, Value
+from decoders.raw import as_size, write_bits
 from decoders.reference.draft import PLENTY, Draft
-from decoders.reference.fields import Fields, fields_of, follows
-from decoders.reference.raw_tree import evaluate, within
+from decoders.reference.fields import FOLLOWS, Fields, fields_of, follows
+from decoders.reference.raw_tree import Window, evaluate, within
 from decoders.reference.values import Output, hold_places, primitive, write_value
 from decoders.text_forms import encoded_text
 
@@ -40,7 +41,7 @@ def build_skip(node: Skip, stream: Any, context: Any) -> None:
     elif isinstance(size, Prefix):
         primitive(size.wire)._build(size.wire.size if size.itself else 0, stream, context, "")
     elif isinstance(size, Formula):
-        count = size.evaluate_raw(scope.find)
+        count = as_size(size.evaluate_raw(scope.find))
         stream.write(bytes(count) if isinstance(count, int) and 0 <= count <= PLENTY else b"")
 
 
@@ -62,8 +63,9 @@ def build_condition(part: Any, stream: Any, context: Any, path: str) -> None:
         if node.optional:
             hold_places(node.nodes, stream)
         instead = {row.name: row.value for row in node.otherwise}
-        lost = (name for name in sorted(told & mine.names) if instead.get(name) != scope.values[name])
-        scope.left_out(lost, f"has a value, but its row is there only if `{node.test.text}`")
+        lost = [name for name in sorted(told & mine.names) if instead.get(name) != scope.values[name]]
+        why = f"has a value, but its row is there only if `{node.test.text}`"
+        scope.left_out(lost, why, always=mark in scope.work.unread)
         return
     if not chosen and not follows(node.test):
         part.rows._build(None, stream, context, path)
@@ -84,7 +86,8 @@ def build_condition(part: Any, stream: Any, context: Any, path: str) -> None:
 
 
 def _is_read(node: Condition, scope: Draft, mark: tuple[str, int], stream: Any) -> bool:
-    """Whether rows that are there when certain bytes follow would be read where they were built the last time."""
+    """Whether rows that are there when certain bytes follow would be read where they were built the last time. Bits that
+    nobody has given may be set for it."""
     work = scope.work
     if stream is not work.stream:
         return True
@@ -94,8 +97,31 @@ def _is_read(node: Condition, scope: Draft, mark: tuple[str, int], stream: Any) 
     work.before.seek(min(stream.tell(), work.before.size))
     if evaluate(node.test, scope, work.before):
         return True
-    work.refused.add(mark)
     work.changed = True
+    if _free_bits_set(node, scope):
+        return True
+    work.refused.add(mark)
+    work.unread.add(mark)
+    return False
+
+
+def _free_bits_set(node: Condition, scope: Draft) -> bool:
+    """Sets bits without a name of the integer that the rows begin with, so that a condition on the next bytes is true.
+    False where that is impossible or no help."""
+    first = node.nodes[0] if node.nodes else None
+    if not isinstance(first, Value) or not isinstance(first.wire, IntWire) or not first.bits:
+        return False
+    if not {name for name in node.test.names if name in FOLLOWS} <= {"next_u8", "next_u16"}:
+        return False
+    named = [write_bits(10**20 - 1 if bit.bcd else -1, bit) for bit in first.bits]
+    size, raw = first.wire.size, scope.bits_of(first)
+    free = [1 << at for at in range(8 * size) if not any(mask >> at & 1 for mask in named)]
+    for chosen in (0, *reversed(free), sum(free)):
+        data = ((raw | chosen) % (1 << 8 * size)).to_bytes(size, "big" if first.wire.big else "little")
+        if evaluate(node.test, scope, Window(data + bytes(2), 0)):
+            if chosen and scope.is_open_whole(first):
+                scope.choose(first.name, raw | chosen)
+            return not chosen or first.name in scope.solved
     return False
 
 
@@ -112,12 +138,12 @@ def build_branch(part: Any, stream: Any, context: Any, path: str) -> None:
         why = f"has a value, but is no row of the case that `{node.on.text}` = {value!r} is"
         _leave_out_cases(part, scope, rows, why)
         return
-    data, told = _branch_told(part, context, value, path)
-    stream.write(data)
+    out, told = _branch_told(part, context, value, path)
+    stream.append(out)
     scope.written |= told
 
 
-def _branch_told(part: Any, context: Any, value: Any, path: str) -> tuple[bytes, set[str]]:
+def _branch_told(part: Any, context: Any, value: Any, path: str) -> tuple[Output, set[str]]:
     """The case that the caller gives the values of; the switch's own fields are set for it."""
     node: Branch = part.node
     scope: Draft = context["scope"]
@@ -139,7 +165,7 @@ def _branch_told(part: Any, context: Any, value: Any, path: str) -> tuple[bytes,
         except EncodeError as error:  # another case may have room for the values
             failed = failed or error
             continue
-        return out.getvalue(), mine.told(scope.values)
+        return out, mine.told(scope.values)
     raise failed or EncodeError(scope.place(node.on.text), "has no cases")
 
 
@@ -217,7 +243,7 @@ def missing_bytes(size: Any, built: int, scope: Draft, name: str, *, fill: bool 
     if isinstance(size, Formula):
         if follows(size) or scope.settle(size, built):
             return 0
-        wanted = size.evaluate_raw(scope.find)
+        wanted = as_size(size.evaluate_raw(scope.find))
     if not isinstance(wanted, int) or built > wanted or (built < wanted and not fill):
         raise EncodeError(scope.place(name), f"takes {built} bytes, there are {wanted}")
     return wanted - built
@@ -233,7 +259,7 @@ def build_list(part: Any, stream: Any, context: Any, path: str) -> None:
     given = len(items)
     dropped = node.keep is not None or (node.hidden and scope.work.fill)
     if dropped and node.count is not None and not scope.open_names(node.count):
-        said = node.count.evaluate_raw(scope.find)  # places that were empty
+        said = as_size(node.count.evaluate_raw(scope.find))  # places that were empty
         items = [*items, *([{}] * (min(said, node.max_items) - given if isinstance(said, int) else 0))]
     if len(items) > node.max_items:
         raise EncodeError(scope.place(node.name), f"{len(items)} items, at most {node.max_items}")
@@ -308,7 +334,7 @@ def _numbered(part: Any, node: Repeat, scope: Draft) -> list[Mapping[str, Any]]:
             items.setdefault(int(number), {})[base] = value
     count = max(items, default=0)
     if node.count is not None and not scope.open_names(node.count):
-        fixed = node.count.evaluate_raw(scope.find)
+        fixed = as_size(node.count.evaluate_raw(scope.find))
         count = fixed if isinstance(fixed, int) else count
     return [items.get(number, {}) for number in range(1, min(count, node.max_items + 1) + 1)]
 

@@ -52,6 +52,7 @@ class Work:
     strict: bool = True
     solved: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: set[tuple[str, int]] = field(default_factory=set)  # optional rows that the values do not fit
+    unread: set[tuple[str, int]] = field(default_factory=set)  # those that would not be read as they were built
     firm: set[tuple[str, str]] = field(default_factory=set)  # fields that counts and sizes are solved for
     stream: Any = None  # what header and body are built into
     before: Window | None = None  # header and body as they came out the last time
@@ -99,10 +100,11 @@ class Draft(Scope):
             outer=self, depth=self.depth + 1, values=values, fields=fields, work=self.work, path=path, lasting=lasting
         )
 
-    def left_out(self, names: Iterable[str], why: str) -> None:
-        """Values of rows that are not there: an error, unless other rows write them."""
+    def left_out(self, names: Iterable[str], why: str, *, always: bool = False) -> None:
+        """Values of rows that are not there: an error, unless other rows write them. always: also where a value too
+        many is none."""
         for name in names:
-            if self.work.strict and name not in self.unfit:
+            if (self.work.strict or always) and name not in self.unfit:
                 self.unfit[name] = EncodeError(self.place(name), why)
 
     def finish(self) -> None:
@@ -268,6 +270,10 @@ class Draft(Scope):
         if bit.name in self.fallback:
             return self.fallback[bit.name]
         return None if node.name in self.solved else absent_raw(bit.convert)
+
+    def is_open_whole(self, node: Value) -> bool:
+        """True for an integer with named bits that nobody has given as a whole."""
+        return node.const is None and self._whole(node) is None and node.name not in self.solved
 
     def _whole(self, node: Value) -> int | None:
         """An integer with named bits as the caller gives it."""

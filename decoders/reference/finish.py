@@ -151,8 +151,8 @@ class Finisher:
                         self.inner[id(node)] = Finisher(inner)
                     else:
                         self._take(inner, shown)
-                case Given(name=name):
-                    shown.add(name)
+                case Given(name=name, hidden=hidden):
+                    (self.hidden if hidden else shown).add(name)
                 case Condition(nodes=inner, otherwise=otherwise):
                     self._take((*inner, *otherwise), shown)
                 case Branch(cases=cases, default=default):

@@ -9,6 +9,7 @@ import construct as c
 from decoders.errors import DecodeCode
 from decoders.formula import Formula
 from decoders.layout import IntWire, Prefix, Repeat, Rest, Tags, Until, least_size, may_be_empty, raw_names
+from decoders.raw import as_size
 from decoders.reference.building import build_list
 from decoders.reference.raw_tree import (
     Scope,
@@ -226,7 +227,7 @@ class TagList(Part):
         if isinstance(node.length, int):
             return sub_window(node.length, window, context["scope"], path)
         if isinstance(node.length, Formula):
-            size = evaluate(node.length, context["scope"], window)
+            size = as_size(evaluate(node.length, context["scope"], window))
             if isinstance(size, bool) or not isinstance(size, int):
                 detail = f"`{node.length.text}` gives {size!r}, not a size"
                 raise failure(DecodeCode.BAD_LENGTH, detail, window, path)

@@ -9,6 +9,7 @@ from typing import Any
 from decoders.errors import DecodeCode, DecodeError
 from decoders.formula import Formula
 from decoders.layout import MAX_EMPTY_ITEMS, Node
+from decoders.raw import as_size
 from decoders.window_calls import body_called, body_value, call_value
 
 MAX_DEPTH = 16
@@ -156,6 +157,7 @@ def within(value: Any, low: int | str, high: int | str) -> bool:
 
 def whole(value: Any, formula: Formula, stream: Window, path: str) -> int:
     """A count or size by formula: a whole number that is not negative."""
+    value = as_size(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise failure(DecodeCode.BAD_LENGTH, f"`{formula.text}` gives {value!r}, not a size", stream, path)
     return value

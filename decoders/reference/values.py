@@ -11,6 +11,7 @@ from decoders.custom import UNSEEN_BY_PYTHON, value_by
 from decoders.errors import DecodeCode, EncodeError
 from decoders.formula import Formula
 from decoders.layout import (
+    Branch,
     BytesWire,
     CharRun,
     FloatWire,
@@ -23,12 +24,13 @@ from decoders.layout import (
     RecordWire,
     Rest,
     Size,
+    Skip,
     Until,
     Value,
     Wire,
 )
 from decoders.metering.records import field_of
-from decoders.raw import magnitude, read_form, write_form
+from decoders.raw import as_size, find_mark, magnitude, read_form, write_form
 from decoders.reference.raw_tree import Scope, Window, evaluate, failure, whole
 from decoders.text_forms import run_end
 
@@ -134,7 +136,8 @@ class FormBytes(c.Construct):  # type: ignore[misc]
             primitive(size.wire)._build(length, stream, context, path)
         elif isinstance(size, Formula):
             data = write_form(obj, self.wire, None, path)
-            said = None if context["scope"].settle(size, len(data)) else size.evaluate_raw(context["scope"].find)
+            settled = context["scope"].settle(size, len(data))
+            said = None if settled else as_size(size.evaluate_raw(context["scope"].find))
             if isinstance(said, int):
                 data = write_form(obj, self.wire, said, path)
         else:
@@ -165,7 +168,7 @@ def take(size: Size, stream: Window, scope: Scope, path: str) -> bytes:
     """Reads as many bytes as the size means here. Raises StreamError where they are not there."""
     if isinstance(size, Until):
         start = stream.tell()
-        end = stream.data.find(size.mark, start)
+        end = find_mark(stream.data, size.mark, start, stream.size, size.unit)
         if end < 0:
             if size.needed or not stream.has_value(size.mark):
                 stream.seek(min(start, stream.size))
@@ -214,6 +217,8 @@ def hold_places(nodes: Nodes, stream: Output) -> None:
                 stream.hold(mark)
             case Value(wire=BytesWire(form="hex"), const=str(literal)):
                 stream.hold(bytes.fromhex(literal))
+            case Branch(cases=((_, (Skip(size=Until(mark=mark, needed=False)),)),)):  # nothing between two marks
+                stream.hold(mark)
 
 
 class Output(io.BytesIO):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from decoders.layout import Bit, BytesWire, Counts, IntWire, RecordWire, Wire
 from decoders.naming import resolved
-from decoders.raw import BCD_NUMBERS, INTEGER_FORMS
+from decoders.raw import BCD_NUMBERS, INTEGER_FORMS, MIXED_INTEGERS
 from decoders.spec import model
-from decoders.spec.conversions import bits_kind, words_of
+from decoders.spec.conversions import bits_kind, timestamp_of, words_of
 from decoders.spec.model_conversion import BitOrder
 from decoders.spec.model_rows import bit_fields
 from decoders.spec.names import add_note, add_status, place_of, repeats
@@ -31,7 +31,7 @@ def bit_list(
     if not row.bits:
         return ()
     here = (*path, "bits")
-    width = wire.size * 8 if isinstance(wire, IntWire) else _width_in_digits(row, wire)
+    width = _width(row, wire)
     sized = width > 0
     number = isinstance(wire, BytesWire) and wire.form in (INTEGER_FORMS | WHOLE_FORMS) - BCD_NUMBERS
     if not sized and not number and not isinstance(wire, RecordWire):
@@ -56,8 +56,12 @@ def bit_list(
     return tuple(bits)
 
 
-def _width_in_digits(row: model.ValueRow, wire: Wire) -> int:
-    """Bits of a number in hexadecimal digits: by their number, else by the parts that the row lists; 0: not known."""
+def _width(row: model.ValueRow, wire: Wire) -> int:
+    """Bits of an integer. Of a number in hexadecimal digits: by these, else by the parts that the row lists. 0: not
+    known."""
+    mixed = isinstance(wire, BytesWire) and wire.form in MIXED_INTEGERS
+    if (isinstance(wire, IntWire) or mixed) and isinstance(wire.size, int):
+        return 8 * wire.size
     if not isinstance(wire, BytesWire) or wire.form != "hexnumber":
         return 0
     if isinstance(wire.size, int):
@@ -154,7 +158,6 @@ def _note(
     structure: Structure,
     conditional: bool,
 ) -> None:
-    clock = bool(bit.convert.clock)
     note = ValueNote(
         bit.name,
         path,
@@ -162,8 +165,8 @@ def _note(
         range=part.range,
         required=part.required,
         metric=row.metric if part.metric is None else part.metric,
-        timestamp=part.timestamp or ("device" if clock and bit.name == "time" else ""),
-        clock=clock,
+        timestamp=timestamp_of(part.timestamp, bit.name, bit.convert),
+        clock=bool(bit.convert.clock),
         words=words_of(bit.convert),
         number=bit.convert.keeps_numbers,
         conditional=conditional or row.absent is not None,

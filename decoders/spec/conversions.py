@@ -11,13 +11,15 @@ from decoders.clocks import COUNTERS, spoken_clock
 from decoders.convert import Convert, Linear, exact, linear
 from decoders.formula import Formula, FormulaError, compile_formula
 from decoders.layout import BytesWire, FloatWire, IntWire, Wire
-from decoders.raw import BCD_NUMBERS, INTEGER_FORMS, MIXED, is_number
+from decoders.raw import BCD_NUMBERS, INTEGER_FORMS, MIXED, MIXED_INTEGERS, is_number
 from decoders.spec import model
+from decoders.spec.clock_parts import carrying
 from decoders.spec.formula_faults import FormulaPlaces, operator_hint
 from decoders.spec.model_conversion import Absent, BitOrder, FlagMap
 from decoders.spec.notes import Path, Report
 from decoders.spec.problems import nearest
-from decoders.spec.sentinels import Bits, Kind, sentinels
+from decoders.spec.sentinels import Bits, Kind, as_signed, sentinels, sign_of
+from decoders.spec.text_spans import MAX_TEXTS, texts_of
 from decoders.spec.words import is_whole, whole_number_hint
 from decoders.text_forms import READERS, WHOLE_FORMS
 from decoders.times import Zone, zone_of
@@ -48,16 +50,19 @@ class ConvertBuilder:
         return self.entries <= _MAX_ENTRIES
 
     def of_row(self, row: model.ValueRow, path: Path, clock: str, wire: Wire) -> Convert:
-        formula = self.formula(row.formula, (*path, "formula"), only={"x"})
+        formula, step = self.formula(row.formula, (*path, "formula"), only={"x"}), self._linear(row, path)
         text = not is_number(wire) and formula is None
         enum, other, has_other = self._enum(
             row.enum, (*path, "enum"), text=text, any_type=formula is not None, digits=_hex_digits(wire) if text else 0
         )
+        if enum is not None and text and isinstance(wire, BytesWire) and wire.form == "bcd":
+            enum = {**{_all_digits(key, row.digits or wire): word for key, word in enum.items()}, **enum}
+        if step is None and formula is None:
+            enum = signed_keys(enum, wire)
         if row.enum is not None and not text and formula is None:
             self._numbers_only(row.enum, row.type, (*path, "enum"))
         absent, _ = sentinels(row.absent, wire, self.report, (*path, "absent"))
         zone = self.zone(row.zone, (*path, "zone"))
-        step = self._linear(row, path)
         integer = isinstance(wire, IntWire) and step is None and formula is None
         number = is_number(wire) and not (isinstance(wire, BytesWire) and wire.form in READERS)
         clock = self._row_clock(row, path, clock, zone, number=number, integer=integer)
@@ -65,7 +70,7 @@ class ConvertBuilder:
             hint = f"remove it, or change `{row.type}`"
             self.report((*path, "scale"), "only numbers have `scale` and `offset`", hint)
         whole = isinstance(wire, IntWire) or (
-            isinstance(wire, BytesWire) and (wire.form in INTEGER_FORMS or wire.form in WHOLE_FORMS)
+            isinstance(wire, BytesWire) and wire.form in INTEGER_FORMS | WHOLE_FORMS | MIXED_INTEGERS
         )
         if row.flags is not None and not whole:
             self.report((*path, "flags"), f"only integers have flags, not `{row.type}`", "such as u16")
@@ -100,8 +105,10 @@ class ConvertBuilder:
         zone = self.zone(row.zone, (*path, "zone"))
         clock = ""
         if row.clock is not None:
-            word = row.clock if isinstance(row.clock, str) else "list"
-            clock = word if word == "list" else self.clock(word, (*path, "clock"), number=False, zone=zone)
+            if isinstance(row.clock, str):
+                clock = self.clock(row.clock, (*path, "clock"), number=False, zone=zone)
+            else:
+                clock = f"list {carrying(row.clock)}".strip()
         given = Convert(
             absent=absent,
             clock=clock,
@@ -235,6 +242,9 @@ class ConvertBuilder:
             if key == "_":
                 other, has_other = name, True
                 continue
+            if text and isinstance(key, str) and ".." in key:
+                words.update(dict.fromkeys(self._texts(key, path, digits), name))
+                continue
             low, high = self.span(key, path)
             width = high - low if isinstance(low, int) and isinstance(high, int) else 0
             if width < _MAX_ENUM and not self.room_for(1 + max(width, 0), path):
@@ -249,11 +259,27 @@ class ConvertBuilder:
                 words[str(key)] = name
             elif isinstance(low, int) and isinstance(high, int) and high - low < _MAX_ENUM:
                 words.update(dict.fromkeys(range(low, high + 1), name))
+                if any_type:
+                    words.update(dict.fromkeys(map(str, range(low, high + 1)), name))
             elif low == high:
                 words[low] = name
             else:
                 self.report(path, f"the range {key} holds more than {_MAX_ENUM} values", "use a formula")
         return words, other, has_other
+
+    def _texts(self, key: str, path: Path, digits: int = 0) -> list[str]:
+        """The texts of a range. digits: they are so many hexadecimal ones."""
+        low, _, high = key.partition("..")
+        try:
+            if digits and low.strip().lower().startswith("0x"):
+                numbers = range(int(low, 0), int(high, 0) + 1)
+                found = [f"{number:0{digits}x}" for number in numbers[: MAX_TEXTS + 1]]
+            else:
+                found = texts_of(key.replace(" ", ""))
+        except ValueError as error:
+            self.report(path, f"`{key}` is {error}", "such as `3..9`, `01..16` or `A..F`; or list them one by one")
+            return []
+        return found if self.room_for(len(found), path) else []
 
     def _numbers_only(self, enum: Mapping[Any, Any] | str, what: str, path: Path) -> None:
         """Texts as keys of a number's enum never come. A shared enum may have some for other rows."""
@@ -271,10 +297,22 @@ class ConvertBuilder:
 
     def spans(self, key: int | str, path: Path, *, text: bool = False) -> list[tuple[int | str, int | str]]:
         """The values that a key stands for. Digits in quotes are the number and the text; in text frames others too."""
+        if text and isinstance(key, str) and ".." in key:
+            return self._text_spans(key, path)
         span = self.span(key, path)
         if text and isinstance(key, int):
             return [span, (str(key), str(key))]
         return [span] if key in span or not isinstance(key, str) or ".." in key else [span, (key, key)]
+
+    def _text_spans(self, key: str, path: Path) -> list[tuple[int | str, int | str]]:
+        """The same of a range where values are texts, or numbers written as text."""
+        low, _, high = (part.strip() for part in key.partition(".."))
+        if not _is_number(low.lstrip("0") or "0") or not _is_number(high.lstrip("0") or "0"):
+            return [(word, word) for word in self._texts(key, path)]
+        if low.isdigit() and high.isdigit() and int(low) <= int(high):
+            wide = int(high) - int(low) >= MAX_TEXTS  # then it is one of numbers
+            return [(int(low), int(high)), *((word, word) for word in (() if wide else self._texts(key, path)))]
+        return [self.span(key, path)]
 
     def span(self, key: int | str, path: Path) -> tuple[int | str, int | str]:
         """`5`, `0x05`, `2..9` or a text -> lowest and highest value."""
@@ -310,6 +348,8 @@ class ConvertBuilder:
         step = self._linear(part, path)
         formula = self.formula(part.formula, (*path, "formula"), only={"x"})
         flags = self._flags(part.flags, (*path, "flags"), width, order)
+        if step is None and formula is None:
+            enum = signed_keys(enum, bits_kind(part, width))
         changed = bool(enum is not None or flags or step is not None or formula is not None or part.clock)
         zone = self.zone(part.zone, (*path, "zone"))
         clock = ""
@@ -361,6 +401,19 @@ class ConvertBuilder:
         self.report(path, f"no {what} `{word}`", f"did you mean `{close}`?" if close else known)
 
 
+def signed_keys(enum: dict[Any, Any] | None, kind: Kind) -> dict[Any, Any] | None:
+    """Names of raw values, of signed integers also by the unsigned number of the same bytes: 0xFF is -1 of an i8."""
+    sign = sign_of(kind)
+    if enum is None or sign is None:
+        return enum
+    found: dict[Any, Any] = {}
+    for key, word in enum.items():
+        (low, _), *_ = as_signed(key, key, sign) if isinstance(key, int) else [(key, key)]
+        if low == key or low not in enum:
+            found[low] = word
+    return found
+
+
 def bits_kind(part: model.BitField, width: int) -> Bits:
     """The raw values of some bits."""
     if part.signed == "magnitude":
@@ -376,6 +429,12 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def _all_digits(key: Any, digits: int | BytesWire) -> Any:
+    """A key of an enum with as many digits as a BCD text has."""
+    width = digits if isinstance(digits, int) else 2 * digits.size if isinstance(digits.size, int) else 0
+    return key.rjust(width, "0") if isinstance(key, str) and key.isdigit() else key
+
+
 def _hex_digits(wire: Wire) -> int:
     if not isinstance(wire, BytesWire) or wire.form != "hex":
         return 0
@@ -383,7 +442,13 @@ def _hex_digits(wire: Wire) -> int:
 
 
 def _flag_bits(wire: Wire, order: BitOrder | None) -> tuple[int | None, BitOrder | None]:
-    return (wire.size * 8 if isinstance(wire, IntWire) else None), order
+    sized = isinstance(wire, IntWire) or (isinstance(wire, BytesWire) and wire.form in MIXED_INTEGERS)
+    return (wire.size * 8 if sized and isinstance(wire.size, int) else None), order
+
+
+def timestamp_of(given: str | None, name: str, convert: Convert) -> str:
+    """A clock called `time` is the record's time without being told."""
+    return given or ("device" if convert.clock and name == "time" else "")
 
 
 def words_of(convert: Convert) -> frozenset[Any] | None:

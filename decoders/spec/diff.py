@@ -15,6 +15,7 @@ from decoders import layout
 from decoders.layout import BytesWire, FloatWire, IntWire
 from decoders.product import CompiledProduct
 from decoders.spec import model
+from decoders.spec.dedup_keys import dedup_text
 from decoders.spec.model_conversion import absent_values
 from decoders.spec.node_words import bit_option, children, node_type, row_scale, spelled
 from decoders.spec.show import message_layout
@@ -148,6 +149,9 @@ def _message(before: CompiledProduct, after: CompiledProduct, name: str) -> Iter
     if one.contract != other.contract and plan.policy != later.policy:
         effect = Effect.BREAKING if later.policy == "reject" else Effect.NEW
         yield Change(effect, name, f"contract: {plan.policy} -> {later.policy}")
+    copies, known = dedup_text(plan.dedup), dedup_text(later.dedup)
+    if copies != known:
+        yield Change(Effect.COMPATIBLE, name, f"copies known by: {_shown(copies)} -> {_shown(known)}")
     for key in ("when", "frame", "rest", "downlink", "replies", "json_", "csv"):
         if getattr(one, key) != getattr(other, key):
             yield Change(Effect.COMPATIBLE, name, f"{key.rstrip('_')} changed")

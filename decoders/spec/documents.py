@@ -9,7 +9,7 @@ from typing import Any
 
 from decoders.clocks import COUNTERS
 from decoders.csv_lines import SKIPPED, CsvCodec, CsvLines
-from decoders.document import COMMON_NAMES, JsonCodec, JsonMessage, parse_path
+from decoders.document import COMMON_NAMES, JsonCodec, JsonMessage, parse_path, path_text
 from decoders.document import Path as DocumentPath
 from decoders.document_frame import DocumentFrame
 from decoders.document_values import DocumentFields, document_fields
@@ -26,6 +26,7 @@ __all__ = [
     "DocumentSource",
     "csv_bodies",
     "document_frame",
+    "holds_values",
     "is_document",
     "is_document_only",
     "json_bodies",
@@ -41,7 +42,8 @@ _WORD_OR_NUMBER = {"type": "number", "bytes": "rest"}
 
 @dataclass(slots=True)
 class DocumentSource:
-    """A message that comes as a document. loose: values whose rows say no type, and of which nothing is known."""
+    """A message that comes as a document. loose: values whose rows say no type, and of which nothing is known. final:
+    its documents hold values, not what its rows would read."""
 
     name: str
     spec: model.MessageSpec
@@ -50,10 +52,11 @@ class DocumentSource:
     structure: Structure
     loose: set[str] = field(default_factory=set)
     long_form: bool = True  # `json:` says `values`, and is not itself the mapping
+    final: bool = True
 
     @property
     def fields(self) -> DocumentFields:
-        return document_fields(self.body, self.structure, self.loose)
+        return document_fields(self.body, self.structure, self.loose, final=self.final)
 
 
 def spoken(spec: model.MessageSpec, whole: model.SpecFile) -> model.MessageSpec:
@@ -90,6 +93,13 @@ def is_document_only(spec: model.MessageSpec, whole: model.SpecFile) -> bool:
     frames = [whole.frame] if whole.frame is not None else list(whole.frames.values())
     text = any(frame.format == "text" for frame in frames)  # whose rows need neither type nor size
     return told or others or not (spec.fields or spec.items) or (not text and _unreadable(spec.fields))
+
+
+def holds_values(spec: model.MessageSpec, whole: model.SpecFile) -> bool:
+    """True for a message whose documents hold final values, since its rows say how its frames of bytes read: it comes
+    in such frames, or something says which payloads are it."""
+    framed = whole.frame is not None or bool(whole.frames)
+    return not is_document_only(spec, whole) and (framed or bool(spec.when))
 
 
 def _unreadable(rows: Sequence[Any]) -> bool:
@@ -141,7 +151,10 @@ def _likely(row: model.ValueRow, loose: set[str]) -> dict[str, Any]:
         return {"type": "u64"} if number else {"type": "text", "bytes": "rest"}
     if row.name == "time" or row.timestamp is not None:
         return {"type": "unix32"}
-    if row.enum is None and (row.unit or row.range is not None or row.decimals is not None):
+    if row.bits or row.flags is not None:
+        return {"type": "number", "bytes": "rest"}
+    scaled = not row.model_fields_set.isdisjoint(("scale", "offset", "raw_offset"))
+    if scaled or (row.enum is None and (row.unit or row.range is not None or row.decimals is not None)):
         return _WORD_OR_NUMBER if _has_words(row) else {"type": "f64"}
     loose.add(row.name)
     return {"type": "text", "bytes": "rest"}
@@ -154,8 +167,9 @@ def named_values(spec: model.MessageSpec, whole: model.SpecFile, structure: Stru
     names = list(spec.json_.values) if isinstance(spec.json_, model.JsonSpec) else []
     if spec.csv:
         frames = [whole.frame] if whole.frame is not None else list(whole.frames.values())
-        names += [name for frame in frames if frame.csv is not None for name in frame.csv.columns]
-    for name in names:
+        for frame in frames:
+            names += [*frame.csv.columns, *frame.csv.values] if frame.csv is not None else []
+    for name in dict.fromkeys(names):
         if name not in COMMON_NAMES and name != SKIPPED:
             timed = name == "time"
             structure.add(ValueNote(name, path, clock=timed, timestamp="device" if timed else "", conditional=True))
@@ -222,13 +236,30 @@ def _json_message(source: DocumentSource, report: Report) -> JsonMessage:
         elif inner is None:
             report((*path, "items"), "these are items of `records`, which the message does not have", "add `records`")
         else:
-            items = _paths(given.items, inner.names, (*path, "items"), report, f"value of an item of `{records}`")
-    return JsonMessage(source.name, fields, when, values, records, records_at, items)
+            what, place = f"value of an item of `{records}`", (*path, "items")
+            items = _paths(given.items, inner.names, place, report, what, around=records_at or ())
+    outer = {name: found for name, found in ((name, _outer(at, records_at)) for name, at in items.items()) if found}
+    items = {name: at for name, at in items.items() if name not in outer}
+    return JsonMessage(source.name, fields, when, values, records, records_at, items, outer)
+
+
+def _outer(path: DocumentPath, records_at: DocumentPath | None) -> tuple[int, DocumentPath] | None:
+    """The path of a value that stands in an item of a list around that of the records: in which, and where there."""
+    if None not in path or records_at is None:
+        return None
+    last = len(path) - path[::-1].index(None)  # behind it the path goes on within one item
+    return path[:last].count(None) - 1, path[last:]
 
 
 def _paths(
-    given: Mapping[str, str], known: Iterable[str], path: Path, report: Report, what: str
+    given: Mapping[str, str],
+    known: Iterable[str],
+    path: Path,
+    report: Report,
+    what: str,
+    around: DocumentPath = (),
 ) -> dict[str, DocumentPath]:
+    """around: path of the list of records; one that begins with what is before the last `[]` in it is allowed."""
     known = set(known)
     found = {}
     for name, text in given.items():
@@ -236,19 +267,25 @@ def _paths(
             close = nearest(name, known)
             hint = f"did you mean `{close}`?" if close else f"add a row for it; there are {', '.join(sorted(known))}"
             report((*path, name), f"`{name}` is no {what}", hint)
-        found[name] = _path(text, (*path, name), report)
+        found[name] = _path(text, (*path, name), report, around=around)
     return found
 
 
-def _path(text: str, path: Path, report: Report, *, each: bool = False) -> DocumentPath:
-    """each: `[]` may stand in it."""
+def _path(text: str, path: Path, report: Report, *, each: bool = False, around: DocumentPath = ()) -> DocumentPath:
+    """each: `[]` may stand in it. around: of an item of the list there; `[]` stands for items that it is in."""
     try:
         found = parse_path(text)
     except ValueError as error:
         report(path, str(error), "such as `data.temp` or `a[0].b`")
         return ()
-    if None in found and not each:
-        report(path, f"`{text}`: `[]` is for `records` only", "name one item: `a[0]`")
+    if None not in found or each:
+        return found
+    last = len(found) - found[::-1].index(None)
+    if found[:last] != around[:last] or last == len(around):
+        outer = around[: len(around) - around[::-1].index(None)] if None in around[:-1] else ()
+        hint = f"of a list around: `{path_text(outer)}.name`" if outer else "name one item: `a[0]`"
+        report(path, f"`{text}`: `[]` is for `records` only", hint)
+        return ()
     return found
 
 
@@ -278,7 +315,7 @@ def csv_codec(given: model.CsvSpec, path: Path, sources: Sequence[DocumentSource
         return None
     (source,) = mine
     fields = source.fields
-    known = {*fields.kinds, *COMMON_NAMES}
+    known = {*fields.cells, *COMMON_NAMES}
     if len(given.columns) > _MAX_COLUMNS:
         report((*path, "columns"), f"a line has at most {_MAX_COLUMNS} columns", "")
     seen: set[str] = set()
@@ -292,4 +329,24 @@ def csv_codec(given: model.CsvSpec, path: Path, sources: Sequence[DocumentSource
         if name in seen:
             report((*path, "columns", index), f"two columns are called `{name}`", "`-` is for one that means nothing")
         seen.add(name)
-    return CsvCodec(source.name, fields, CsvLines(tuple(given.columns), given.delimiter, given.encoding))
+    titles = _titles(given, known, path, report, source.name)
+    lines = CsvLines(tuple(given.columns), given.delimiter, given.encoding, titles, given.header)
+    return CsvCodec(source.name, fields, lines)
+
+
+def _titles(given: model.CsvSpec, known: set[str], path: Path, report: Report, message: str) -> dict[str, str]:
+    """What the first line calls the columns, by value."""
+    if given.header and not given.columns:
+        hint = "remove it: without `columns` the first line always names them"
+        report((*path, "header"), "nothing else says what the columns are", hint)
+    seen: dict[str, str] = {}
+    for name, title in given.values.items():
+        if name not in known:
+            close = nearest(name, known)
+            hint = f"did you mean `{close}`?" if close else f"value -> column, such as `{min(known)}: {title}`"
+            report((*path, "values", name), f"`{name}` is no value of `{message}`", hint)
+        word = title.casefold().strip()
+        if word in seen:
+            report((*path, "values", name), f"`{seen[word]}` is in the same column", "one column gives one value")
+        seen.setdefault(word, name)
+    return dict(given.values)

@@ -136,6 +136,10 @@ def _plain(rows: RowBuilder, row: model.ListRow, path: Path, mine: Structure) ->
     if sizeless and not bounded and not rows.text and row.item_bytes is None:
         rows.report((*path, "type"), f"`{row.type}` has no size of its own", "`item_bytes: 4`, or `item_prefix: u8`")
         return ()
+    if rows.text and not rows.split and not bounded and row.item_bytes is None:
+        what = "`bytes` is the size of all items together" if row.bytes is not None else "nothing parts the items"
+        rows.report((*path, "bytes" if row.bytes is not None else "type"), what, "`item_bytes: 2` is the size of each")
+        return ()
     size = {"bytes": "rest"} if sizeless and bounded else {}
     if row.item_bytes is not None:
         size = {"bytes": row.item_bytes}

@@ -37,6 +37,7 @@ __all__ = [
     "CheckSpec",
     "Conversion",
     "CsvSpec",
+    "DedupSpec",
     "EscapeSpec",
     "FormulaRow",
     "FrameSpec",
@@ -134,6 +135,12 @@ class CsvSpec(Model):
         default_factory=list,
         description="Value of each column in order; `-` for a column that means nothing. Empty: the first line says.",
     )
+    values: dict[Name, str] = Field(
+        default_factory=dict, description="Value -> what the first line calls its column, such as `Temp (C)`."
+    )
+    header: bool = Field(
+        False, description="With `columns`: the first line of a connection or payload names the columns all the same."
+    )
     delimiter: str = Field(",", min_length=1, max_length=1)
     message: str | None = Field(None, description="Message that a line is; default: the only one with `csv`.")
     encoding: Literal["utf-8", "cp949", "gbk", "latin-1", "shift-jis"] = "utf-8"
@@ -197,6 +204,19 @@ def _reply(value: Any) -> Any:
 Replies = Annotated[
     list[Annotated[Reply, BeforeValidator(_reply, json_schema_input_type=Reply | str)]], Field(max_length=16)
 ]
+
+
+class DedupSpec(Model):
+    """What a copy of a message is known by: a device that got no answer sends it again."""
+
+    key: NamePath | Annotated[list[NamePath], Field(min_length=1, max_length=16)] = Field(
+        description="Values that no two messages of a device share, such as `[serial, time]`; of a group `group.name`. "
+        "`frame`: all bytes of the frame. Where one of them is missing nothing is a copy."
+    )
+    window_s: float = Field(600, gt=0, le=604_800, description="A copy arrives within so many seconds.")
+    count: int = Field(128, ge=1, le=4096, description="So many messages of a device are remembered at most.")
+
+
 RecordKind = Literal["telemetry", "event", "alert", "control", "firmware", "file", "master", "presence", "log", "none"]
 Selector = int | str | list[int | str]
 
@@ -227,6 +247,9 @@ class MessageSpec(Model):
     measurement: str = ""
     data_type: str = Field("", description="`periodic`, `event` ...: copied into the record.")
     contract: Literal["flag", "reject"] | None = Field(None, description="What a broken contract does.")
+    dedup: DedupSpec | Literal[False] | None = Field(
+        None, description="In place of the `dedup` at the top; false: every message counts, however alike."
+    )
     replies: Replies = Field(default_factory=list)
     json_: Annotated[
         JsonSpec | bool | None,
@@ -270,6 +293,9 @@ class SpecFile(Model):
         default_factory=list, description="Replies to a well-formed frame that no message answers to."
     )
     contract: Literal["flag", "reject"] = Field("flag", description="What a broken contract does.")
+    dedup: DedupSpec | None = Field(
+        None, description="How copies of messages are known; holds for the messages that have all values of its key."
+    )
     variants: dict[Id, dict[str, Any]] = Field(
         default_factory=dict, max_length=100, description="Variant -> keys that it changes; objects are merged."
     )

@@ -199,7 +199,7 @@ class ListRow(Conversion):
         "text frames text.",
     )
     item_prefix: str | None = Field(None, description="Type of the length before each item.")
-    item_bytes: Expression | None = Field(None, description="Size of each plain value whose type has none.")
+    item_bytes: Expression | None = Field(None, description="Size of each plain value whose type has none, and of text that nothing parts.")
     item_until: str | None = Field(None, description="Each item ends before these bytes: hex, in text frames text.")
     split: str | None = Field(None, description="Text: what stands between the values of an item.")
     keep: Expression | None = Field(None, description="Items for which this (over values) is false are dropped.")

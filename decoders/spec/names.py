@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from decoders.formula import Formula, FormulaError
 from decoders.layout import STATUS, Given, Keys, Nodes, Place, Value
-from decoders.naming import parse_name, pattern_of, reads
+from decoders.naming import makes_digits, parse_name, pattern_of, reads
 from decoders.spec import model
 from decoders.spec.notes import Path, Structure, ValueNote
 from decoders.spec.row_walk import inner_rows
@@ -22,6 +22,7 @@ _MAX_KEYS = 256
 _MAX_COMPUTED = 100
 _MAX_DIGITS = 10
 _MAX_DEPTH = 8
+_WHOLE = frozenset({"index", "length", "port"})
 _OF_THE_WINDOW = frozenset({"remaining", "next_u8", "next_u16"})
 
 
@@ -86,10 +87,10 @@ def given_instead(rows: RowBuilder, row: Any, built: Nodes, path: Path, *, alway
     node = built[0]
     if always:
         rows.report((*path, "else"), f"`{row.name}` is always there", "`else` goes with `if` or `optional`")
-    if node.hidden:
+    if node.hidden and node.bits:
         rows.report((*path, "else"), f"`{row.name}` is not shown", "remove `else`, or add `hidden: false`")
     raw = isinstance(value, int) and not isinstance(value, bool) and node.convert.plain
-    return (Given(node.name, value, raw, node.place),)
+    return (Given(node.name, value, raw, node.place, node.hidden),)
 
 
 def _no_collision(rows: RowBuilder, structure: Structure, note: ValueNote) -> None:
@@ -102,12 +103,21 @@ def _no_collision(rows: RowBuilder, structure: Structure, note: ValueNote) -> No
             rows.report(note.path, f"more than {_MAX_COMPUTED} names are built from numbers", "use a list or tags")
             return
         pattern = pattern_of(note.name)
-        found = [(note.name, name) for name in structure.notes if "{" not in name and pattern.fullmatch(name)]
+        near = [name for name in structure.notes if pattern.fullmatch(name)]
+        found = [(note.name, name) for name in near if _becomes(rows, note.name, name)]
     else:
-        found = [(name, note.name) for name in structure.computed if pattern_of(name).fullmatch(note.name)]
+        found = [(name, note.name) for name in structure.computed if _becomes(rows, name, note.name)]
     for computed, plain in found:
         hint = "give one of the two another name"
         rows.report(note.path, f"`{computed}` may become `{plain}`, which is another value", hint)
+
+
+def _becomes(rows: RowBuilder, computed: str, name: str) -> bool:
+    """Whether a computed name may become this plain one, as far as is known of what it is built from."""
+    if "{" in name or not pattern_of(computed).fullmatch(name):
+        return False
+    digits = makes_digits(computed, lambda raw: rows.integers.get(raw, raw in _WHOLE))
+    return not digits or pattern_of(computed, digits=True).fullmatch(name) is not None
 
 
 def by_key(

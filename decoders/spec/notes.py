@@ -29,6 +29,7 @@ class ValueNote:
     words: frozenset[Any] | None = None
     items: bool = False  # the value is a list; range and words are those of its items
     number: bool = False  # it can be nothing but a number
+    text: bool = False  # it is the text of bytes, which may be none
     conditional: bool = False
     note: str = ""
 

@@ -13,8 +13,10 @@ from decoders.framing.framer import cut
 from decoders.framing.plan import FixedSize, FrameKind, LengthField, StopBytes, WholeChunk
 from decoders.golden import GoldenCase
 from decoders.layout import fixed_size
+from decoders.plan import DedupPlan
 from decoders.product import CompiledProduct
 from decoders.spec import model
+from decoders.spec.dedup_keys import dedup_text
 from decoders.spec.node_words import node_size, spelled
 from decoders.spec.notes import Structure
 from decoders.spec.show import ShownRow, frame_layouts, frame_rows, message_rows, when_text
@@ -173,6 +175,7 @@ def _messages(product: CompiledProduct) -> Iterator[str]:
         yield _document(message)
         if message.records:
             yield f"Each item of `{message.records}` becomes a record."
+        yield _copies(product.messages[name].dedup)
         yield _replies(message.replies, "It is answered with:")
     yield _replies(spec.unknown_message, "A sound frame that is none of these is answered with:")
 
@@ -188,6 +191,11 @@ def _document(message: model.MessageSpec) -> str:
     values = getattr(given, "values", {}) if isinstance(given, model.JsonSpec) else {}
     table = markdown_table(("value", "path"), [[_code(name), _code(path)] for name, path in values.items()])
     return "It also comes as JSON" + (f":\n\n{table}" if table else ", its values by name.")
+
+
+def _copies(plan: DedupPlan | None) -> str:
+    known = dedup_text(plan)
+    return f"Sent again it makes no second record: a copy is known by {known} messages of its device." if known else ""
 
 
 def _replies(replies: Sequence[model.Reply], head: str) -> str:

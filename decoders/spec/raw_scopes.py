@@ -28,13 +28,13 @@ from decoders.layout import (
     Value,
     walk,
 )
-from decoders.raw import INTEGER_FORMS, MIXED
+from decoders.raw import INTEGER_FORMS, MIXED, as_size
 from decoders.spec.formula_faults import Faults, compared
 from decoders.spec.model_rows import SwitchRow
 from decoders.spec.problems import nearest
 from decoders.spec.words import whole_number_hint
 from decoders.text_forms import WHOLE_FORMS
-from decoders.window_calls import without_calls
+from decoders.window_calls import body_called, without_calls
 
 __all__ = ["RawScopes", "branches", "kind_of"]
 
@@ -231,6 +231,9 @@ class RawScopes:
             elif name == "length" and name not in there and self._before_body:
                 hint = "`remaining`, a field that says it, or a row of the messages' `fields`"
                 self.faults.add(formula, "`length` is the body's, which is not known in header and trailer", hint)
+        if self._before_body and any(body_called(name) is not None for name in formula.names):
+            hint = "`next_u8`, a field of the header, or a row of the messages' `fields`"
+            self.faults.add(formula, "its bytes are the body's, which is not known in header and trailer", hint)
         for name, word in compared(formula):
             if isinstance(word, str) and kind_of(there.get(name)) == "integer":
                 self.faults.add(formula, f"`{name}` is an integer here, never '{word}'", _raw_of(there[name], word))
@@ -241,7 +244,7 @@ class RawScopes:
             return
         self._formula(size, there)
         if not size.names:
-            value = size.raw_function()
+            value = as_size(size.raw_function())
             if not isinstance(value, int) or value < 0:
                 self.faults.add(size, "a size is a whole number from 0 on", "such as 4, `rest`, or `length - 4`")
             return

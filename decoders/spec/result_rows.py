@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from decoders.layout import FormulaWire, Nodes, PythonWire, Value
 from decoders.spec import model
-from decoders.spec.conversions import words_of
+from decoders.spec.conversions import timestamp_of, words_of
 from decoders.spec.names import add_note, add_status, place_of, repeats
 from decoders.spec.notes import Path, Structure, ValueNote
 
@@ -66,7 +66,7 @@ def result_row(
         required=row.required,
         metric=row.metric,
         identity=row.identity or "",
-        timestamp=row.timestamp or "",
+        timestamp=timestamp_of(row.timestamp, row.name, convert),
         session=row.session or "",
         clock=bool(convert.clock),
         words=words_of(convert),

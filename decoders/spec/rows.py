@@ -18,6 +18,7 @@ from decoders.spec.origins import Origins
 from decoders.spec.python_rows import is_python, known_function, python_row
 from decoders.spec.record_rows import RecordTag, reads_record, record_list, record_row
 from decoders.spec.result_rows import raw_row
+from decoders.spec.sentinels import as_signed
 from decoders.spec.text_items import text_tags
 from decoders.spec.text_rows import (
     is_bounded,
@@ -28,6 +29,7 @@ from decoders.spec.text_rows import (
     rest_size,
     skip_row,
     split_of,
+    unless_empty,
 )
 from decoders.spec.value_rows import formula_row, value_row
 from decoders.spec.words import integer as integer_type
@@ -52,6 +54,8 @@ class RowBuilder:
     constants: dict[str, int | str] = field(default_factory=dict)  # what names may be built from: `key` within a tag
     record: RecordTag | None = None  # the rows are those of a self-describing record
     answered: frozenset[str] = frozenset()  # names that replies read: such a row is no metric rather than hidden
+    integers: dict[str, bool] = field(default_factory=dict)  # raw value -> every row of the name reads an integer
+    signed: dict[str, tuple[int, str] | None] = field(default_factory=dict)  # raw value -> width and sign, if it has one
     _used: list[str] = field(default_factory=list)
     _nodes: int = 0
     _nesting: int = 0
@@ -82,6 +86,8 @@ class RowBuilder:
             may_end = may_end or is_optional(row)
             instead = getattr(row, "else_", None) is not None
             built = self._row(row, here, structure, conditional or (not instead and (may_end or test is not None)))
+            if self.text and isinstance(row, model.GroupRow) and row.optional and row.encoded in ("hex", "base64"):
+                built = unless_empty(built)
             self.origins.keep(built, row, here)
             otherwise = given_instead(self, row, built, here, always=not may_end and test is None) if instead else ()
             if may_end and any(not isinstance(node, Derived) for node in built):
@@ -96,7 +102,7 @@ class RowBuilder:
         return nodes
 
     def _row(self, row: Any, path: Path, structure: Structure, conditional: bool) -> Nodes:
-        if isinstance(row, model.ValueRow | model.FormulaRow) and row.name in self.answered:
+        if isinstance(row, model.ValueRow | model.FormulaRow) and (row.name in self.answered or _is_asked_for(row)):
             check = isinstance(row, model.ValueRow) and row.crc is not None and row.hidden is None
             if row.hidden or check:
                 row = row.model_copy(update={"hidden": False, "metric": bool(row.metric)})
@@ -199,11 +205,23 @@ class RowBuilder:
             here = (*path, "cases", key)
             parts = [key] if isinstance(key, int) else [part.strip() for part in key.split(",")]
             spans = tuple(span for part in parts for span in self.converts.spans(part, here, text=self.text))
+            spans = self._as_signed(row.switch, spans)
             cases.append((spans, self.build(rows, here, structure, conditional=True)))
         default = None
         if row.default != "refuse":
             default = self.build(row.default, (*path, "default"), structure, conditional=True)
         return (Branch(on, tuple(cases), default),)
+
+    def _as_signed(
+        self, name: str, spans: tuple[tuple[int | str, int | str], ...]
+    ) -> tuple[tuple[int | str, int | str], ...]:
+        """Cases of a signed integer may be spelled as the unsigned number of the same bytes."""
+        sign = self.signed.get(name)
+        found: list[tuple[int | str, int | str]] = []
+        for low, high in spans:
+            whole = sign is not None and isinstance(low, int) and isinstance(high, int)
+            found += as_signed(low, high, sign) if whole else [(low, high)]  # type: ignore[arg-type]
+        return tuple(found)
 
     @property
     def full(self) -> bool:
@@ -260,6 +278,11 @@ class RowBuilder:
         if wire is None:
             self.report(path, f"`{word}` is no integer type", "such as u8 or u16le")
         return wire
+
+
+def _is_asked_for(row: model.ValueOptions) -> bool:
+    """True for a value that the gateway itself reads: such a row is no metric rather than hidden."""
+    return bool(row.identity or row.session or row.timestamp)
 
 
 def _parts(row: Any) -> int:

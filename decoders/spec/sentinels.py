@@ -9,14 +9,17 @@ from typing import Any
 
 from decoders.convert import Sentinel
 from decoders.layout import BytesWire, FloatWire, IntWire, Wire
-from decoders.raw import is_number
+from decoders.raw import MIXED_INTEGERS, is_number
 from decoders.spec.model_conversion import Absent
 from decoders.spec.notes import Path, Report
+from decoders.spec.text_spans import texts_of
 from decoders.text_forms import READERS
 
 _FLOATS = {2: "<e", 4: "<f"}
 _NUMBERS = re.compile(r"[+-]?(0[xX][0-9A-Fa-f]+|\d+\.?\d*|\.\d+)(\.\.[+-]?(0[xX][0-9A-Fa-f]+|\d+\.?\d*|\.\d+))?")
 _MAX_SENTINELS = 64
+_UNSIGNED = frozenset({"u_cdab", "u_badc"})
+_MAX_TEXTS = 256
 
 
 @dataclass(slots=True, frozen=True)
@@ -86,12 +89,32 @@ def _spelled(low: int | float, high: int | float, kind: Kind) -> list[Sentinel]:
             low, high = _rounded(low, size), _rounded(high, size)
         case IntWire(size=size, sign=sign):
             return _integers(_whole(low), _whole(high), size * 8, sign)
+        case BytesWire(size=int(size)) if sign_of(kind):
+            return _integers(_whole(low), _whole(high), size * 8, "twos")
         case Bits(width=width, sign=sign):
             low, high = _whole(low), _whole(high)
             if low < 0 <= high:
                 raise ValueError("a range across zero, which has no order in the bits: write it as two")
             low, high = sorted((_unsigned(low, width, sign), _unsigned(high, width, sign)))
     return [low if low == high else (low, high)]
+
+
+def sign_of(kind: Kind) -> tuple[int, str] | None:
+    """Width in bits and sign (`twos`, `magnitude`) of signed integers; None for all others."""
+    match kind:
+        case IntWire(size=size, sign=sign) if sign != "unsigned":
+            return 8 * size, sign
+        case BytesWire(size=int(size), form=form) if form in ("int", "intle") or form in MIXED_INTEGERS - _UNSIGNED:
+            return 8 * size, "twos"
+        case Bits(width=width, sign=sign) if sign != "unsigned":
+            return width, sign
+    return None
+
+
+def as_signed(low: int, high: int, sign: tuple[int, str]) -> list[tuple[int, int]]:
+    """The same for what is no sentinel: names of raw values, cases of a switch."""
+    found = _integers(low, high, *sign) if low <= high < 1 << sign[0] else [(low, high)]
+    return [span if isinstance(span, tuple) else (span, span) for span in found]  # type: ignore[misc]
 
 
 def _whole(value: int | float) -> int:
@@ -136,6 +159,11 @@ def _text(value: Any, wire: BytesWire) -> list[Sentinel]:
     """A raw value that is a text, or the bytes of a clock."""
     digits = 2 * wire.size if isinstance(wire.size, int) else 0
     text = str(value)
+    if ".." in text and wire.form == "text":
+        found = texts_of(text)
+        if len(found) > _MAX_TEXTS:
+            raise ValueError(f"a range of more than {_MAX_TEXTS} texts")
+        return list(found)
     if wire.form in ("hex", "mac", "raw"):
         text = f"{value:x}" if isinstance(value, int) else re.sub(r"[ :-]", "", text).lower()
         text = text.rjust(max(digits, len(text) + len(text) % 2), "0")

@@ -14,6 +14,7 @@ from decoders.layout import MessageLayout, Nodes
 from decoders.product import CompiledProduct
 from decoders.reference.codec import FrameLayout
 from decoders.spec import model
+from decoders.spec.dedup_keys import dedup_text
 from decoders.spec.node_words import (
     bit_note,
     bit_option,
@@ -95,7 +96,9 @@ def message_rows(product: CompiledProduct, name: str) -> list[ShownRow]:
     """A title line with what the message is, then its body."""
     message, plan = product.spec.messages[name], product.messages.get(name)
     direction = "downlink" if message.downlink else plan.record if plan is not None else ""
-    parts = (message.title, when_text(message), message.note, _only_construct(product, name))
+    copies = dedup_text(plan.dedup) if plan is not None else ""
+    parts = [message.title, when_text(message), message.note, _only_construct(product, name)]
+    parts += [f"copies known by {copies}"] if copies else []
     note = "; ".join(part for part in parts if part)
     table = _Table(product.spec, product.origins, "", name)
     table.rows.append(ShownRow("", name, "", "", direction, f"[{name}]", note=note))

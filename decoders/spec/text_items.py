@@ -10,14 +10,13 @@ from decoders.spec import model
 from decoders.spec.names import by_word
 from decoders.spec.notes import Path, Structure, ValueNote
 from decoders.spec.text_rows import is_bounded, mark_of, own_size, rest_size, split_of, text_wire
+from decoders.spec.text_spans import texts_of
 from decoders.spec.unknown_tags import note_object, unknown_rows
-from decoders.spec.words import is_whole
 
 if TYPE_CHECKING:
     from decoders.spec.rows import RowBuilder
 
 _NOT_OF_TEXT = ("length", "escape", "header", "length_first", "until")
-_MAX_KEYS = 4096
 
 
 def text_tags(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Structure) -> Nodes:
@@ -85,20 +84,22 @@ def text_tags(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: St
 
 
 def _words(rows: RowBuilder, key: int | str, path: Path) -> tuple[str, ...]:
-    """The keys that a key of `tags` stands for: `TMP`, `A, B`, `1..8`; "" for items that begin with `assign`."""
+    """The keys that a key of `tags` stands for: `TMP`, `A, B`, `1..8`, `P1..P4`; "" for items that begin with
+    `assign`."""
     if key == "":
         return ("",)
     words: list[str] = []
     for part in str(key).split(","):
         word = part.strip()
-        low, dots, high = word.partition("..")
-        if dots and is_whole(low) and is_whole(high):
-            if not 0 <= int(high) - int(low) < _MAX_KEYS:
-                rows.report(path, f"`{word}` is no range of keys", "such as 1..16")
+        if ".." in word:
+            try:
+                found = texts_of(word)
+            except ValueError as error:
+                rows.report(path, f"`{word}` is {error}", "such as `1..16`, `01..16` or `P1..P4`; or list the keys: `A, B`")
                 return ()
-            if not rows.converts.room_for(int(high) - int(low), path):
+            if not rows.converts.room_for(len(found) - 1, path):
                 return ()
-            words += [str(number).rjust(len(low), "0") for number in range(int(low), int(high) + 1)]
+            words += found
         elif word:
             words.append(word)
     if not words:

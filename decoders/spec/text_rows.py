@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from decoders.convert import PLAIN
 from decoders.formula import Formula, compile_formula
 from decoders.layout import (
+    Branch,
     BytesWire,
     CharRun,
     Condition,
+    Group,
     Nodes,
     OptionalMark,
     Rest,
@@ -168,6 +170,15 @@ def optional_nodes(rows: RowBuilder, nodes: Nodes) -> Nodes:
     take."""
     least = 1 if rows.text else max(1, least_size(nodes))
     return (Condition(left_at_least(least), nodes, optional=True),)
+
+
+def unless_empty(built: Nodes) -> Nodes:
+    """An encoded group that is one of the values around it, and not there where nothing stands between two marks."""
+    group = built[0] if len(built) == 1 else None
+    if not isinstance(group, Group) or not isinstance(group.size, Until):
+        return built
+    empty = compile_formula(f"1 if starts({group.size.mark.decode()!r}) else 0")
+    return (Branch(empty, ((((1, 1),), (Skip(group.size),)),), built),)
 
 
 def left_at_least(least: int) -> Formula:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from decoders.convert import PLAIN, Convert
 from decoders.formula import Formula, list_formula
-from decoders.layout import BytesWire, Counts, Derived, IntWire, Nodes, Place, Span, Value, Wire
+from decoders.layout import BytesWire, Counts, Derived, IntWire, Nodes, Place, Span, Until, Value, Wire
 from decoders.naming import resolved
-from decoders.raw import is_number
+from decoders.raw import INTEGER_FORMS, is_number
 from decoders.spec import model
 from decoders.spec.bit_rows import bit_list
 from decoders.spec.check_rows import check_row
-from decoders.spec.conversions import ConvertBuilder, words_of
+from decoders.spec.conversions import ConvertBuilder, timestamp_of, words_of
 from decoders.spec.names import add_note, add_status, place_of, repeats
 from decoders.spec.notes import Path, Structure, ValueNote
 from decoders.spec.problems import nearest
-from decoders.spec.sentinels import Bits, Kind, sentinels
+from decoders.spec.sentinels import Bits, Kind, sentinels, sign_of
 from decoders.spec.text_rows import own_size, text_wire
 from decoders.spec.words import (
     MAX_BCD_BYTES,
@@ -57,7 +57,11 @@ def value_row(rows: RowBuilder, row: model.ValueRow, path: Path, structure: Stru
         absent, _ = sentinels(row.absent, kind, rows.report, (*path, "absent"))
         convert = replace(convert, absent=absent, signed_width=kind.width, magnitude=True)
     const = _const(rows, row, path, wire)
+    whole = isinstance(wire, IntWire) or (isinstance(wire, BytesWire) and wire.form in INTEGER_FORMS)
+    rows.integers[row.name] = whole and rows.integers.get(row.name, True)
+    rows.signed[row.name] = sign_of(wire)
     bits = bit_list(rows, row, path, wire, structure, conditional)
+    rows.integers |= {bit.name: rows.integers.get(bit.name, True) for bit in bits}
     place = place_of(rows, row.name, row.repeat, path)
     status = rows.converts.status(row.absent, kind, path, convert)
     _check_place(rows, row, path, place, status is not None)
@@ -67,7 +71,11 @@ def value_row(rows: RowBuilder, row: model.ValueRow, path: Path, structure: Stru
         rows.report((*path, "absent"), "the words of hidden rows are not shown", "add `hidden: false`")
     if not hidden or row.identity or row.session:
         number, timed = is_number(wire) and not convert.clock, bool(convert.clock)
-        _note(rows, structure, row, path, conditional, clock=timed, number=number, convert=convert, place=place)
+        text = isinstance(wire, BytesWire) and wire.form == "text" and convert.plain
+        text = text and const is None and wire.encoding != "latin-1"
+        _note(
+            rows, structure, row, path, conditional, clock=timed, number=number, text=text, convert=convert, place=place
+        )
     if not hidden:
         repeats(rows, structure, row.name, place, path)
     if not hidden and status is not None:
@@ -113,6 +121,8 @@ def _wire(rows: RowBuilder, row: model.ValueRow, path: Path, *, big: bool) -> tu
     if rows.text or row.type in TEXT_NUMBERS:
         wire = _with_words(wire, row, rows.converts)
     elif isinstance(wire, BytesWire):
+        if isinstance(size, Until) and (row.encoding or "").startswith("utf-16") and len(size.mark) % 2 == 0:
+            size = replace(size, unit=2)
         wire = replace(
             wire,
             encoding=row.encoding or "ascii",
@@ -260,11 +270,6 @@ def formula_row(rows: RowBuilder, row: model.FormulaRow, path: Path, structure: 
     return (Derived(row.name, formula, convert, bool(row.hidden), test),)
 
 
-def _timestamp(given: str | None, name: str, convert: Convert) -> str:
-    """A clock called `time` is the record's time without being told."""
-    return given or ("device" if convert.clock and name == "time" else "")
-
-
 def _note(
     rows: RowBuilder,
     structure: Structure,
@@ -274,12 +279,12 @@ def _note(
     *,
     clock: bool = False,
     number: bool = False,
+    text: bool = False,
     convert: Convert = PLAIN,
     place: Place | None = None,
 ) -> None:
     words, instead = words_of(convert), getattr(row, "else_", None)
     name: str = getattr(row, "name")  # noqa: B009 - every row with options has a name
-    timestamp = _timestamp(row.timestamp, name, convert)
     note = ValueNote(
         name,
         path,
@@ -288,11 +293,12 @@ def _note(
         required=row.required,
         metric=row.metric,
         identity=row.identity or "",
-        timestamp=timestamp,
+        timestamp=timestamp_of(row.timestamp, name, convert),
         session=row.session or "",
         clock=clock,
         words=words if words is None or instead is None else words | {instead},
         number=number and convert.keeps_numbers and not isinstance(instead, str | bool),
+        text=text,
         conditional=conditional,
         note=row.note,
     )

@@ -54,5 +54,5 @@ class Problem(Exception):
 
 def json_response(body: Any, status: int = 200, content_type: str = "application/json") -> web.Response:
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    data = orjson.dumps(body, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    data = orjson.dumps(body, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
     return web.Response(status=status, body=data, content_type=content_type, headers=headers)

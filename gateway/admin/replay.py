@@ -382,5 +382,5 @@ def _row(found: Found, outcome: str, *, records: int = 0, now: str = "", detail:
     row = {"id": found.key, "product": line.get("product"), "device_id": line.get("device_id")}
     row |= {"reason": str(line.get("reason")), "outcome": outcome, "records": records}
     if now:
-        row |= {"now": now, "detail": detail}
+        row |= {"now": str(now), "detail": detail}
     return row

@@ -96,9 +96,8 @@ class Rereader:
                     return Reread(failure=_failed(letter, verdict.value, "access", f"it speaks for {name}"))
                 uplink.device = verdict
                 context.device_id, context.variant, context.zone_s = name, verdict.variant, verdict.zone_s
+                context.zone_fixed = verdict.zone_s is not None
                 product.remember(decoded, context)
-                if verdict.zone_s is not None:
-                    context.zone_s = verdict.zone_s
                 decoded = product.read(letter.raw, context)
             uplink.decoded = decoded
         except DecodeError as error:
@@ -107,6 +106,7 @@ class Rereader:
         if isinstance(made, DeadLetter):
             made.attempts = letter.attempts + 1
             return Reread(failure=made)
+        assert isinstance(made, list), "a replay is never a copy"
         return Reread(made)
 
     def _device(self, letter: DeadLetter) -> Device:
@@ -128,6 +128,7 @@ def _context(letter: DeadLetter, device: Device) -> SessionContext:
         received_ms=letter.received_ms,
         values=dict(said.values),
         columns=said.columns,
+        zone_fixed=device.zone_s is not None,
     )
 
 

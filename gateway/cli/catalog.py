@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from decoders.catalog import Catalog, LoadedProduct
+from decoders.catalog import Catalog, LoadedProduct, UnknownProduct
+from decoders.errors import SpecProblem
 from gateway.cli.output import print_error
-from gateway.specs import ProofMemory, Replaced, cache_dir, load_catalog
+from gateway.specs import ProofMemory, Replaced, cache_dir, load_catalog, product_ids
 
 SpecsOption = Annotated[
     list[Path] | None,
@@ -32,15 +33,20 @@ def open_catalog(specs: Sequence[Path] | None, products: Sequence[str] | None = 
     folders = specs or []
     if not products:
         return load_catalog(folders, notice=_say)
-    catalog = load_catalog(folders, only=products, notice=_say)
+    catalog = load_catalog(folders, only=products, notice=_say, warn=_warn)
     if any(name not in catalog.products for name in products):
-        catalog = load_catalog(folders)  # to name the nearest one
+        missing = next(name for name in products if name not in catalog.products)
+        raise UnknownProduct.among(missing, product_ids(folders))
     return Catalog.of([catalog.find(name) for name in dict.fromkeys(products)])
 
 
 def open_product(specs: Sequence[Path] | None, product: str) -> LoadedProduct:
     """One product. Raises SpecError and UnknownProduct."""
     return open_catalog(specs, [product]).find(product)
+
+
+def _warn(problem: SpecProblem) -> None:
+    print_error(f"warning: {problem}")
 
 
 def _say(replaced: Replaced) -> None:

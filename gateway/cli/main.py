@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import typer
@@ -51,3 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(str(error))
         return EXIT_FAILED
     return EXIT_OK
+
+
+if __name__ == "__main__":  # `python -m gateway` is the usual way
+    sys.exit(main())

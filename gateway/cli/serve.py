@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,8 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Run the gateway until SIGTERM or SIGINT. Without a config: loopback, file sink, data under ./data."""
     loaded = load_or_exit(config, set_)
     settings = loaded.settings
-    configure_logs(settings.log.level, settings.log.format)
+    on_stdout = any(sink.type == "stdout" for sink in settings.sinks.values())
+    configure_logs(settings.log.level, settings.log.format, sys.stderr if on_stdout else None)
     try:
         refused = run(build(settings))
     except ConfigError as error:

@@ -100,17 +100,18 @@ class Outbox:
     def put_dead_letter(self, receipt: Receipt, letter: DeadLetter) -> None:
         if receipt.pending or receipt.outcome is not None:
             raise RuntimeError("a receipt was put into the outbox twice")
-        copy = _copy_of(letter) if self._copy_to and not self._closed else None
-        receipt.pending = 1 if copy is None else 2
+        copied = bool(self._copy_to) and not self._closed and letter.record_type != DEAD_LETTER
+        receipt.pending = 1 + copied
         refusal = RefuseReason.SINK_FAILED if self._closed else self._dead_letters.put(letter, receipt)
         if refusal is not None:
             self._part_done(receipt, Outcome.REFUSED, refusal)
-        if copy is not None:
-            refusal = self.spool.put(Put([copy], [self._copy_to], (), receipt))
-            if refusal is None:
-                self._uncommitted += 1
-            else:
-                self._part_done(receipt, Outcome.REFUSED, refusal)
+        if not copied:
+            return
+        refusal = self.spool.put(Put([_copy_of(letter)], [self._copy_to], (), receipt))
+        if refusal is None:
+            self._uncommitted += 1
+        else:
+            self._part_done(receipt, Outcome.REFUSED, refusal)
 
     def put_again(self, receipt: Receipt, record: Record, sink: str) -> None:
         if receipt.pending or receipt.outcome is not None:
@@ -178,6 +179,8 @@ class Outbox:
         If the spool, a sender or the dead-letter writer dies, every pending receipt is refused and the error is raised
         (in an exception group): nobody waits for what will never come.
         """
+        if self._closed:
+            return  # it was drained before it had its first turn
         self._running = True
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -255,7 +258,7 @@ class Outbox:
             if type(ticket) is Receipt:
                 self._uncommitted -= 1
                 self._part_done(ticket, Outcome.REFUSED, reason)
-                self._stranded += self._ending.is_set() and not ticket.pending
+                self._stranded += reason is RefuseReason.SINK_FAILED and not ticket.pending
             elif not ticket.done():
                 ticket.set_result(False)
         self._changed.set()
@@ -348,7 +351,10 @@ class Outbox:
 
     def _refuse_rest(self) -> None:
         """Refuses every uplink that is still pending; from here on nothing is taken."""
+        if self._closed:
+            return
         self._closed = True
+        self.spool.refuse_rest(self)
         receipts = self._dead_letters.take_all()
         receipts += [receipt for receipt, sinks in self._owed.values() for _ in range(sinks)]
         self._owed.clear()

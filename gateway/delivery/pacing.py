@@ -125,7 +125,7 @@ class Pacing:
             self._stale.set()
 
     async def run(self) -> None:
-        """Keeps the map until cancelled: now, each ten minutes, and soon after `stale`, at most each 30 s."""
+        """Keeps the map until cancelled: now, each ten minutes, soon after `stale` or a failure; at most each 30 s."""
         if self._list_shards is None:
             return
         while True:
@@ -134,6 +134,7 @@ class Pacing:
                 self.learn(await self._list_shards())
                 self._warned = False
             except SinkError as error:
+                self._stale.set()
                 if not self._warned:
                     self._warned = True
                     _log.warning("shard_map_unknown", error_code=error.code, detail=str(error))

@@ -61,6 +61,10 @@ class UplinkFlow(Protocol):
 
     def refuse(self, receipt: Receipt, reason: str) -> None: ...
 
+    def accept(self, receipt: Receipt) -> None:
+        """Ends an uplink that nobody is named in and that leaves nothing to keep."""
+        ...
+
 
 class FrameTap(Protocol):
     """Seam through which every frame, decision and reply of a session can be watched."""

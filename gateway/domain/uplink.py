@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from decoders.compile import CompiledProduct
@@ -10,6 +11,7 @@ from decoders.plan import Decoded
 from decoders.types import SessionContext
 from gateway.domain.device import Device
 from gateway.domain.receipt import Receipt
+from gateway.domain.state import State
 
 
 @dataclass(slots=True, eq=False)
@@ -21,6 +23,7 @@ class Uplink:
     Exactly one of `decoded` and `error` is set once the decode stage has run.
     context: what its session knows; it may change once the uplink has been received.
     replayed: it comes from a dead letter, after its sender was answered.
+    states: what has to become durable together with its records.
     """
 
     uplink_id: str
@@ -36,3 +39,4 @@ class Uplink:
     error: DecodeError | None = None
     context: SessionContext | None = None
     replayed: bool = False
+    states: Sequence[State] = ()

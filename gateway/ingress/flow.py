@@ -14,7 +14,7 @@ from gateway.domain.errors import RefuseReason
 from gateway.domain.ports import OutboxPort
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.uplink import Uplink
-from gateway.pipeline.chain import Chain, dead_letter
+from gateway.pipeline.chain import Chain, Duplicate, dead_letter
 
 __all__ = ["Flow"]
 
@@ -40,8 +40,13 @@ class Flow:
         try:
             if isinstance(result, DeadLetter):
                 self._outbox.put_dead_letter(uplink.receipt, result)
+            elif isinstance(result, Duplicate):
+                if result.first is None:
+                    self._outbox.settle(uplink.receipt, Outcome.DUPLICATE)
+                else:
+                    self._outbox.follow(uplink.receipt, result.first)
             elif result:
-                self._outbox.put(uplink.receipt, result)
+                self._outbox.put(uplink.receipt, result, uplink.states)
             else:
                 self._outbox.settle(uplink.receipt, Outcome.ACCEPTED)
         except Exception:
@@ -51,3 +56,6 @@ class Flow:
 
     def refuse(self, receipt: Receipt, reason: str) -> None:
         self._outbox.settle(receipt, Outcome.REFUSED, reason)
+
+    def accept(self, receipt: Receipt) -> None:
+        self._outbox.settle(receipt, Outcome.ACCEPTED)

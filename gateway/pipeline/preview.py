@@ -13,7 +13,6 @@ from decoders.compile import CompiledProduct
 from decoders.errors import DecodeError
 from decoders.plan import Decoded
 from decoders.types import Identity, SessionContext, ViolationCode
-from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.device import Device, DeviceKey
 from gateway.domain.receipt import Receipt
 from gateway.domain.uplink import Uplink
@@ -24,7 +23,7 @@ __all__ = ["Preview", "refusal"]
 
 _RECORD_KEYS = (
     *("type", "device_id", "hub_id", "childDeviceId", "productId", "device_timestamp", "hub_timestamp"),
-    *("metrics", "data", "units", "measurement", "message", "spec_version", "data_type", "flags"),
+    *("metrics", "data", "units", "measurement", "message", "spec_version", "data_type", "trace_id", "flags"),
 )
 """What of a record does not depend on the gateway or on the moment."""
 _MAX_DEVICES = 4096
@@ -95,7 +94,7 @@ class Preview:
     def _records(self, wire: bytes, device: Device, decoded: Decoded, received_ms: int) -> list[dict[str, Any]]:
         uplink = Uplink("", wire, received_ms, self.product, device, Receipt(), "", "", decoded=decoded)
         made = self._chain.run(uplink)
-        if isinstance(made, DeadLetter):
+        if not isinstance(made, list):
             return []
         return [_record(orjson.loads(record.body), dated=received_ms != 0) for record in made]
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import orjson
 
 from decoders.errors import DecodeCode
-from decoders.plan import MessagePlan
+from decoders.plan import TRACE, Decoded, MessagePlan
 from decoders.product import CompiledProduct
 from decoders.types import Identity, Value, Violation, ViolationCode
 from gateway.domain.dead_letter import DeadLetter
@@ -102,7 +102,9 @@ class Shaper:
         whole = product.identity(decoded) if message.names_child else None
         ingest = self._ingest_text(uplink.received_ms)
         numbering = self._numbering
-        replayed = b',"replayed":true' if uplink.replayed else b""
+        said = _said(decoded) if plan.traced else b""
+        if uplink.replayed:
+            said += b',"replayed":true'
         records: list[Record] = []
         for index, part in enumerate(product.parts(decoded)):
             identity = part.identity or whole
@@ -133,7 +135,7 @@ class Shaper:
                 about.tags,
                 self._gateway,
                 seq,
-                (_flags(flags) if flags else b"") + replayed,
+                (_flags(flags) if flags else b"") + said,
             )
             records.append(Record(record_id, plan.record, product.id, about.lane, body, uplink.received_ms))
         return records
@@ -262,6 +264,11 @@ def _plain(value: Value) -> Value:
 def _text(text: str) -> str:
     """The text, with halves of surrogate pairs, which UTF-8 cannot carry, replaced."""
     return text.encode("utf-8", "replace").decode() if not text.isascii() else text
+
+
+def _said(decoded: Decoded) -> bytes:
+    trace = decoded.values.get(TRACE)
+    return b"" if trace is None else b',"trace_id":%b' % _json(_text(trace))
 
 
 def _flags(flags: Sequence[Violation]) -> bytes:

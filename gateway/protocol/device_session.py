@@ -21,7 +21,7 @@ from decoders.framing.plan import Frame
 from decoders.plan import Decoded
 from decoders.product import CompiledProduct
 from decoders.types import Identity, SessionContext
-from gateway.domain.device import Device
+from gateway.domain.device import Device, DeviceKey
 from gateway.domain.errors import CloseReason, RefuseReason
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.uplink import Uplink
@@ -32,6 +32,9 @@ __all__ = ["UNDETECTED", "DeviceSession", "SessionState"]
 
 UNDETECTED = "unknown"
 """Label of traffic before it is clear which product speaks."""
+
+MAX_GREETINGS = 32
+"""Messages of one session that are answered before anybody has a name."""
 
 _NOT_KEPT = frozenset({RefuseReason.OUTBOX_FULL.value, RefuseReason.SINK_FAILED.value})
 
@@ -62,6 +65,7 @@ class DeviceSession:
         "_finish",
         "_framer",
         "_garbage_seen",
+        "_greetings",
         "_held",
         "_name",
         "_on_settled",
@@ -119,6 +123,7 @@ class DeviceSession:
         self._context = SessionContext()
         self._answering = SessionContext()  # what replies may read; by the uplink, since the device may have changed
         self._bad_frames = 0
+        self._greetings = 0
         self._garbage_seen = 0
         self._overlong_seen = 0
 
@@ -242,11 +247,24 @@ class DeviceSession:
         if decoded.message.session:
             product.remember(decoded, context)
         if self.device is None:
-            self._refuse(frame, RefuseReason.NOT_IDENTIFIED)
-            self._count_bad_frames(1, CloseReason.TOO_MANY_BAD_FRAMES)
+            self._receive_unnamed(frame, decoded, now_ms)
             return
         self._bad_frames = 0
         self._send_up(frame, self.device, now_ms, decoded, None)
+
+    def _receive_unnamed(self, frame: Frame, decoded: Decoded, now_ms: int) -> None:
+        """A message of somebody who has not said a name. One that leaves nothing to keep and has an answer (a
+        handshake, a ping) gets it, as often as devices need that; all others are refused."""
+        message = decoded.message
+        rejected = bool(decoded.violations) and message.policy == "reject"
+        greets = message.record == "none" and not rejected and self._product.answers(message.name)
+        if not greets or self._greetings >= MAX_GREETINGS:
+            self._refuse(frame, RefuseReason.NOT_IDENTIFIED)
+            self._count_bad_frames(1, CloseReason.TOO_MANY_BAD_FRAMES)
+            return
+        self._greetings += 1
+        nobody = Device(DeviceKey(self._ports.tenant, ""), known=False)
+        self._ports.flow.accept(self._take_in(frame, nobody, now_ms, decoded, None).receipt)
 
     def _receive_undecoded(self, frame: Frame, error: DecodeError, now_ms: int) -> None:
         self._traffic.decode_errors[error.code.value] += 1
@@ -264,6 +282,12 @@ class DeviceSession:
     def _send_up(
         self, frame: Frame, device: Device, now_ms: int, decoded: Decoded | None, error: DecodeError | None
     ) -> None:
+        self._ports.flow.receive(self._take_in(frame, device, now_ms, decoded, error))
+
+    def _take_in(
+        self, frame: Frame, device: Device, now_ms: int, decoded: Decoded | None, error: DecodeError | None
+    ) -> Uplink:
+        """Makes an uplink of a frame, with its place in the order of answers."""
         ports = self._ports
         if ports.tap.enabled:
             ports.tap.frame(self.session_id, "in", frame.wire, decoded.message.name if decoded else str(error))
@@ -283,7 +307,7 @@ class DeviceSession:
         )
         self._traffic.received += 1
         self._order.put(uplink)
-        ports.flow.receive(uplink)
+        return uplink
 
     def _refuse(self, frame: Frame, reason: RefuseReason) -> None:
         """Counts an uplink that never gets an answer, so it needs no place in the order of answers."""
@@ -323,7 +347,7 @@ class DeviceSession:
             context.values |= before.values
         self._product.remember(decoded, context)
         if verdict.zone_s is not None:
-            context.zone_s = verdict.zone_s  # the directory knows better than the device
+            context.zone_s, context.zone_fixed = verdict.zone_s, True  # the directory knows better than the device
         if other or verdict.variant or verdict.zone_s is not None:
             # This frame was read with what was known of another device, or before the directory was asked.
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import time
 from collections import deque
@@ -23,7 +24,7 @@ __all__ = ["Fleet", "FleetPlan", "FleetReport", "run_fleet"]
 MAX_UNANSWERED = 32
 """Frames that a paced device may have under way; beyond them it holds its frames back."""
 _READY_FRAMES = 20_000
-"""Frames made before the start, over all devices. A device that needs more of them than its share begins again."""
+"""Frames made before the start, over all devices. A device that needs more of them renews those of its share."""
 _CONNECTING = 100
 _MAX_LATENCIES = 1_000_000
 
@@ -195,7 +196,8 @@ class Fleet:
         self._latencies: list[float] = []
 
     def make_frames(self, number: int, script: Script) -> tuple[SentFrame | None, Iterator[SentFrame]]:
-        """The login and the data frames of one device, the latter again and again when they do not suffice."""
+        """The login and the data frames of one device. When those that are ready do not suffice, they get new serial
+        numbers and times: a frame that came before might pass for one that was sent again."""
         context = SessionContext()
         now_ms = time.time_ns() // 1_000_000
         login = script.login.render(number, 0, now_ms, context) if script.login is not None else None
@@ -204,7 +206,17 @@ class Fleet:
         for index in range(min(self.plan.frames or share, share)):
             template = script.data[(number + index) % len(script.data)]
             ready.append(template.render(number, index + 1, now_ms + index, context))
-        return login, _again(ready)
+        return login, self._go_on(number, script, ready, context, now_ms)
+
+    def _go_on(
+        self, number: int, script: Script, ready: list[SentFrame], context: SessionContext, now_ms: int
+    ) -> Iterator[SentFrame]:
+        for index in itertools.count():
+            place = index % len(ready)
+            if index >= len(ready):
+                template = script.data[(number + place) % len(script.data)]
+                ready[place] = template.renew(ready[place], number, index + 1, now_ms + index, context)
+            yield ready[place]
 
     def took(self, seconds: float) -> None:
         if len(self._latencies) < _MAX_LATENCIES:
@@ -301,11 +313,6 @@ class Fleet:
             ordered = sorted(self._latencies)
             report.ack_ms_p50 = round(ordered[len(ordered) // 2] * 1000, 3)
             report.ack_ms_p99 = round(ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] * 1000, 3)
-
-
-def _again(frames: Sequence[SentFrame]) -> Iterator[SentFrame]:
-    while True:
-        yield from frames
 
 
 async def _all_answered(devices: Sequence[_Device], timeout_s: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from decoders.catalog import LoadedProduct
 from decoders.check_places import fill_in
@@ -34,12 +35,13 @@ _FIRST_DIGIT = {"device": "8", "hub": "8", "child": "6"}
 @dataclass(slots=True)
 class SentFrame:
     """One frame, ready to be sent, and what must come back: `replies` in order; with `exact` False only their sizes
-    are known, because they hold the time. records: how many records the gateway makes of it."""
+    are known, because they hold the time. records: how many records the gateway makes of it. values: what it says."""
 
     wire: bytes
     replies: list[bytes]
     exact: bool
     records: int
+    values: dict[str, Any] = field(default_factory=dict)
 
     @property
     def reply_bytes(self) -> int:
@@ -62,6 +64,7 @@ class _Place:
 class FrameTemplate:
     """One golden frame and the places in it that differ from frame to frame.
 
+    renewable: what answers it depends on nothing that changes but its serial number.
     names_in_body: the message itself names the device, and not the header of every frame: it is a login.
     session_id: (role, digits) of the id of who holds the connection, or None when the frame does not say it.
     """
@@ -77,6 +80,7 @@ class FrameTemplate:
     exact: bool = True
     reply_count: int = 0
     names_in_body: bool = False
+    renewable: bool = True
 
     @property
     def session_id(self) -> tuple[str, int] | None:
@@ -122,7 +126,19 @@ class FrameTemplate:
         if decoded.message.login:
             self.product.remember(decoded, context)
         replies = self.product.replies(self.message, decoded.values, context, now_ms)
-        return SentFrame(wire, replies, self.exact, self.records)
+        return SentFrame(wire, replies, self.exact, self.records, decoded.values)
+
+    def renew(self, frame: SentFrame, number: int, serial: int, now_ms: int, context: SessionContext) -> SentFrame:
+        """What `render` makes with another serial number and time, at a tenth of the cost. frame: an earlier one."""
+        if not self.renewable:
+            return self.render(number, serial, now_ms, context)
+        values = frame.values
+        for place in self.places:
+            if place.role == "serial":
+                values = {**values, place.node.name: serial % (1 << place.size * 8)}
+        wire = self.wire(number, serial, now_ms, context.zone_s)
+        replies = self.product.replies(self.message, values, context, now_ms)
+        return SentFrame(wire, replies, self.exact, self.records, values)
 
 
 @dataclass(slots=True, frozen=True)
@@ -194,6 +210,7 @@ def _template(product: CompiledProduct, case: GoldenCase) -> FrameTemplate | Non
         template.places = chosen
         template.newest_ms = max((place.base_ms for place in chosen), default=0)
         if _holds(template, decoded):
+            template.renewable = _is_renewable(template)
             return template
     return template if not decoded.message.login else None
 
@@ -254,6 +271,14 @@ def _holds(template: FrameTemplate, golden: Decoded) -> bool:
             return False
         seen.append(template.product.identity(decoded))
     return seen[0] != seen[1] or not golden.message.login
+
+
+def _is_renewable(template: FrameTemplate) -> bool:
+    context = SessionContext()
+    first = template.render(1, 1, 1_750_000_000_000, context)
+    later = template.render(1, 2, 1_750_000_001_000, context)
+    renewed = template.renew(first, 1, 2, 1_750_000_001_000, context)
+    return renewed.replies == later.replies or not template.exact
 
 
 def _integer(value: int, wire: IntWire) -> bytes:

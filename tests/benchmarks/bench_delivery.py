@@ -24,6 +24,7 @@ from typing import Any
 
 import uvloop
 
+from gateway.cli.serve import GC_THRESHOLD
 from gateway.delivery.backoff import Backoff
 from gateway.delivery.lanes import Entry, Parcel
 from gateway.delivery.pacing import Pacing
@@ -128,6 +129,7 @@ async def measure(options: argparse.Namespace, packing: Packing, url: str) -> Fi
     tally = Tally(len(entries))
     task = asyncio.create_task(sender.run(tally))
     gc.collect()
+    gc.set_threshold(GC_THRESHOLD)
     gc.freeze()  # a gateway does not hold all these records: they should not be looked at again and again
     start, cpu = time.monotonic(), time.process_time()
     if options.rate:

@@ -97,11 +97,12 @@ async def measure(options: argparse.Namespace, directory: Path) -> None:
     await pace(items, options.rate, nowhere)
     idle = time.process_time() - idle
     taken = sorted(owner.seconds)
+    p50, p99 = (taken[len(taken) * part // 100] * 1000 for part in (50, 99))
     share = 100_000 / len(items)
     print(
         f"{len(items) / seconds:,.0f} records/s, {len(items[0].body)} bytes each; {counters.commits} commits; "
         f"CPU s per 100,000: {(cpu - idle) * share:.2f} (loop without spool {idle * share:.2f}); "
-        f"acknowledged after p50 {taken[len(taken) // 2] * 1000:.2f} ms, p99 {taken[len(taken) * 99 // 100] * 1000:.2f} ms"
+        f"acknowledged after p50 {p50:.2f} ms, p99 {p99:.2f} ms"
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
+import itertools
 import json
 import multiprocessing
 import os
@@ -21,7 +22,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -39,13 +40,16 @@ def login_frame(number: int) -> bytes:
     return b"\x78\x78" + body + checksum("crc16_x25").function(body).to_bytes(2, "big") + b"\x0d\x0a"
 
 
-def location_frame() -> bytes:
-    """A golden frame (position with one cell) with today's time, as a device in the field would send it."""
+def location_frames(count: int) -> list[bytes]:
+    """A golden frame (position with one cell) with today's time and serial numbers of its own, as a device in the field
+    would send it: the same frame again would pass for a copy."""
     from decoders.checksum import checksum
     from decoders.times import six_from_ms
 
-    body = bytes.fromhex(LOCATION.format(time=six_from_ms(round(time.time() * 1000), 0).hex())[4:])
-    return b"\x78\x78" + body + checksum("crc16_x25").function(body).to_bytes(2, "big") + b"\x0d\x0a"
+    crc = checksum("crc16_x25").function
+    body = bytes.fromhex(LOCATION.format(time=six_from_ms(round(time.time() * 1000), 0).hex())[4:])[:-2]
+    numbered = [body + serial.to_bytes(2, "big") for serial in range(count)]
+    return [b"\x78\x78" + inner + crc(inner).to_bytes(2, "big") + b"\x0d\x0a" for inner in numbered]
 
 
 class Echo(asyncio.Protocol):
@@ -76,7 +80,8 @@ def run_gateway(pipe: Connection) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         configure_logs("warning", "json", sys.stderr)
-        overrides = ["tcp.listeners.0.port=0", "observe.port=0", "tcp.listeners.0.products=[concox_gt06]"]
+        overrides = [f"{port}.port=0" for port in ("tcp.listeners.0", "observe", "admin")]
+        overrides.append("tcp.listeners.0.products=[concox_gt06]")
         gateway = build(load_settings(None, overrides, {}).settings)
 
         def ready() -> None:
@@ -93,10 +98,10 @@ def run_gateway(pipe: Connection) -> None:
 class Device(asyncio.Protocol):
     """One connection of the load: counts replies; in the closed loop each one sends the next frame."""
 
-    def __init__(self, on_reply: Callable[[], bool], login: bytes, frame: bytes) -> None:
+    def __init__(self, on_reply: Callable[[], bool], login: bytes, frames: Iterator[bytes]) -> None:
         self.on_reply = on_reply
         self.login = login
-        self.frame = frame
+        self.frames = frames
         self.ready = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -110,7 +115,10 @@ class Device(asyncio.Protocol):
             return
         for _ in range(len(data) // 10):
             if self.on_reply():
-                self.transport.write(self.frame)  # type: ignore[attr-defined]
+                self.send()
+
+    def send(self) -> None:
+        self.transport.write(next(self.frames))  # type: ignore[attr-defined]
 
 
 def _same(device: Device) -> Device:
@@ -137,10 +145,10 @@ async def load(port: int, pid: int, connections: int, frames: int, rate: float) 
         state["sent"] += 1
         return True
 
-    frame = location_frame()
+    frames_in_turn = location_frames(1024)  # far more than the gateway remembers of a device
     devices = []
     for number in range(connections):
-        device = Device(on_reply, login_frame(number), frame)
+        device = Device(on_reply, login_frame(number), itertools.cycle(frames_in_turn))
         await loop.create_connection(functools.partial(_same, device), "127.0.0.1", port)
         devices.append(device)
     await asyncio.gather(*(device.ready for device in devices))
@@ -149,13 +157,13 @@ async def load(port: int, pid: int, connections: int, frames: int, rate: float) 
         while state["sent"] < frames:
             due = min(frames, int((time.monotonic() - start) * rate) + 1)
             while state["sent"] < due:
-                devices[state["sent"] % connections].transport.write(frame)  # type: ignore[attr-defined]
+                devices[state["sent"] % connections].send()
                 state["sent"] += 1
             await asyncio.sleep(0.0002)
     else:
         for device in devices:
             state["sent"] += 1
-            device.transport.write(frame)  # type: ignore[attr-defined]
+            device.send()
     await asyncio.wait_for(done.wait(), 600)
     seconds = time.monotonic() - start
     used = cpu_s(pid) - cpu

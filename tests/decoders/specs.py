@@ -7,6 +7,7 @@ from typing import Any
 
 from decoders.compile import compile_spec
 from decoders.errors import DecodeError
+from decoders.faults import without_faults
 from decoders.framing.escape import unescape
 from decoders.framing.framer import cut
 from decoders.fused.refusal import Refused
@@ -54,7 +55,7 @@ def read(compiled: CompiledProduct, data: bytes | str, context: SessionContext |
     fused = kind.fused.decode(body, context, zone_s)
     assert fused[0] == name
     assert exact(fused[1]) == exact(values), body.hex()
-    return values
+    return without_faults(values)
 
 
 def exact(value: Any) -> Any:

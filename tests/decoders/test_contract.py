@@ -125,7 +125,7 @@ def test_a_range_of_what_is_no_number_never_harms(row: str, data: str) -> None:
 
 
 def test_a_message_without_rules_has_no_check() -> None:
-    assert rows("[{name: a, type: u8}, {name: b, type: unix32}]").messages["sample"].check is not None
+    assert rows("[{name: a, type: u8}, {name: b, type: unix32}]").messages["sample"].check is None
     assert rows("[{name: a, type: u8, unit: V}]").messages["sample"].check is None
 
 

@@ -48,6 +48,35 @@ fields: [{list: l, type: number, until: "end,"}, {name: x}]
     assert read(product(spec), b"<1,2,end,q>") == {"l": [1, 2], "x": "q"}
 
 
+LINE = 'frame: {format: text, until: ";"}\nfields: '
+
+
+@pytest.mark.parametrize(
+    ("row", "wire", "expected"),
+    [
+        ("{list: l, count: 3, type: text, item_bytes: 2}", b"aabbcc;", ["aa", "bb", "cc"]),
+        ("{list: l, type: number, item_bytes: 1}", b"123;", [1, 2, 3]),
+        ("{list: l, type: number, bytes: 4, item_bytes: 2}", b"1234;", [12, 34]),
+    ],
+)
+def test_items_of_one_size_in_text(row: str, wire: bytes, expected: list[Any]) -> None:
+    compiled = product(f"{LINE}[{row}]")
+    assert read(compiled, wire) == {"l": expected}
+    assert prove(compiled, [golden(wire.hex())]).holds
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("{list: l, count: 3, type: text, bytes: 6}", "`bytes` is the size of all items together .`item_bytes: 2`"),
+        ("{list: l, count: 3, type: number}", "nothing parts the items .`item_bytes: 2`"),
+    ],
+)
+def test_items_of_text_that_nothing_parts(row: str, words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        product(f"{LINE}[{row}]")
+
+
 def test_building() -> None:
     compiled = rows("[{list: l, type: u8, until: 'FF'}, {list: t, type: text, item_bytes: 2, count_type: u8}]")
     made = compiled.encoders[0, "sample"].encode({"l": [1, 2], "t": ["AB", "C"]})

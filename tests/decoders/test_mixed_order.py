@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoders.errors import EncodeError
+from decoders.errors import EncodeError, SpecError
 from decoders.layout import BytesWire
 from decoders.raw import MIXED, read_form, write_form
 from tests.decoders.specs import read, rows
@@ -45,3 +45,25 @@ def test_what_does_not_fit_is_refused() -> None:
         with pytest.raises(EncodeError):
             write_form(value, BytesWire(4, form), 4, "x")
     assert write_form(1.5, BytesWire(8, "f_cdab"), 8, "x")[-2:] == struct.pack(">d", 1.5)[:2]
+
+
+@pytest.mark.parametrize(
+    ("form", "wire"), [("u32cdab", "0003 8000"), ("i32cdab", "0003 8000"), ("u32badc", "0080 0300")]
+)
+def test_integers_in_words_have_bits_and_flags(form: str, wire: str) -> None:
+    compiled = rows(
+        f"[{{name: state, type: {form}, bits: {{low: 0-3, on: 31, wide: [30-31, 0]}}}},"
+        f" {{name: events, type: {form}, flags: {{0: a, 1: b, 31: c, 30: d}}}},"
+        f" {{name: s, type: {form}, bit_order: msb, bits: {{first: 0}}, absent: 0xFFFFFFFF}}]"
+    )
+    values = read(compiled, wire * 3)
+    assert values == {"low": 3, "on": True, "wide": 5, "events": ["a", "b", "c"], "first": True}
+    assert compiled.encoders[0, "sample"].encode(values)[:8] == bytes.fromhex(wire * 2)
+    assert read(compiled, wire * 2 + "FFFFFFFF") == {"low": 3, "on": True, "wide": 5, "events": ["a", "b", "c"]}
+
+
+def test_numbers_with_decimals_in_words_have_none() -> None:
+    with pytest.raises(SpecError, match="only integers have bits"):
+        rows("[{name: state, type: f32cdab, bits: {on: 0}}]")
+    with pytest.raises(SpecError, match="only integers have flags"):
+        rows("[{name: state, type: f32cdab, flags: {0: on}}]")

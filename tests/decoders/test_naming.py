@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from decoders.errors import SpecError
 from decoders.formula import Formula, FormulaError
 from decoders.naming import Naming, name_part, parse_name, pattern_of, reads, resolved
+from decoders.types import SessionContext
+from tests.decoders.specs import product, read
 
 
 def rendered(text: str, **raw: object) -> str | None:
@@ -63,3 +66,38 @@ def test_reading_a_name_is_more_than_containing_it() -> None:
     assert reads("chn_{key - 1}", "key")
     assert not reads("key_{k}", "key")
     assert not reads("chn_{keys}", "key")
+
+
+def test_a_name_of_whole_numbers_never_becomes_a_word() -> None:
+    compiled = product("""\
+fields:
+  - {name: attribute, type: u16, metric: false}
+  - {name: "value_{attribute}", type: u8, range: [0, 5], unit: V, metric: false}
+  - {name: value_bytes, type: u8}
+""")
+    assert read(compiled, "0005 07 08") == {"attribute": 5, "value_5": 7, "value_bytes": 8}
+    decoded = compiled.read(bytes.fromhex("0005 07 08"), SessionContext())
+    assert [violation.field for violation in decoded.violations or ()] == ["value_5"]
+    assert decoded.message.unit_of("value_bytes") == ""
+    assert decoded.message.unit_of("value_5") == "V"
+    (part,) = compiled.parts(decoded)
+    assert part.metrics == {"value_bytes": 8}
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ("{name: n, type: u8, metric: false}", "value_5"),
+        ("{name: n, type: text, bytes: 1, metric: false}", "value_bytes"),
+        ("{name: n, type: u8, if: remaining > 2}, {name: n, type: text, bytes: 1, metric: false}", "value_bytes"),
+    ],
+)
+def test_what_a_name_may_become_is_no_other_value(row: str, name: str) -> None:
+    with pytest.raises(SpecError, match="may become"):
+        product(f'fields: [{row}, {{name: "value_{{n}}", type: u8}}, {{name: {name}, type: u8}}]')
+
+
+def test_a_function_may_make_letters_of_a_number() -> None:
+    with pytest.raises(SpecError, match="may become"):
+        product('fields: [{name: n, type: u8}, {name: "v_{hex(n)}", type: u8}, {name: v_bad, type: u8}]')
+    product('fields: [{name: n, type: u8}, {name: "v_{n + 1}", type: u8}, {name: v_bad, type: u8}]')

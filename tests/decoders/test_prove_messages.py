@@ -11,7 +11,7 @@ from decoders.framing.framer import cut
 from decoders.fused import select
 from decoders.fused.refusal import Refused, Unsupported
 from decoders.product import CompiledProduct
-from decoders.prove import NO_FRAME, Proof, prove
+from decoders.prove import NO_FRAME, NONE_READ, Proof, prove
 from decoders.proven import ProductProven, apply_proof, codec_report, message_report, prove_product
 from decoders.spec.codec_text import generated_text
 from decoders.spec.model import SpecFile
@@ -134,6 +134,15 @@ def test_a_message_that_no_golden_frame_is_stays_with_construct() -> None:
     assert proof.proven == {"two"}
     assert proof.others["one"] == NO_FRAME
     assert not proof.differing
+
+
+def test_golden_frames_that_cannot_be_read_are_not_said_to_be_missing() -> None:
+    wrong = golden("030506", message="one")
+    assert prove(made(), [wrong]).kinds[0].others["one"] == NONE_READ
+    meant_to_fail = golden("01", message="one", error="truncated")
+    frames = [golden("030506"), meant_to_fail]
+    assert prove(made(), frames[:1]).kinds[0].others["one"] == NO_FRAME
+    assert "one" not in prove(made(), frames).kinds[0].differing
 
 
 def test_frames_of_other_variants_prove_messages_that_have_none() -> None:

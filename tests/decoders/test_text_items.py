@@ -130,7 +130,8 @@ def test_the_codecs_agree_on_any_text(body: str) -> None:
         ("frame: {format: text, split: ';'}\nitems: {key: text, length: u8, tags: {}}", "for binary tag lists"),
         ("frame: {format: text, split: ';'}\nitems: {tags: {A: {name: a}, 'B, A': {name: b}}}", "key A is also in"),
         ("frame: {format: text, split: ';'}\nitems: {tags: none}", "no table of tags `none`"),
-        ("frame: {format: text, split: ';'}\nitems: {tags: {1..99999: {name: a}}}", "no range of keys"),
+        ("frame: {format: text, split: ';'}\nitems: {tags: {1..99999: {name: a}}}", "more than 4096 texts"),
+        ("frame: {format: text, split: ';'}\nitems: {tags: {P1..X4: {name: a}}}", "begin in two ways"),
     ],
 )
 def test_mistakes_are_named(spec: str, words: str) -> None:

@@ -248,6 +248,10 @@ class RunningGateway:
         await until(done, f"{count} settled")
         assert self.sums().received == count
 
+    async def delivered(self) -> None:
+        """Waits until the sinks have everything that was acknowledged."""
+        await until(lambda: self.total("iotlink_sink_backlog_records") == 0, "no backlog")
+
     def records(self) -> list[Json]:
         """The records of the file sink, in the order in which they were stored."""
         return read_json(self.folder / "data" / "records")

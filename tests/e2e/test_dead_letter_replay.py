@@ -7,12 +7,24 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+import aiohttp
 import orjson
 import pytest
 
 from gateway.specs import packaged_specs
+from loadtest.fake_kinesis import FakeKinesis
 from tests.e2e.process import Command, Serve
-from tests.e2e.rig import Json, config, listener, read_json, write_config
+from tests.e2e.rig import (
+    Json,
+    RunningGateway,
+    aws_credentials,
+    config,
+    kinesis_sink,
+    listener,
+    read_json,
+    until,
+    write_config,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -96,6 +108,7 @@ async def test_a_mended_spec_makes_the_records(tmp_path: Path) -> None:
         replay = ("replay", "--reason", "unknown_message", "--url", gateway.admin_url)
         code, lines, errors = await dlq(tmp_path, *replay)
         assert (code, lines[-1]["replayed"], lines[-1]["records"]) == (0, 3, 3), errors
+        await until(lambda: len(records(tmp_path)) == 3, "the sink has the records")
         made = records(tmp_path)
         assert [record["record_id"] for record in made] == [f"{letter['dead_letter_id']}-0" for letter in wrong]
         assert [record["ingest_timestamp"] for record in made] == [letter["received_at"] for letter in wrong]
@@ -105,6 +118,7 @@ async def test_a_mended_spec_makes_the_records(tmp_path: Path) -> None:
         code, lines, _ = await dlq(tmp_path, *replay)
         assert (code, lines[-1]["matched"]) == (0, 0)
         await send(gateway, 1)  # live traffic is not marked
+        await until(lambda: len(records(tmp_path)) == 4, "the sink has it")
         made = records(tmp_path)
         assert ["replayed" in record for record in made] == [True, True, True, False]
         code, lines, _ = await dlq(tmp_path, "ls", "--url", gateway.admin_url)
@@ -176,3 +190,45 @@ async def test_a_command_without_url_finds_the_gateway_of_its_config(tmp_path: P
         assert len(letters(first)) == 1
         code, lines, errors = await dlq(first, "purge", "--all", "--config", own)
         assert (code, lines[0]["purged"]) == (0, 1), errors
+
+
+@pytest.mark.parametrize("ack_on", ["spool", "sink"])
+async def test_a_record_that_a_sink_buried_goes_to_that_sink_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ack_on: str
+) -> None:
+    """As it was, and to no other sink; what is buried again stays one letter."""
+    for name, value in aws_credentials().items():
+        monkeypatch.setenv(name, value)
+    async with FakeKinesis() as kinesis:
+        kinesis.create_stream("telemetry")
+        sinks = kinesis_sink(kinesis.url) | {"local": {"type": "file", "dir": str(tmp_path / "data" / "records")}}
+        routes = [{"to": ["main", "local"]}]
+        made = config(tmp_path, listener("meters", ["example_thermo"]), sinks=sinks, routes=routes, ack_on=ack_on)
+        async with RunningGateway(tmp_path, made) as rig, aiohttp.ClientSession() as session:
+            kinesis.faults.poison = b'"tempC":26.3'
+            client = await rig.connect("meters")
+            client.send(LOGIN + STATUS)
+            await until(lambda: len(letters(tmp_path)) == 1, "the record is buried")
+            await until(lambda: len(records(tmp_path)) == 1, "the other sink has it")
+            (letter,) = letters(tmp_path)
+            assert (letter["sink"], letter["stage"], letter["record"]) == ("main", "sink", records(tmp_path)[0])
+
+            assert rig.gateway.admin is not None
+            url = f"http://127.0.0.1:{rig.gateway.admin.port}/v1/dead-letters"
+
+            async def replay() -> Json:
+                async with session.post(f"{url}:replay", json={"reason": "buried"}) as answer:
+                    assert answer.status == 200
+                    report: Json = await answer.json()
+                    return report
+
+            report = await replay()  # the sink has not changed its mind
+            assert (report["matched"], report["replayed"]) == (1, 1 if ack_on == "spool" else 0)
+            await until(lambda: [line["attempts"] for line in letters(tmp_path)] == [1], "it is buried again")
+            kinesis.faults.poison = b""
+            assert (await replay())["replayed"] == 1
+            await until(lambda: len(kinesis.records("telemetry")) == 1, "the sink has it")
+            assert kinesis.records("telemetry")[0].data == bytes.fromhex(letter["raw_hex"])
+            assert (await replay())["matched"] == 0
+        assert len(records(tmp_path)) == 1
+        assert len(kinesis.records("telemetry")) == 1

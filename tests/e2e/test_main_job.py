@@ -53,11 +53,15 @@ async def play_all(rig: RunningGateway, scripts: list[fleet.Script], step: fleet
                 tasks.create_task(fleet.play_in_steps(rig, script, step, port), name=f"play {script.name}")
 
 
+def silence(*_: Any) -> None:
+    """For scripts whose steps need no look."""
+
+
 def assert_all_accepted(rig: RunningGateway, scripts: list[fleet.Script]) -> None:
     sums = rig.sums()
     assert sums.balance()
     assert sums.received == sums.accepted == fleet.sum_of_frames(scripts)
-    assert rig.total("iotlink_outbox_records") == rig.total("iotlink_outbox_bytes") == 0
+    assert rig.total("iotlink_sink_backlog_records") == rig.total("iotlink_sink_window_bytes") == 0
     assert rig.total("iotlink_records_published_total") == fleet.sum_of_records(scripts)
     assert rig.letters() == []
 
@@ -89,18 +93,20 @@ def assert_lanes_in_order(records: Iterable[Json]) -> None:
         last[lane] = seq
 
 
-async def test_all_products_into_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ack_on", ["spool", "sink"])
+async def test_all_products_into_files(tmp_path: Path, ack_on: str) -> None:
     scripts = fleet.scripts()
     assert all(sum(script.product == name for script in scripts) >= 3 for name in PRODUCTS)
-    async with RunningGateway(tmp_path, config(tmp_path, *two_listeners())) as rig:
+    async with RunningGateway(tmp_path, config(tmp_path, *two_listeners(), ack_on=ack_on)) as rig:
 
         def on_disk(script: fleet.Script, count: int) -> None:
             """What was answered has been written."""
             stored = sum(record.get("hub_id", record["device_id"]) == script.name for record in rig.records())
             assert stored >= count, f"{script.name}: {count} records answered, {stored} in the files"
 
-        await play_all(rig, scripts, on_disk)
+        await play_all(rig, scripts, on_disk if ack_on == "sink" else silence)
         await rig.settled(fleet.sum_of_frames(scripts))
+        await rig.delivered()
         assert_all_accepted(rig, scripts)
         assert await rig.stop() == 0
         by_product = {name: rig.total("iotlink_frames_received_total", product=name) for name in PRODUCTS}
@@ -154,14 +160,18 @@ def stored_records(kinesis: FakeKinesis) -> list[Json]:
     return [orjson.loads(item.data) for item in kinesis.records(STREAM) if item.partition_key not in NEIGHBOURS]
 
 
-async def test_all_products_into_kinesis_under_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ack_on", ["spool", "sink"])
+async def test_all_products_into_kinesis_under_faults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ack_on: str
+) -> None:
     for name, value in aws_credentials().items():
         monkeypatch.setenv(name, value)
     scripts = fleet.scripts(4)
     failed = "iotlink_records_failed_total"
     async with FakeKinesis(seed=7, limits=True) as kinesis:
         kinesis.create_stream(STREAM, shards=2)
-        settings = config(tmp_path, *two_listeners(), sinks=kinesis_sink(kinesis.url, STREAM, linger_ms=5.0))
+        sinks = kinesis_sink(kinesis.url, STREAM, linger_ms=5.0)
+        settings = config(tmp_path, *two_listeners(), sinks=sinks, ack_on=ack_on)
         async with RunningGateway(tmp_path, settings) as rig:
 
             def in_the_stream(script: fleet.Script, count: int) -> None:
@@ -183,8 +193,9 @@ async def test_all_products_into_kinesis_under_faults(tmp_path: Path, monkeypatc
 
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(break_things(), name="faults")
-                await play_all(rig, scripts, in_the_stream)
+                await play_all(rig, scripts, in_the_stream if ack_on == "sink" else silence)
             await rig.settled(fleet.sum_of_frames(scripts))
+            await rig.delivered()
             assert_all_accepted(rig, scripts)
             assert await rig.stop() == 0
             for code in ("throttled", "internal", "connection"):
@@ -210,7 +221,9 @@ async def test_all_products_into_kinesis_under_faults(tmp_path: Path, monkeypatc
     assert_records([first[seq] for seq in sorted(first)], scripts)
 
 
-async def test_nothing_is_answered_that_the_sink_does_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_with_ack_on_sink_nothing_is_answered_that_the_sink_does_not_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A sink that never answers: no device is told "yes", and the end refuses what is left, within its deadline."""
     monkeypatch.setattr("gateway.app.DRAIN_S", 0.3)
     for name, value in aws_credentials().items():
@@ -219,7 +232,8 @@ async def test_nothing_is_answered_that_the_sink_does_not_have(tmp_path: Path, m
     silent = [exchange for exchange in script.exchanges if exchange.records]
     async with FakeKinesis() as kinesis:
         kinesis.create_stream(STREAM)
-        async with RunningGateway(tmp_path, config(tmp_path, sinks=kinesis_sink(kinesis.url))) as rig:
+        settings = config(tmp_path, sinks=kinesis_sink(kinesis.url), ack_on="sink")
+        async with RunningGateway(tmp_path, settings) as rig:
             kinesis.faults.black_hole = True
             client = await rig.connect()
             await client.ask(script.login.frame, script.login.answer)
@@ -231,10 +245,6 @@ async def test_nothing_is_answered_that_the_sink_does_not_have(tmp_path: Path, m
             sums = rig.sums()
             assert (sums.accepted, sums.refused) == (1, len(silent))
         assert stored_records(kinesis) == []
-
-
-def silence(*_: Any) -> None:
-    """For scripts whose steps need no look."""
 
 
 async def test_a_fleet_again_after_a_restart(tmp_path: Path) -> None:

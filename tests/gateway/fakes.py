@@ -15,6 +15,7 @@ from decoders.types import Identity, RecordPart, SessionContext
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.record import Record
+from gateway.domain.state import State
 
 
 def message_plan(name: str, record: str = "telemetry", **more: Any) -> MessagePlan:
@@ -80,6 +81,9 @@ class LineProduct(CompiledProduct):
                 return Identity(child_id=values["id"])
         return None
 
+    def answers(self, message: str) -> bool:
+        return message == "heartbeat"
+
     def login(self, decoded: Decoded) -> Identity | None:
         return self.identity(decoded)
 
@@ -106,6 +110,7 @@ class Kept:
     receipt: Receipt
     records: Sequence[Record]
     letter: DeadLetter | None = None
+    states: Sequence[State] = ()
 
 
 class FakeOutbox:
@@ -116,15 +121,19 @@ class FakeOutbox:
         self.room = True
         self.kept: list[Kept] = []
         self.waiting: list[Receipt] = []
+        self.followed: list[tuple[Receipt, Receipt]] = []  # copies, each with its first; the test settles them
         self.again: list[str] = []  # sinks that records were put for again
         self.callbacks: list[Callable[[bool], None]] = []
 
     def has_room(self) -> bool:
         return self.room
 
-    def put(self, receipt: Receipt, records: Sequence[Record]) -> None:
-        self.kept.append(Kept(receipt, records))
+    def put(self, receipt: Receipt, records: Sequence[Record], states: Sequence[State] = ()) -> None:
+        self.kept.append(Kept(receipt, records, states=states))
         self._later(receipt, Outcome.ACCEPTED)
+
+    def follow(self, receipt: Receipt, first: Receipt) -> None:
+        self.followed.append((receipt, first))
 
     def put_again(self, receipt: Receipt, record: Record, sink: str) -> None:
         self.again.append(sink)

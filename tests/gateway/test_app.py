@@ -9,7 +9,6 @@ import pytest
 
 from decoders.catalog import Catalog
 from gateway.app import Gateway, load_directory
-from gateway.delivery.sinks.kinesis import KinesisSink
 from gateway.domain.device import DeviceKey
 from gateway.domain.errors import ConfigError, OperatorError
 from gateway.settings.load import load_settings
@@ -115,12 +114,3 @@ def test_a_wrong_devices_file_names_the_place(tmp_path: Path, text: str | None, 
 
     with pytest.raises(ConfigError, match=words):
         load_directory(settings_of(tmp_path, f"gateway.devices_file={devices}"))
-
-
-def test_kinesis_is_one_setting(tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_REGION", "ap-northeast-2")
-
-    gateway = built(tmp_path, catalog, "sinks={main: {type: kinesis, stream: telemetry, linger_ms: 7}}")
-
-    assert isinstance(gateway.sender.sink, KinesisSink)
-    assert gateway.sender.sink.name == "main"

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from decoders.errors import SpecProblem
-from decoders.layout import Value, walk
+from decoders.layout import Group, Nodes, Value, walk
 from decoders.reference.codec import Selector
+from decoders.reference.fields import own_rows
 from decoders.replies import SESSION_NAMES, MessageReply
 from decoders.reply_text import placeholders
 from decoders.spec import model
@@ -137,12 +138,8 @@ def _built_names(render: Any) -> set[str]:
     """Values of the request without which a message cannot be built."""
     if not isinstance(render, MessageReply):
         return set()
-    fields: set[str] = set()
-    for node in walk(render.encoder.nodes):
-        if isinstance(node, Value):
-            computed = node.const is not None or node.check is not None or node.counts is not None
-            if not computed and not node.bits and node.default is None:
-                fields.add(node.equals or node.name)
+    told = {name for name, source in render.sources.items() if source.formula is not None}
+    fields = set(_open_fields(render.encoder.nodes, told))
     needed: set[str] = set()
     for name, source in render.sources.items():
         if source.formula is not None:
@@ -150,6 +147,19 @@ def _built_names(render: Any) -> set[str]:
         elif source.echo and name in fields:
             needed.add(source.echo)
     return needed
+
+
+def _open_fields(nodes: Nodes, told: set[str], prefix: str = "") -> Iterator[str]:
+    """Values and groups of a message that need a value of somebody. told: those that the reply gives."""
+    for node in own_rows(nodes):
+        if prefix + getattr(node, "name", "") in told:
+            continue
+        if isinstance(node, Value):
+            computed = node.const is not None or node.check is not None or node.counts is not None
+            if not computed and not node.bits and node.default is None:
+                yield node.equals or node.name
+        elif isinstance(node, Group) and any(_open_fields(node.nodes, told, f"{prefix}{node.name}.")):
+            yield node.name
 
 
 MESSAGE_RULES = (

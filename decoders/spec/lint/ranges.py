@@ -41,9 +41,9 @@ def _row_contradictions(spec: model.SpecFile, row: model.ValueRow) -> Iterator[F
     if limits is not None:
         low, high = limits
         most = (1 << wire.size * 8) - 1 if isinstance(wire, IntWire) else high
-        for name, values, top in (("absent", absent, most), ("enum", sorted(keys), high)):
-            for value in values:  # sentinels of signed numbers may be spelled as the unsigned number
-                if isinstance(value, int) and not low <= value <= top:
+        for name, values in (("absent", absent), ("enum", sorted(keys))):
+            for value in values:  # those of signed numbers may be spelled as the unsigned number
+                if isinstance(value, int) and not low <= value <= most:
                     yield (name,), f"{value} cannot come out of `{row.type}` ({low} to {high})", "remove or correct it"
     for value in absent:
         if value in keys:

@@ -129,6 +129,9 @@ def _domain(node: Branch, fields: dict[str, Any]) -> tuple[int, int] | None:
     wire = getattr(found, "wire", None)
     if isinstance(wire, IntWire) and wire.sign == "unsigned":
         return 0, (1 << 8 * wire.size) - 1
+    if isinstance(wire, IntWire):
+        half = 1 << 8 * wire.size - 1
+        return (-half if wire.sign == "twos" else 1 - half), half - 1
     width = getattr(found, "width", None)
     return (0, (1 << width) - 1) if isinstance(width, int) and wire is None else None
 
@@ -200,7 +203,8 @@ def _case_faults(subject: Subject, node: Branch, fields: dict[str, Any]) -> Iter
                 subject.problem("overlapping_cases", path, message, "make the cases differ", key=True),
             )
         elif domain is not None and not any(_meets(span, domain) for span in spans):
-            message = f"the case `{key}` is never taken: `{node.on.text}` is at most {domain[1]}"
+            bounds = f"at most {domain[1]}" if domain[0] == 0 else f"from {domain[0]} to {domain[1]}"
+            message = f"the case `{key}` is never taken: `{node.on.text}` is {bounds}"
             yield "unreachable_case", subject.problem("unreachable_case", path, message, "correct the value", key=True)
         earlier += spans
     origin = subject.path(node)

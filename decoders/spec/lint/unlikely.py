@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from typing import Any
 
@@ -78,7 +79,39 @@ def _marks_in_hex(text: str) -> str:
     return '"' + "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in shown) + '"'
 
 
+_SIZES = ("count", "bytes", "item_bytes", "until_left", "length")
+
+
+def _half_size(subject: Subject) -> Iterator[SpecProblem]:
+    for placed in subject.rows:
+        row = placed.row.items if isinstance(placed.row, model.ItemsRow) else placed.row
+        path = (*placed.path, "items") if isinstance(placed.row, model.ItemsRow) else placed.path
+        for key in _SIZES:
+            text = getattr(row, key, None)
+            if isinstance(text, str) and _may_be_a_fraction(text):
+                what = f"`{text}` may be a fraction, and then the frame is refused: `bad_length`"
+                yield subject.problem("half_size", (*path, key), what, f"`{text.replace('/', '//')}` drops what is over")
+
+
+def _may_be_a_fraction(text: str) -> bool:
+    """True for a formula that divides, and not within a function such as `ceil`."""
+    if "/" not in text:
+        return False
+    waiting: list[ast.AST] = [ast.parse(text.strip(), mode="eval").body]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            return True
+        if not isinstance(node, ast.Call | ast.Compare):
+            waiting.extend(ast.iter_child_nodes(node))
+    return False
+
+
 UNLIKELY_RULES = (
+    Rule(
+        *("half_size", "warning", "a count or size is a whole number"),
+        *("divide with `//`", _half_size),
+    ),
     Rule(
         *("same_name", "warning", "no two rows that are always there give one value"),
         *("give one of them another name, or say `repeat: list`", _same_name),

@@ -13,6 +13,7 @@ from decoders.spec.lint.subject import Rule, Subject
 __all__ = ["UNUSED_RULES"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_BRACES = re.compile(r"\{([^{}]*)\}")  # what names are built from
 _FOR_PEOPLE = frozenset({"name", "note", "title", "source", "vendor", "unit", "product", "measurement", "data_type"})
 _TABLES: Mapping[str, str] = {"blocks": "use", "enums": "enum", "flags": "flags", "tags": "tags"}
 """Table of the spec -> key that names one of its entries."""
@@ -24,6 +25,8 @@ def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
         yield key, value
     elif isinstance(value, Mapping):
         for name, inner in value.items():
+            if isinstance(name, str) and "{" in name:
+                yield "name", name
             yield from _texts(inner, str(name))
     elif isinstance(value, list | tuple):
         for inner in value:
@@ -48,7 +51,9 @@ def _unused_table(subject: Subject) -> Iterator[SpecProblem]:
 
 
 def _unused_hidden(subject: Subject) -> Iterator[SpecProblem]:
-    read = {word for key, text in _said(subject) if key not in _FOR_PEOPLE for word in _NAME.findall(text)}
+    said = _said(subject)
+    read = {word for key, text in said if key not in _FOR_PEOPLE for word in _NAME.findall(text)}
+    read |= {word for _, text in said for part in _BRACES.findall(text) for word in _NAME.findall(part)}
     read |= {name for message in subject.spec.messages.values() for name in message.when}
     for placed in subject.rows:
         row = placed.row

@@ -1,8 +1,9 @@
 """Amazon Kinesis Data Streams as a sink: one parcel is one Kinesis record; the packing says what stands in it.
 
 botocore's own retries are off: it would send a request again whose answer got lost, and knows nothing of entries. All
-retrying is the sender's. The body of PutRecords is made here, since botocore's serializer would be the most expensive
-part of delivery: it comes in through the event that botocore has for this, `before-call`.
+retrying is the sender's. The body of PutRecords is made here, and its answer read here, since botocore's serializer and
+parser would be most of what delivery costs: both enter through events that botocore has, `before-call` and
+`before-parse`.
 Limits: API reference of PutRecords, DescribeStreamSummary, ListShards (2026).
 """
 
@@ -119,6 +120,7 @@ class KinesisSink:
             connect_timeout=connect_timeout_s,
             read_timeout=read_timeout_s,
             max_pool_connections=self.max_requests + 2,
+            user_agent="iotlink-gateway",  # botocore's own is put together anew for each request
             parameter_validation=False,  # a third of the client's cost; sizes, keys and counts are checked here
         )
         self._resources = contextlib.AsyncExitStack()
@@ -136,6 +138,7 @@ class KinesisSink:
         except (boto.BotoCoreError, ValueError) as error:
             raise OperatorError(f"sink {self.name}: {error}") from error
         self._client.meta.events.register("before-call.kinesis.PutRecords", _set_body)
+        self._client.meta.events.register("before-parse.kinesis.PutRecords", _read_answer)
         try:
             async with asyncio.timeout(_START_CHECK_TIMEOUT_S):
                 await self._check()
@@ -157,9 +160,9 @@ class KinesisSink:
             if failure.code == SinkErrorCode.NOT_FOUND:
                 self._checked = False  # whoever makes the stream again may make it otherwise
             raise failure from error
-        outcomes = answer.get("Records", ())
-        if len(outcomes) != len(parcels):
-            raise SinkError(f"{len(outcomes)} outcomes for {len(parcels)} records", code=SinkErrorCode.INTERNAL)
+        outcomes = answer.get("Records")
+        if not isinstance(outcomes, list) or len(outcomes) != len(parcels):
+            raise SinkError(f"{len(outcomes or ())} outcomes for {len(parcels)} records", code=SinkErrorCode.INTERNAL)
         self.pacing.stored_in({outcome["ShardId"] for outcome in outcomes if "ShardId" in outcome})
         results = [None if "SequenceNumber" in outcome else _entry_failure(outcome) for outcome in outcomes]
         return results if any(results) else None
@@ -194,11 +197,14 @@ class KinesisSink:
                 answer = await self._client.list_shards(**asked)
             except _CLIENT_ERRORS as error:
                 raise classify(error) from error
-            shards += [
-                ShardRange(shard["ShardId"], int(shard["HashKeyRange"]["EndingHashKey"]))
-                for shard in answer.get("Shards", ())
-                if "EndingSequenceNumber" not in shard["SequenceNumberRange"]
-            ]
+            try:
+                shards += [
+                    ShardRange(shard["ShardId"], int(shard["HashKeyRange"]["EndingHashKey"]))
+                    for shard in answer.get("Shards", ())
+                    if "EndingSequenceNumber" not in shard["SequenceNumberRange"]
+                ]
+            except (KeyError, ValueError) as error:
+                raise SinkError(f"ListShards: {error!r}", code=SinkErrorCode.INTERNAL) from error
             if not answer.get("NextToken"):
                 break
             asked = {"NextToken": answer["NextToken"]}
@@ -208,6 +214,19 @@ class KinesisSink:
 def _set_body(params: dict[str, Any], **_: object) -> None:
     """Called by botocore with the request, before it is signed."""
     params["body"] = _body.get()
+
+
+def _read_answer(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    """Called by botocore with the answer. Errors, and what is no JSON, are left to its own parser."""
+    if response_dict["status_code"] != 200:
+        return
+    try:
+        answer = orjson.loads(response_dict["body"])
+    except orjson.JSONDecodeError:
+        return
+    response_dict["body"] = b"{}"
+    if isinstance(answer, dict):
+        customized_response_dict.update(answer)
 
 
 def classify(error: Exception) -> SinkError:

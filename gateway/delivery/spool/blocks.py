@@ -130,7 +130,7 @@ class BlockDraft:
     _offsets: list[int] = field(default_factory=list)  # sparse blocks only
     _records: list[bytes] = field(default_factory=list)
     _states: list[bytes] = field(default_factory=list)
-    _size: int = 0
+    size: int = 0  # bytes of its entries
 
     @property
     def is_empty(self) -> bool:
@@ -138,7 +138,7 @@ class BlockDraft:
 
     @property
     def is_full(self) -> bool:
-        return self._size >= BLOCK_BYTES
+        return self.size >= BLOCK_BYTES
 
     @property
     def count(self) -> int:
@@ -146,16 +146,15 @@ class BlockDraft:
 
     def add_record(self, entry: bytes, targets: tuple[str, ...]) -> bool:
         """False: the block cannot hold another set of targets; close it first."""
-        sets = self._sets
-        index = sets.get(targets)
+        index = self._sets.get(targets)
         if index is None:
-            index = len(sets)
+            index = len(self._sets)
             if index == MAX_TARGET_SETS:
                 return False
-            sets[targets] = index
+            self._sets[targets] = index
         self._set_of.append(index)
         self._records.append(entry)
-        self._size += len(entry)
+        self.size += len(entry)
         return True
 
     def add_sparse(self, sequence: int, entry: bytes, targets: tuple[str, ...]) -> bool:
@@ -167,7 +166,7 @@ class BlockDraft:
 
     def add_state(self, entry: bytes) -> None:
         self._states.append(entry)
-        self._size += len(entry)
+        self.size += len(entry)
 
     def finish(self, flags: int = 0, end: int = 0) -> bytes:
         """The block's bytes. end: for a sparse block, the sequence after the last one it stands for."""

@@ -81,6 +81,7 @@ class Spool:
         self._shelf = Shelf([], 1)
         self._opened: Opened | None = None
         self._active: Segment | None = None  # the one that is appended to
+        self._roll_at = 0  # its size at which the next one is begun
         self._keep_from: Segment | None = None  # the newest one that begins with all states
         self._cursors: dict[str, Cursor] = {}
         self._waiting: list[Encoded] = []
@@ -159,10 +160,14 @@ class Spool:
                 raise group.exceptions[0] from None
             raise
         finally:
-            self._failed = True
-            rest, self._waiting, self._waiting_bytes = self._waiting, [], 0
-            if rest:
-                self._refuse(owner, rest, RefuseReason.SINK_FAILED)
+            self.refuse_rest(owner)
+
+    def refuse_rest(self, owner: SpoolOwner) -> None:
+        """Takes nothing any more, and reports what waits as not committed. `run` ends with it."""
+        self._failed = True
+        rest, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        if rest:
+            self._refuse(owner, rest, RefuseReason.SINK_FAILED)
 
     async def close(self) -> None:
         """Saves the cursors and gives the directory free. Call when `run` has ended."""
@@ -188,15 +193,19 @@ class Spool:
         """
         if self._failed or self._adopted:
             return self._count_refused(RefuseReason.SINK_FAILED, 1)
-        records, states = put.records, put.states
-        for record in records:
+        entries = []
+        size = 0
+        for record in put.records:
             if len(record.body) > MAX_RECORD_BYTES:
                 return self._count_refused(RefuseReason.TOO_LARGE, 1)
-        entries = [encode_record(record) for record in records]
-        size = sum(map(len, entries))
-        state_entries = [encode_state(state.kind, state.payload) for state in states] if states else []
-        if state_entries:
-            size += sum(map(len, state_entries))
+            entry = encode_record(record)
+            entries.append(entry)
+            size += len(entry)
+        state_entries = []
+        for state in put.states:
+            entry = encode_state(state.kind, state.payload)
+            state_entries.append(entry)
+            size += len(entry)
         if not self._room.take(size):
             return self._count_refused(RefuseReason.OUTBOX_FULL, 1)
         if not self._waiting:
@@ -263,7 +272,12 @@ class Spool:
         try:
             while self.is_crowded:
                 more = await compact(
-                    self._shelf, self._old_segments(), wanted, self._file_thread, self._counters, self._segment_bytes // 4
+                    self._shelf,
+                    self._old_segments(),
+                    wanted,
+                    self._file_thread,
+                    self._counters,
+                    self._segment_bytes // 4,
                 )
                 if not more:
                     break
@@ -312,13 +326,17 @@ class Spool:
         """Tries once more in a new segment when the disk fails."""
         records = sum([len(encoded.records) for encoded in batch])
         while True:
-            roll = self._new_roll() if self._active is None or self._active.size >= self._segment_bytes else None
+            roll = self._new_roll() if self._active is None or self._active.size >= self._roll_at else None
             sequence = base = self._shelf.end
             for encoded in batch:
                 encoded.put.sequence = sequence
                 sequence += len(encoded.records)
             self._pace.started(records)
-            commit, cancelled = await self._in_thread(batch, base, roll)
+            try:
+                commit, cancelled = await self._in_thread(batch, base, roll)
+            except Exception:  # a mistake of ours: nobody may wait for ever
+                self._refuse(owner, batch, RefuseReason.SINK_FAILED)
+                raise
             if commit.error is None:
                 self._committed(owner, batch, commit, roll, sequence)
             elif commit.no_space:
@@ -368,7 +386,7 @@ class Spool:
             return call.result(), True
         call.cancel()
         hung = OSError(errno.ETIMEDOUT, "the disk does not answer")
-        return Commit(0, 0.0, hung, clean=False, usable=False), True
+        return Commit(0, error=hung, clean=False, usable=False), True
 
     def _committed(self, owner: SpoolOwner, batch: list[Encoded], commit: Commit, roll: Roll | None, end: int) -> None:
         self._failures = 0
@@ -376,6 +394,8 @@ class Spool:
         if roll is not None:
             self._active = self._keep_from = Segment(roll.path, roll.first, end, commit.size)
             self._shelf.add(self._active)
+            # Where states are many they must not fill a segment by themselves, or each commit would write them all.
+            self._roll_at = commit.head + max(self._segment_bytes, commit.head)
         else:
             assert self._active is not None
             self._shelf.grow(self._active, commit.size, end)

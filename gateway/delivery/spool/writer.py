@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.delivery.disk import NO_SPACE, AppendFile
-from gateway.delivery.spool.blocks import BlockDraft, Flag, blocks_of_states, segment_header
+from gateway.delivery.spool.blocks import BLOCK_BYTES, BlockDraft, Flag, blocks_of_states, segment_header
 from gateway.delivery.spool.values import Put
 
 
@@ -37,10 +37,12 @@ class Commit:
     """How a commit ended. error None: it is durable, and `size` bytes of the segment are.
 
     With an error nothing of it counts. no_space: try again when there is room. clean: no trace of it is on the disk,
-    so its sequences can be given again. usable: the segment before can be appended to.
+    so its sequences can be given again. usable: the segment before can be appended to. head: bytes of header and
+    snapshot, if it began a segment.
     """
 
     size: int
+    head: int = 0
     seconds: float = 0.0
     error: OSError | None = None
     no_space: bool = False
@@ -55,7 +57,7 @@ def build_blocks(batch: Sequence[Encoded], base: int) -> bytes:
     draft = BlockDraft(base)
     for encoded in batch:
         for entry, targets in zip(encoded.records, encoded.put.targets, strict=True):
-            if draft.is_full or not draft.add_record(entry, targets):
+            if draft.size >= BLOCK_BYTES or not draft.add_record(entry, targets):
                 blocks.append(draft.finish())
                 draft = BlockDraft(draft.base + draft.count)
                 draft.add_record(entry, targets)
@@ -96,24 +98,24 @@ class SegmentWriter:
             if not usable:
                 self.close()
             # A failed fdatasync may have left anything; a cut that worked, nothing.
-            return Commit(file.size, 0.0, error, error.errno in NO_SPACE, clean=usable, usable=usable)
+            return Commit(file.size, error=error, no_space=error.errno in NO_SPACE, clean=usable, usable=usable)
         return Commit(file.size)
 
     def _begin(self, roll: Roll, data: bytes) -> Commit:
-        snapshot = b"".join(blocks_of_states(roll.first, roll.snapshot, Flag.SNAPSHOT))
+        head = segment_header(roll.first) + b"".join(blocks_of_states(roll.first, roll.snapshot, Flag.SNAPSHOT))
         file = None
         try:
             file = AppendFile(roll.path)
-            file.write(segment_header(roll.first) + snapshot + data)
+            file.write(head + data)
             file.commit()
         except OSError as error:
             if file is not None:
                 file.close()  # nothing of it is durable: deletes it
             clean = not roll.path.exists()
-            return Commit(0, 0.0, error, error.errno in NO_SPACE, clean=clean, usable=self._file is not None)
+            return Commit(0, error=error, no_space=error.errno in NO_SPACE, clean=clean, usable=self._file is not None)
         self.close()
         self._file = file
-        return Commit(file.size)
+        return Commit(file.size, len(head))
 
 
 def is_roomy(directory: Path, count: int) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from gateway.admin.replay import WorkedOnElsewhere
 from gateway.delivery.dead_letter_lines import LetterFilter
 from gateway.delivery.dead_letter_pages import WORK_LOCK, Cursor, DirectoryLock
+from gateway.domain.errors import DeadLetterReason
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.record import Record
 from tests.gateway.admin.conftest import LOGIN, TRUNCATED, MakeBench, buried, letter
@@ -64,13 +65,14 @@ async def test_a_buried_record_goes_to_its_sink_again(bench: MakeBench) -> None:
 async def test_a_record_that_is_buried_again_stays_one_letter_and_counts(bench: MakeBench) -> None:
     class Burying(FakeOutbox):
         def put(self, receipt: Receipt, records: Sequence[Record]) -> None:
-            self.settle(receipt, Outcome.DEAD_LETTERED, "buried")
+            self.settle(receipt, Outcome.DEAD_LETTERED, DeadLetterReason.BURIED)
 
     async with bench(Burying()) as b:
         await b.keep(buried("r-0"))
         for attempt in (1, 2):
             report = await b.replayer.replay(ALL, Cursor(), 1000, dry_run=False)
             assert (report.failed, report.still) == (1, {"buried": 1})
+            assert [type(reason) for reason in report.still] == [str]
             assert await b.keys() == []
             await b.keep(buried("r-0"))  # as the outbox does it
             (found,) = await b.left()

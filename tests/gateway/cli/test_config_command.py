@@ -76,7 +76,7 @@ def test_show_is_a_configuration_with_origins(tmp_path: Path, monkeypatch: pytes
 def test_show_without_origins_has_no_comments() -> None:
     shown = RUN.invoke(config_command.app, ["show"])
     assert "#" not in shown.stdout
-    assert load(shown.stdout, "shown").data["ack_on"] == "sink"
+    assert load(shown.stdout, "shown").data["ack_on"] == "spool"
 
 
 def test_show_as_json() -> None:

@@ -79,3 +79,11 @@ def test_a_bad_spec_ends_a_process_with_2_and_its_place(specs: Path) -> None:
     (line,) = done.stderr.splitlines()
     assert line.startswith("specs/sensor/spec.yaml:19:35: messages.status.fields[0].type: unknown type `i61`")
     assert "did you mean" in line
+
+
+def test_the_module_itself_is_the_command() -> None:
+    run = [sys.executable, "-W", "ignore::RuntimeWarning", "-m", "gateway.cli.main", "version"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+    assert subprocess.run([*run[:-1], "nonsense"], capture_output=True, check=False).returncode == 2

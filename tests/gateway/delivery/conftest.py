@@ -13,11 +13,14 @@ import pytest
 
 from gateway.delivery.backoff import Backoff
 from gateway.delivery.dead_letters import DeadLetterStore
+from gateway.delivery.feed import Feed
 from gateway.delivery.lanes import Entry, FifoQueue, LaneQueue, Parcel, ParcelQueue
-from gateway.delivery.outbox import Outbox
+from gateway.delivery.outbox import AckOn, Outbox
 from gateway.delivery.pacing import Pacing
+from gateway.delivery.routes import Route, Routes
 from gateway.delivery.sender import Sender
 from gateway.delivery.sinks import EntryFailure, Sink, SinkErrorCode
+from gateway.delivery.spool.spool import Spool
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.record import Record
@@ -83,8 +86,8 @@ class ScriptedSink:
     max_batch_bytes = 1_000_000
     max_record_bytes = 10_000
 
-    def __init__(self, *, one_per_lane: bool = False) -> None:
-        self.name = "scripted"
+    def __init__(self, name: str = "scripted", *, one_per_lane: bool = False) -> None:
+        self.name = name
         self.pacing = Pacing()
         self.new_queue: Callable[[], ParcelQueue] = LaneQueue if one_per_lane else FifoQueue
         self.script: deque[Exception | Answer | Callable[[Sequence[Record]], Answer]] = deque()
@@ -207,15 +210,30 @@ def sending() -> SendingFactory:
 
 
 class Rig:
-    """An outbox in its task, with all that belongs to it."""
+    """An outbox in its task, with all that belongs to it. sink: the first of `sinks`."""
 
-    def __init__(self, sink: Sink, outbox: Outbox, sender: Sender, letters: DeadLetterStore, metrics: Metrics) -> None:
-        self.sink = sink
+    def __init__(self, sinks: Sequence[Sink], outbox: Outbox, letters: DeadLetterStore, metrics: Metrics) -> None:
+        self.sink = sinks[0]
         self.outbox = outbox
-        self.sender = sender
+        self.spool = outbox.spool
         self.letters = letters
         self.metrics = metrics
         self.task: asyncio.Task[None]
+
+    def feed(self, name: str = "scripted") -> Feed:
+        (found,) = [feed for feed in self.outbox.distribution.feeds if feed.name == name]
+        return found
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Until it holds; looked at each millisecond, for what nothing reports."""
+        async with asyncio.timeout(GUARD_S):
+            while not condition():
+                await asyncio.sleep(0.001)
+                if self.task.done():
+                    await self.task
+
+    async def until_delivered(self) -> None:
+        await self.until(lambda: not self.outbox._has_work())
 
 
 RigFactory = Callable[..., contextlib.AbstractAsyncContextManager[Rig]]
@@ -242,25 +260,45 @@ async def lane_sink() -> ScriptedSink:
 
 
 @pytest.fixture
+async def make_sink() -> Callable[[str], ScriptedSink]:
+    return ScriptedSink
+
+
+@pytest.fixture
 def rig(tmp_path: Path) -> RigFactory:
-    """`async with rig(sink, max_bytes=..., linger_ms=...) as r`: drained at the end if it still runs."""
+    """`async with rig(sink, ...) as r`: drained at the end if it still runs. The files stay for the next rig."""
 
     @contextlib.asynccontextmanager
     async def make(
-        sink: Sink,
-        *,
+        *sinks: Sink,
+        routes: Sequence[Route] = (),
+        ack_on: AckOn = AckOn.SPOOL,
+        letters_also_to: str | None = None,
         linger_ms: float = 0,
         backoff: Backoff | None = None,
         letters_max_bytes: int = 1_000_000,
         max_bytes: int = 100_000_000,
-        slack_bytes: int = 1_000_000,
+        segment_bytes: int = 1_000_000,
         drain_s: float = GUARD_S,
+        directory: Path | None = None,
     ) -> AsyncIterator[Rig]:
         metrics = Metrics()
-        sender = Sender(sink, metrics, linger_ms=linger_ms, backoff=backoff or Backoff(0.001, 0.01))
+        senders = {
+            sink.name: Sender(sink, metrics, linger_ms=linger_ms, backoff=backoff or Backoff(0.001, 0.01))
+            for sink in sinks
+        }
         letters = DeadLetterStore(tmp_path / "dead_letters", metrics.dead_letters, max_bytes=letters_max_bytes)
-        outbox = Outbox(sender, letters, metrics.outbox, max_bytes=max_bytes, slack_bytes=slack_bytes)
-        made = Rig(sink, outbox, sender, letters, metrics)
+        spool = Spool(
+            directory or tmp_path / "spool" / "own",
+            metrics.spool,
+            max_bytes=max_bytes,
+            segment_bytes=segment_bytes,
+            commit_interval_max_ms=0,
+            keepers={},
+        )
+        found = Routes(routes or [Route(tuple(senders))])
+        outbox = Outbox(spool, senders, found, letters, ack_on=ack_on, letters_also_to=letters_also_to)
+        made = Rig(sinks, outbox, letters, metrics)
         await outbox.start()
         made.task = asyncio.create_task(outbox.run(), name="outbox")
         try:

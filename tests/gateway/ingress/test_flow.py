@@ -12,6 +12,7 @@ from gateway.devices.directory import FileDirectory
 from gateway.domain.device import Device, DeviceKey
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.record import Record
+from gateway.domain.state import State
 from gateway.domain.uplink import Uplink
 from gateway.ingress.flow import Flow
 from gateway.pipeline.chain import Chain
@@ -76,7 +77,7 @@ def test_an_error_of_ours_in_the_pipeline_costs_one_dead_letter() -> None:
 @pytest.mark.parametrize("settled", [False, True])
 def test_an_error_of_the_outbox_refuses_what_it_has_not_settled(settled: bool) -> None:
     class Broken(FakeOutbox):
-        def put(self, receipt: Receipt, records: Sequence[Record]) -> None:
+        def put(self, receipt: Receipt, records: Sequence[Record], states: Sequence[State] = ()) -> None:
             if settled:
                 self.settle(receipt, Outcome.ACCEPTED)
             raise RuntimeError("a bug")

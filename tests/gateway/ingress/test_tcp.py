@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from gateway.domain.errors import CloseReason, OperatorError
 from gateway.domain.receipt import Receipt
 from gateway.domain.record import Record
+from gateway.domain.state import State
 from gateway.ingress.tcp import ListenerOptions
 from gateway.protocol.session_ports import SessionLimits
 from tests.gateway.fakes import LineProduct
@@ -92,9 +93,9 @@ async def test_an_outbox_that_fills_while_sessions_resume_holds_the_rest() -> No
         assert len(rig.outbox.kept) == 3
         put = rig.outbox.put
 
-        def put_and_fill(receipt: Receipt, records: Sequence[Record]) -> None:
+        def put_and_fill(receipt: Receipt, records: Sequence[Record], states: Sequence[State] = ()) -> None:
             rig.outbox.set_room(False)
-            put(receipt, records)
+            put(receipt, records, states)
 
         rig.outbox.put = put_and_fill  # type: ignore[method-assign]
         for turn in range(6):

@@ -8,7 +8,7 @@ from gateway.access.admission import Provisioning
 from gateway.domain.device import DeviceKey
 from gateway.domain.errors import CloseReason, RefuseReason
 from gateway.domain.receipt import Outcome
-from gateway.protocol.device_session import SessionState
+from gateway.protocol.device_session import MAX_GREETINGS, SessionState
 from gateway.protocol.session_ports import SessionLimits
 from tests.gateway.fakes import LineProduct
 from tests.gateway.protocol.session_bench import Bench
@@ -203,6 +203,52 @@ def test_data_before_login_is_refused_and_not_kept() -> None:
     assert host.closed is CloseReason.TOO_MANY_BAD_FRAMES
     assert bench.traffic.outcomes[Outcome.REFUSED] == 3
     bench.assert_balanced()
+
+
+def test_a_greeting_is_answered_before_anybody_has_a_name() -> None:
+    bench = Bench(tap=True)
+    session, host = bench.open()
+    bench.give(session, b"H1\nH2\n")
+    assert host.writes == [b"h1\nh2\n"]
+    assert (session.state, bench.outbox.kept) == (SessionState.WAITING, [])
+    assert bench.traffic.outcomes[Outcome.ACCEPTED] == 2
+    bench.give(session, b"Ldev-1\nH3\n")
+    assert host.writes[1:] == [b"ldev-1\nh3\n"]
+    assert ("in", b"H1\n", "heartbeat") in bench.tap.seen
+    bench.assert_balanced()
+
+
+def test_greetings_are_neither_bad_frames_nor_a_login() -> None:
+    bench = Bench(limits=SessionLimits(max_bad_frames=3, login_timeout_ms=1000))
+    session, host = bench.open()
+    bench.give(session, b"H\n" * 5 + b"D1\nH\nD2\nH\n")
+    assert (host.closed, bench.traffic.refused["not_identified"]) == (None, 2)
+    session.on_clock(bench.clock.now_ms + 999)
+    assert host.closed is None
+    bench.give(session, b"H\n")
+    session.on_clock(bench.clock.now_ms + 1000)
+    assert host.closed is CloseReason.LOGIN_TIMEOUT
+    bench.assert_balanced()
+
+
+def test_nobody_may_ask_for_ever() -> None:
+    bench = Bench(limits=SessionLimits(max_bad_frames=3))
+    session, host = bench.open()
+    bench.give(session, b"H\n" * (MAX_GREETINGS + 2))
+    assert host.written == b"h\n" * MAX_GREETINGS
+    assert host.closed is None
+    bench.give(session, b"H\n")
+    assert host.closed is CloseReason.TOO_MANY_BAD_FRAMES
+    bench.assert_balanced()
+
+
+def test_a_greeting_is_answered_in_its_turn() -> None:
+    bench = Bench(hold=True)
+    session, host = bench.open()
+    bench.give(session, b"H1\nLdev-1\nD1\nH2\n")
+    assert host.written == b"h1\nldev-1\n"
+    bench.outbox.settle_all()
+    assert host.written == b"h1\nldev-1\nd1\nh2\n"
 
 
 def test_garbage_before_and_between_frames_is_skipped_and_counted() -> None:

@@ -35,7 +35,8 @@ def test_without_anything_it_runs_on_this_machine() -> None:
     assert (settings.observe.host, settings.observe.port) == ("127.0.0.1", 9464)
     assert settings.gateway.data_dir == Path("data")
     assert settings.dead_letters.dir == Path("data/dead_letters")
-    assert (settings.auth.devices, settings.provisioning, settings.ack_on) == ("open", "allow_new", "sink")
+    assert (settings.auth.devices, settings.provisioning, settings.ack_on) == ("open", "allow_new", "spool")
+    assert settings.spool.dir == Path("data/spool")
     assert set(loaded.origin.values()) == {"default"}
 
 
@@ -205,7 +206,7 @@ FILE_MISTAKES = [
     (
         "sinks: {a: {type: kinesi}}\n",
         "c.yaml:1:19",
-        "sinks.a.type: expected 'file' or 'kinesis', got the text 'kinesi' (did you mean `kinesis`?)",
+        "sinks.a.type: expected 'file', 'kinesis' or 'stdout', got the text 'kinesi' (did you mean `kinesis`?)",
     ),
     (
         "sinks: {a: {type: file, rotate_mbs: 1}}\n",

@@ -115,10 +115,57 @@ def test_the_admin_api_stays_on_this_machine(tmp_path: Path) -> None:
     assert problems(tmp_path, "admin: null\nobserve: {port: 9465}\n") == []
 
 
-def test_exactly_one_sink(tmp_path: Path) -> None:
+def test_at_least_one_sink(tmp_path: Path) -> None:
     assert problems(tmp_path, "sinks: {}\n") == [
         "c.yaml:1:8: sinks: no sink: records would have nowhere to go (add one of type file or kinesis)"
     ]
-    assert problems(tmp_path, "sinks:\n  a: {type: file}\n  b: {type: file}\n") == [
-        "c.yaml:3:3: sinks.b: a second sink is not available in this version yet"
+
+
+def test_sinks_do_not_share_what_they_write_to(tmp_path: Path) -> None:
+    text = "sinks: {a: {type: file, dir: x}, b: {type: file, dir: ./x}, c: {type: stdout}, d: {type: stdout}}\n"
+    assert problems(tmp_path, text + "routes: [{to: [a, b, c, d]}]\n") == [
+        "c.yaml:1:55: sinks.b.dir: x is the folder of `a` already",
+        "c.yaml:1:80: sinks.d: `c` writes to stdout already",
     ]
+
+
+def test_several_sinks_need_routes(tmp_path: Path) -> None:
+    two = "sinks:\n  a: {type: file}\n  b: {type: file}\n"
+    assert problems(tmp_path, two) == [
+        "c.yaml:2:3: sinks: several sinks, and no `routes` say what goes where (write `routes: [{to: [a, b]}]`)"
+    ]
+    assert problems(tmp_path, two + "routes: [{to: [a]}]\n") == []
+    assert problems(tmp_path, two + "raw_archive: {enabled: true, sink: b}\n") == []
+    assert problems(tmp_path, two + "dead_letters: {also_to: b}\n") == []
+
+
+def test_routes_name_sinks_and_take_every_record(tmp_path: Path) -> None:
+    one = "sinks: {a: {type: file}}\n"
+    assert problems(tmp_path, one + "routes: [{to: [a]}, {types: [alert], to: [a, b, a]}]\n") == [
+        "c.yaml:2:10: routes[0]: this route takes every record: those behind it never get one (put it last)",
+        "c.yaml:2:21: routes[1]: the last route does not take every record: some would have nowhere to go "
+        "(add one with `to` alone)",
+        "c.yaml:2:46: routes[1].to[1]: there is no sink `b` (sinks are: a)",
+        "c.yaml:2:49: routes[1].to[2]: `a` stands there twice",
+    ]
+    assert problems(tmp_path, one + "routes: [{types: [temperature], to: [a]}, {to: []}]\n") == [
+        "c.yaml:2:19: routes[0].types[0]: expected 'telemetry', 'event', 'alert', 'control', 'firmware', 'file', "
+        "'master', 'presence' or 'log', got the text 'temperature'",
+        "c.yaml:2:48: routes[1].to: expected at least 1 items, got an empty list",
+    ]
+
+
+def test_special_sinks_exist(tmp_path: Path) -> None:
+    one = "sinks: {a: {type: file}}\n"
+    assert problems(tmp_path, one + "raw_archive: {enabled: true}\ndead_letters: {also_to: x}\n") == [
+        "c.yaml:2:14: raw_archive: no `sink` says where frames go (name one of: a)",
+        "c.yaml:3:25: dead_letters.also_to: there is no sink `x` (sinks are: a)",
+    ]
+
+
+def test_a_spool_holds_some_segments(tmp_path: Path) -> None:
+    assert problems(tmp_path, "spool: {max_bytes: 64MiB}\n") == [
+        "c.yaml:1:20: spool.max_bytes: `max_bytes` (67108864) holds fewer than four files of `segment_bytes` "
+        "(33554432) (raise `max_bytes` or lower `segment_bytes`)"
+    ]
+    assert problems(tmp_path, "spool: {max_bytes: 64MiB, segment_bytes: 16MiB}\n") == []

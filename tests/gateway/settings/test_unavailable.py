@@ -12,16 +12,9 @@ from gateway.settings import load_settings
 REFUSED = [
     ("mqtt: {listeners: []}\n", "c.yaml:1:1: mqtt: `mqtt` is not available in this version yet"),
     ("rest: {}\n", "c.yaml:1:1: rest: `rest` is not available in this version yet"),
-    ("routes: [{to: [a]}]\n", "c.yaml:1:1: routes: `routes` is not available in this version yet"),
-    ("raw_archive: {enabled: true}\n", "c.yaml:1:1: raw_archive: `raw_archive` is not available in this version yet"),
     ("sources: [{type: mqtt}]\n", "c.yaml:1:1: sources: `sources` is not available in this version yet"),
-    ("spool: {dir: x}\n", "c.yaml:1:1: spool: `spool` is not available in this version yet"),
     ("auth:\n  clients: [{id: a}]\n", "c.yaml:2:3: auth.clients: `clients` is not available in this version yet"),
     ("auth:\n  jwt: [{}]\n", "c.yaml:2:3: auth.jwt: `jwt` is not available in this version yet"),
-    (
-        "ack_on: spool\n",
-        "c.yaml:1:9: ack_on: the disk spool is not available in this version yet: use `ack_on: sink`",
-    ),
     (
         "shared_state: redis\n",
         "c.yaml:1:15: shared_state: `shared_state: redis` is not available in this version yet: "
@@ -30,14 +23,6 @@ REFUSED = [
     (
         "auth: {devices: credentials}\n",
         "c.yaml:1:17: auth.devices: `devices: credentials` is not available in this version yet: use `devices: open`",
-    ),
-    (
-        "sinks: {a: {type: stdout}}\n",
-        "c.yaml:1:19: sinks.a.type: a sink of type stdout is not available in this version yet: use `type: file`",
-    ),
-    (
-        "sinks: {a: {type: kinesis, stream: s, packing: aggregated}}\n",
-        "c.yaml:1:48: sinks.a.packing: this packing is not available in this version yet: use `packing: plain`",
     ),
 ]
 
@@ -53,17 +38,18 @@ def test_refused_by_name(tmp_path: Path, text: str, expected: str) -> None:
 
 def test_refused_from_the_environment_and_set_too() -> None:
     with pytest.raises(ConfigError) as caught:
-        load_settings(None, ["ack_on=spool"], {"IOTLINK_MQTT__PORT": "1"})
+        load_settings(None, ["shared_state=redis"], {"IOTLINK_MQTT__PORT": "1"})
     assert str(caught.value).splitlines() == [
         "env IOTLINK_MQTT__PORT: mqtt: `mqtt` is not available in this version yet",
-        "--set ack_on: ack_on: the disk spool is not available in this version yet: use `ack_on: sink`",
+        "--set shared_state: shared_state: `shared_state: redis` is not available in this version yet: "
+        "use `shared_state: memory`",
     ]
 
 
 def test_what_is_switched_off_passes(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text(
-        "sources: []\nmqtt: null\nraw_archive: {enabled: false, sink: raw}\nshared_state: memory\n"
+        "sources: []\nmqtt: null\nraw_archive: {enabled: false}\nshared_state: memory\n"
         "auth: {devices: open, anonymous_rest: false, clients: []}\n"
     )
     assert load_settings(file, [], {}).settings == load_settings(None, [], {}).settings
@@ -71,7 +57,7 @@ def test_what_is_switched_off_passes(tmp_path: Path) -> None:
 
 def test_other_shapes_are_left_to_the_model(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
-    file.write_text("auth: 5\nsinks: [a]\nack_on: [spool]\n")
+    file.write_text("auth: 5\nsinks: [a]\nshared_state: [redis]\n")
     with pytest.raises(ConfigError) as caught:
         load_settings(file, [], {})
     assert len(str(caught.value).splitlines()) == 3

@@ -51,3 +51,19 @@ def test_the_later_row_is_named() -> None:
 def test_marks_of_text_that_look_like_hex(mark: str, meant: str) -> None:
     spec = f"{HEAD}frame: {{format: text, {mark}, split: ','}}\nfields: [{{name: a}}, {{name: id, identity: device}}]"
     assert [found.problem.hint for found in findings(spec)] == ([meant] if meant else [])
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ("{list: c, count: length / 2, type: u16}", ["half_size"]),
+        ("{list: c, count: (length - 2) / 2 + 1, type: u16}", ["half_size"]),
+        ("{list: c, count: length // 2, type: u16}", []),
+        ("{list: c, count: floor(length / 2), type: u16}", []),
+        ("{name: t, type: hex, bytes: length / 2}", ["half_size"]),
+        ("{group: g, bytes: length / 2, fields: [{name: a, type: u8}]}", ["half_size"]),
+        ("{items: {header: [{name: k, type: u8}], key: k, length: k / 2, tags: {1: {name: a, type: u8}}}}", ["half_size"]),
+    ],
+)  # fmt: skip
+def test_sizes_are_divided_without_fractions(rows: str, found: list[str]) -> None:
+    assert of_rows(rows) == found

@@ -262,6 +262,21 @@ async def test_requests_in_flight_together_keep_their_bodies(
     assert sorted(r.data for r in kinesis.records("telemetry")) == sorted(record.body for record in records)
 
 
+@pytest.mark.parametrize(
+    "body", [b"", b"no JSON", b"[]", b"{}", b'{"Records":null}', b'{"Records":[]}', b'{"Records":[{},{}]}']
+)
+async def test_an_answer_that_cannot_be_is_a_failure_and_no_success(
+    sink: KinesisSink, make_record: RecordFactory, body: bytes
+) -> None:
+    def replace(response_dict: dict[str, Any], **_: object) -> None:
+        response_dict["body"] = body
+
+    sink._client.meta.events.register_first("before-parse.kinesis.PutRecords", replace)
+    with pytest.raises(SinkError) as caught:
+        await sink.send(parcels(make_record("dev-1")))
+    assert caught.value.retriable
+
+
 async def test_the_map_of_shards_has_the_open_ones(kinesis: FakeKinesis, sink: KinesisSink) -> None:
     shards = kinesis.streams["telemetry"].shards
     kinesis.split("telemetry", shards[0].shard_id)

@@ -28,14 +28,20 @@ class Keeper:
     """Remembers payloads; `add` is what an owner does when a commit is reported."""
 
     def __init__(self) -> None:
-        self.payloads: list[bytes] = []
+        self._payloads: dict[bytes, None] = {}
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return list(self._payloads)
 
     def add(self, payload: bytes) -> None:
-        if payload not in self.payloads:
-            self.payloads.append(payload)
+        self._payloads[payload] = None
+
+    def forget(self, payload: bytes) -> None:
+        del self._payloads[payload]
 
     def snapshot(self) -> Iterable[bytes]:
-        return list(self.payloads)
+        return self.payloads
 
     def restore(self, payload: bytes) -> None:
         self.add(payload)
@@ -107,6 +113,12 @@ class Rig:
         await self.owner.wait(self.made)
         assert not self.owner.refused
         return self.owner.batches[-1][-1]
+
+    async def wait_for_room(self) -> None:
+        changed = asyncio.Event()
+        self.spool.on_room(lambda is_open: changed.set() if is_open else None)
+        async with asyncio.timeout(GUARD_S):
+            await changed.wait()
 
     async def read_all(self, position: int = 0, cursor: Cursor | None = None) -> list[Stored]:
         reader = self.spool.reader(position, cursor)

@@ -57,9 +57,7 @@ def test_a_block_gives_back_what_went_in(
         draft.add_state(encode_state(kind, payload))
     header, body = parse(draft.finish())
     assert (header.base, header.end, header.records) == (base, base + len(items), len(items))
-    assert read_records(header, body) == [
-        Stored(base + i, item, targets) for i, (item, targets) in enumerate(items)
-    ]
+    assert read_records(header, body) == [Stored(base + i, item, targets) for i, (item, targets) in enumerate(items)]
     assert read_states(header, body) == kept
     assert read_records(header, body, base + 2) == read_records(header, body)[2:]
 

@@ -45,7 +45,7 @@ def test_the_lock_is_for_its_user_only(tmp_path: Path) -> None:
 def test_a_lock_whose_file_was_deleted_meanwhile_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its owner removed the directory between our open and our flock."""
     real = os.open
-    deleted = []
+    deleted: list[Path] = []
 
     def opened(path: Path, *arguments: int) -> int:
         fd = real(path, *arguments)

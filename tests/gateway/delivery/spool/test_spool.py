@@ -10,6 +10,7 @@ import pytest
 
 from gateway.delivery.spool import spool as spool_module
 from gateway.delivery.spool.blocks import FORMAT_VERSION, MAX_RECORD_BYTES, segment_header
+from gateway.delivery.spool.cursors import write_cursor
 from gateway.delivery.spool.segments import segment_name
 from gateway.domain.errors import OperatorError, RefuseReason
 from gateway.observe.metrics import Metrics
@@ -151,10 +152,24 @@ async def test_cursors_are_saved_while_the_spool_runs(
     spool: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool_module, "_TICK_S", 0.001)
+    saved, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def write(path: Path, data: bytes) -> None:
+        write_cursor(path, data)
+        loop.call_soon_threadsafe(saved.set)
+
+    monkeypatch.setattr(spool_module, "write_cursor", write)
     async with spool() as rig, asyncio.timeout(GUARD_S):
         rig.spool.cursor("main")
-        while not (tmp_path / "gw" / "cursors" / "main.cur").exists():
-            await asyncio.sleep(0)
+        await saved.wait()
+        assert (tmp_path / "gw" / "cursors" / "main.cur").exists()
+
+
+async def test_states_that_fill_a_segment_are_not_written_with_each_commit(spool: Opener) -> None:
+    async with spool(segment_bytes=2000) as rig:
+        for n in range(60):
+            await rig.put(record(n), states=[b"%03d" % n * 100])
+        assert rig.counters.segments < 10
 
 
 async def test_cursors_ahead_of_a_lost_spool_swallow_no_new_record(spool: Opener, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import resource
@@ -16,7 +15,7 @@ from gateway.delivery.spool import spool as spool_module
 from gateway.delivery.spool.blocks import BLOCK_HEADER_BYTES, SEGMENT_HEADER_BYTES, BlockHeader
 from gateway.delivery.spool.segments import SegmentFile
 from gateway.domain.errors import OperatorError, RefuseReason
-from tests.gateway.delivery.spool.conftest import GUARD_S, Opener, Rig, record
+from tests.gateway.delivery.spool.conftest import Opener, Rig, record
 
 
 class Disk:
@@ -92,9 +91,7 @@ async def test_a_full_disk_refuses_keeps_delivering_and_recovers_by_itself(
         assert not rig.spool.has_room()
         assert await rig.bodies() == kept
         disk.full = False
-        async with asyncio.timeout(GUARD_S):
-            while not rig.spool.has_room():
-                await asyncio.sleep(0)
+        await rig.wait_for_room()
         assert calls == [False, True]
         rig.owner.refused.clear()
         rig.made = len(rig.owner.committed_puts)
@@ -115,9 +112,7 @@ async def test_a_disk_that_is_full_when_a_segment_ends_goes_on_in_the_old_one(
         rig.offer([record(2)])
         await rig.owner.wait(2)
         disk.full = False
-        async with asyncio.timeout(GUARD_S):
-            while not rig.spool.has_room():
-                await asyncio.sleep(0)
+        await rig.wait_for_room()
         rig.owner.refused.clear()
         rig.made = 1
         await rig.put(record(3))
@@ -207,7 +202,9 @@ async def test_a_disk_that_cannot_be_read_for_a_while_loses_nothing(spool: Opene
         assert rig.counters.bad_blocks == 0
 
 
-async def test_pages_that_stay_unreadable_are_passed(spool: Opener, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pages_that_stay_unreadable_are_passed(
+    spool: Opener, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with spool() as rig:
         for n in range(30):
             await rig.put(record(n, 1000))

@@ -1,0 +1,59 @@
+"""What operators see of the delivery."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.delivery.watch import DeliveryWatch
+from gateway.domain.errors import SinkError
+
+if TYPE_CHECKING:
+    from tests.gateway.delivery.conftest import Ledger, RecordFactory, RigFactory, ScriptedSink
+
+ARRIVED_MS = 1_772_323_200_000
+
+
+def samples(watch: DeliveryWatch) -> dict[str, float]:
+    return {f"{s.name}{{{s.labels['sink']}}}": s.value for family in watch.metrics() for s in family.samples}
+
+
+async def test_a_sink_that_is_down_is_seen_and_makes_nothing_unready(
+    rig: RigFactory, fifo_sink: ScriptedSink, ledger: Ledger, make_record: RecordFactory
+) -> None:
+    watch = DeliveryWatch(["scripted"], lambda: ARRIVED_MS + 7_500)
+    assert watch.health() == {"ok": True}
+    assert watch.problem() is None
+    assert set(samples(watch).values()) == {0}
+    fifo_sink.script += [SinkError("no route to host", code="connection")] * 10_000
+    async with rig(fifo_sink, drain_s=0) as r:
+        watch.outbox = r.outbox
+        r.outbox.put(ledger.receipt(), [make_record(size=300) for _ in range(4)])
+        await ledger.wait()
+        await r.until(lambda: not watch.health()["ok"])
+        assert watch.health() == {
+            "ok": False,
+            "scripted": {"ok": False, "last_error": "connection: no route to host", "backlog_records": 4},
+        }
+        assert samples(watch) == {
+            "iotlink_sink_backlog_records{scripted}": 4,
+            "iotlink_sink_oldest_seconds{scripted}": 7.5,
+            "iotlink_sink_window_bytes{scripted}": 1200,
+        }
+        assert watch.problem() is None
+        fifo_sink.script.clear()
+        await r.until(lambda: watch.health()["ok"])
+        await r.until_delivered()
+        assert set(samples(watch).values()) == {0}
+
+
+async def test_a_full_spool_is_a_problem(
+    rig: RigFactory, fifo_sink: ScriptedSink, ledger: Ledger, make_record: RecordFactory
+) -> None:
+    watch = DeliveryWatch(["scripted"], lambda: ARRIVED_MS)
+    fifo_sink.gate.clear()
+    async with rig(fifo_sink, max_bytes=400_000, segment_bytes=50_000, drain_s=0) as r:
+        watch.outbox = r.outbox
+        while r.outbox.has_room():
+            r.outbox.put(ledger.receipt(), [make_record(size=5_000)])
+            await ledger.wait()
+        assert str(watch.problem()).startswith("full: ")
