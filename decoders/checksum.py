@@ -59,6 +59,11 @@ def _lrc8(data: bytes) -> int:
     return -sum(data) & 0xFF
 
 
+def _lrc16(data: bytes) -> int:
+    """The same of 16 bits: 0x10000 less the byte sum, as battery management systems send it."""
+    return -sum(data) & 0xFFFF
+
+
 def _sum_words_big(data: bytes) -> int:
     """Words of 16 bits, higher byte first; a last single byte is the higher one of its word."""
     return (sum(data[::2]) << 8) + sum(data[1::2]) & 0xFFFF
@@ -194,6 +199,7 @@ _CHECKSUMS = {
         Checksum("fletcher16", 16, _fletcher(8)),
         Checksum("fletcher32", 32, _fletcher32),
         Checksum("lrc8", 8, _lrc8),
+        Checksum("lrc16", 16, _lrc16),
         Checksum("rfc1071", 16, _rfc1071),
         Checksum("sum8", 8, _sum(8)),
         Checksum("sum8_ones_complement", 8, _sum8_ones_complement),
@@ -226,6 +232,7 @@ _ALIASES = {
     "crc32_posix": "crc32_cksum",
     "nmea": "xor8",
     "sum8_twos_complement": "lrc8",
+    "sum16_twos_complement": "lrc16",
 }
 _SEVERAL = {
     "crc16_ccitt": "documents mean `crc16_ccitt_false` (start value FFFF), `crc16_xmodem` (0000) or `crc16_kermit` "

@@ -117,14 +117,17 @@ class Encoder:
         *,
         fill: bool = False,
         strict: bool = True,
+        session: Mapping[str, Any] | None = None,
     ) -> bytes:
         """The frame as it goes on the wire, from values as decoding gives them and raw values of header, body and
         trailer. Those that have no field are ignored. zone_s: of the device's clock; None: as the spec says. fill:
         hidden fields that nothing gives become 0. strict: a value of a row that is not there, since the condition that
-        it stands under is false, is an error. Raises EncodeError, which names the field."""
+        it stands under is false, is an error. session: what formulas read of the login. Raises EncodeError, which
+        names the field."""
         port = int(self.when.get("port", 0))
         work = Work(self.zone if zone_s is None else zone_s, fill, port, self.told, strict)
         work.body_at = fixed_size(self.message.header)
+        work.session = session or {}
         for _ in range(_MOST_TRIES):
             work.changed = False
             draft = self._draft(values, raw, work)

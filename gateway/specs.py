@@ -27,7 +27,16 @@ from decoders.spec.extends import Shelf, SpecText
 from decoders.spec.source import MAX_BYTES, load
 from gateway.custom_types import load_custom_types
 
-__all__ = ["ProofMemory", "Replaced", "cache_dir", "load_catalog", "load_spec", "packaged_specs", "product_ids", "prove_once"]
+__all__ = [
+    "ProofMemory",
+    "Replaced",
+    "cache_dir",
+    "load_catalog",
+    "load_spec",
+    "packaged_specs",
+    "product_ids",
+    "prove_once",
+]
 
 SPEC_FILE = "spec.yaml"
 GOLDEN_FOLDER = "golden"
@@ -65,9 +74,9 @@ def load_catalog(
     """Reads and compiles the shipped specs and those of `folders`.
 
     A folder holds one folder per product, or is one itself. only: ids of the products that are wanted; the others are
-    skipped without being checked, and what is wrong with files that may be any product's is told to `warn`. notice: told of every product that another one replaces. check_golden: read the
-    golden files too; else they are read when a proof needs them. No codec is proven here. Raises SpecError with the
-    problems of all files.
+    skipped without being checked, and what is wrong with files that may be any product's is told to `warn`. notice:
+    told of every product that another one replaces. check_golden: read the golden files too; else they are read when a
+    proof needs them. No codec is proven here. Raises SpecError with the problems of all files that count.
     """
     load_custom_types()
     wanted = None if only is None else frozenset(only)

@@ -296,7 +296,7 @@ def over_raw(writer: Writer, formula: Formula, scope: Structure) -> Known:
             operands[name] = Known(call_source(name, "b", position, end), kind=kind, most=most)
         elif name == "length" and (writer.body or scope.find_raw(name) is None):  # in the header it may be a field
             operands[name] = Known("body_length", kind="int", most=1 << 32)
-        elif name == "port":
+        elif name == "port" and scope.find_raw(name) is None:  # else a row is called so
             operands[name] = Known("s.port", kind="int")
         else:
             operands[name] = scope.find_raw(name) or Known("None", False, "none")

@@ -17,7 +17,8 @@ from decoders.fused.sizes import count_of, enter_span, span, whole
 from decoders.fused.values import variable_of
 from decoders.fused.wires import byte_form, read_integer
 from decoders.fused.writer import Place, Writer
-from decoders.layout import BytesWire, IntWire, Keys, Nodes, Tags, least_size, raw_names
+from decoders.layout import BytesWire, IntWire, Keys, Nodes, Tags, Value, least_size, raw_names
+from decoders.reference.fields import own_rows
 
 
 @dataclass(slots=True)
@@ -162,7 +163,8 @@ def _read_key(writer: Writer, node: Tags, head: Structure) -> str:
 def _with_header(writer: Writer, loop: _Loop, head: Structure, key: str) -> None:
     """The value of an item, whose rows may read the header's raw values."""
     read = writer.names.raw & head.raw.keys()
-    for name in read & raw_names([row for _, nodes in loop.node.tags for row in nodes]):
+    own = own_rows([row for _, nodes in loop.node.tags for row in nodes])
+    for name in read & {part.name for row in own if isinstance(row, Value) for part in row.parts}:
         raise Unsupported(f"`{name}` is in the header of a tag list and in its tags")
     before = {name: loop.scope.raw.get(name) for name in read}
     loop.scope.raw |= {name: head.raw[name] for name in read}

@@ -86,8 +86,8 @@ def build_condition(part: Any, stream: Any, context: Any, path: str) -> None:
 
 
 def _is_read(node: Condition, scope: Draft, mark: tuple[str, int], stream: Any) -> bool:
-    """Whether rows that are there when certain bytes follow would be read where they were built the last time. Bits that
-    nobody has given may be set for it."""
+    """Whether rows that are there when certain bytes follow would be read where they were built the last time. Bits
+    that nobody has given may be set for it."""
     work = scope.work
     if stream is not work.stream:
         return True

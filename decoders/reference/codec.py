@@ -146,7 +146,6 @@ class ReferenceCodec:
             _verify(self.layout.body_checks.get(name, ()), data)
             scope.raw["length"] = around[0]["length"] = body.size
             scope.raw["_body"] = body.data
-            scope.raw["port"] = context.port
             self.body(name)(body, scope, trace)
             if body.remaining and not self.layout.messages[name].skip_rest:
                 raise DecodeError(
@@ -180,7 +179,7 @@ class ReferenceCodec:
             start = min(front.tell(), end)
             body = Window(data[start:end], start, data[:start])
             name = self._select(data, body, scope, context)
-            scope.raw |= {"length": body.size, "port": context.port, "_body": body.data}
+            scope.raw |= {"length": body.size, "_body": body.data}
             self.body(name)(body, scope, trace)
         except DecodeError:
             pass  # the trace has what was read
@@ -222,7 +221,7 @@ class ReferenceCodec:
                 )
 
     def _select(self, data: bytes, body: Window, scope: Scope, context: SessionContext) -> str:
-        find = {**scope.raw, "port": context.port, "length": body.size, "_body": body.data}
+        find = {"port": context.port, **scope.raw, "length": body.size, "_body": body.data}  # a row may be called port
         known = Scope(raw=find, outer=scope.outer)
 
         def compute(formula: Formula) -> Any:

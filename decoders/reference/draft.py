@@ -59,6 +59,7 @@ class Work:
     around: Mapping[str, Any] = field(default_factory=dict)  # the body and its length at that time
     known: Mapping[int, int] = field(default_factory=dict)  # bytes of the body that are settled, by place
     body_at: int | None = None  # where the body begins, if that is fixed
+    session: Mapping[str, Any] = field(default_factory=dict)  # values of the login
     changed: bool = False
 
 
@@ -123,7 +124,7 @@ class Draft(Scope):
             if isinstance(scope, Draft) and (name in scope.fields.values or name in scope.fields.bits):
                 return scope.early(name)
             scope = scope.outer
-        return self.work.port if name == "port" else self.work.around.get(name)
+        return self.work.port if name == "port" else self.work.around.get(name, self.work.session.get(name))
 
     def early(self, name: str) -> Any:
         """The raw value of a field that is not built yet; None where nothing says it."""
@@ -463,7 +464,7 @@ class Draft(Scope):
                         return None
                 return None if raw is None else part.convert.function()(raw, scope.work.zone_s)
             scope = scope.outer
-        return None
+        return self.work.session.get(name)
 
 
 def _width(part: Value | Bit) -> int | None:

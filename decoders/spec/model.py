@@ -152,7 +152,10 @@ class JsonSpec(Model):
     when: dict[str, str | int | bool] = Field(default_factory=dict, description="Path -> value that it must have.")
     values: dict[Name, str] = Field(default_factory=dict, description="Value -> path, such as `data.temp` or `a[0].b`.")
     records: str | None = Field(None, description="Path of the list whose items become the items of `records`.")
-    items: dict[Name, str] = Field(default_factory=dict, description="Value of an item -> path within the item.")
+    items: dict[Name, str] = Field(
+        default_factory=dict,
+        description="Value of an item -> path within the item, or (`sensors[].id`) in an item of a list around it.",
+    )
 
 
 def _paths(value: Any) -> Any:

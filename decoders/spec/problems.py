@@ -84,6 +84,11 @@ _OTHER_KEYS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("expression", "calc"), ("formula",)),
 }
 """Keys of other languages -> ours, of which the first one that is known at the place is meant."""
+_NOT_HERE: Mapping[str, str] = {
+    "negate": "it is of rows that read bytes; here the formula says the sign: `-x if south else x`",
+    "bits": "they are of rows that read bytes; here `bits(x, low, high)` or `bit(x, n)` in the formula",
+}
+"""Keys that formula rows do not have -> what to write there."""
 _SHAPE = frozenset(code for code in _EXPECTED if code.endswith(("_type", "_parsing"))) | {"none_required"}
 _WEIGHT = {"missing": 3, "extra_forbidden": 2}
 """How much one error speaks against a member of a union; 1 where not named."""
@@ -306,7 +311,10 @@ def _words(fault: _Fault, *, hidden: bool) -> tuple[str, str]:
         word = str(fault.path[-1])
         if not word.isidentifier() and (fault.input is None or isinstance(fault.path[-1], int)):
             return f"unknown key `{word}`", "text with a comma in it stands in quotes"
-        return f"unknown key `{word}`", _meant(word, key_words(fault.choices), list_all=True)
+        known = key_words(fault.choices)
+        if word in _NOT_HERE and "formula" in known and word not in known:
+            return f"unknown key `{word}`", _NOT_HERE[word]
+        return f"unknown key `{word}`", _meant(word, known, list_all=True)
     if fault.type == "missing":
         return f"the key `{fault.path[-1]}` is required and missing", ""
     if fault.type == "union_tag_invalid":

@@ -55,7 +55,7 @@ class RowBuilder:
     record: RecordTag | None = None  # the rows are those of a self-describing record
     answered: frozenset[str] = frozenset()  # names that replies read: such a row is no metric rather than hidden
     integers: dict[str, bool] = field(default_factory=dict)  # raw value -> every row of the name reads an integer
-    signed: dict[str, tuple[int, str] | None] = field(default_factory=dict)  # raw value -> width and sign, if it has one
+    signed: dict[str, tuple[int, str] | None] = field(default_factory=dict)  # raw value -> width, sign
     _used: list[str] = field(default_factory=list)
     _nodes: int = 0
     _nesting: int = 0

@@ -95,7 +95,8 @@ def _words(rows: RowBuilder, key: int | str, path: Path) -> tuple[str, ...]:
             try:
                 found = texts_of(word)
             except ValueError as error:
-                rows.report(path, f"`{word}` is {error}", "such as `1..16`, `01..16` or `P1..P4`; or list the keys: `A, B`")
+                hint = "such as `1..16`, `01..16` or `P1..P4`; or list the keys: `A, B`"
+                rows.report(path, f"`{word}` is {error}", hint)
                 return ()
             if not rows.converts.room_for(len(found) - 1, path):
                 return ()

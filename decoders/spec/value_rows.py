@@ -71,8 +71,8 @@ def value_row(rows: RowBuilder, row: model.ValueRow, path: Path, structure: Stru
         rows.report((*path, "absent"), "the words of hidden rows are not shown", "add `hidden: false`")
     if not hidden or row.identity or row.session:
         number, timed = is_number(wire) and not convert.clock, bool(convert.clock)
-        text = isinstance(wire, BytesWire) and wire.form == "text" and convert.plain
-        text = text and const is None and wire.encoding != "latin-1"
+        letters = isinstance(wire, BytesWire) and wire.form == "text" and wire.encoding != "latin-1"
+        text = letters and convert.plain and const is None
         _note(
             rows, structure, row, path, conditional, clock=timed, number=number, text=text, convert=convert, place=place
         )

@@ -192,7 +192,7 @@ def decode(
     given = sys.stdin.read().strip() if frame == "-" else frame or ""
     try:
         request = Request(
-            _text(given) if text else frame_bytes(given), variant, port, _session(session or []), _moment(at), text
+            _text(given) if text else frame_bytes(given), variant, port, session_of(session or []), _moment(at), text
         )
         answer = reader.read(request, time.time_ns() // 1_000_000)
         if explained:
@@ -250,7 +250,8 @@ def _explain(
         answer["error"]["row"] = f"{file}:{line}:{column}: {document.path_text(fault.row)}"
 
 
-def _session(pairs: list[str]) -> dict[str, Any]:
+def session_of(pairs: list[str]) -> dict[str, Any]:
+    """`name=value` texts -> what a session knows. Raises BadInput."""
     session: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

@@ -20,6 +20,7 @@ from decoders.spec.problems import nearest
 from decoders.times import Zone, zone_of
 from decoders.types import SessionContext
 from gateway.cli.catalog import SpecsOption, open_product
+from gateway.cli.decode import BadInput, Request, session_of
 from gateway.cli.output import EXIT_FAILED, Output, print_error, print_json, print_line
 
 _SHOWN = 10  # differences that are named
@@ -34,6 +35,10 @@ def encode(
     variant: Annotated[str, typer.Option(help="Variant of the product.")] = "",
     kind: Annotated[str, typer.Option(help="Kind of frame, where the message comes in several.")] = "",
     zone: Annotated[str | None, typer.Option(help="Zone of the device's clock, such as +08:00.")] = None,
+    session: Annotated[
+        list[str] | None,
+        typer.Option(metavar="K=V", help="What a login said: device_id=..., zone=+08:00, ...; may be repeated."),
+    ] = None,
     specs: SpecsOption = None,
     output: Annotated[Output | None, typer.Option("--output", help="table | json | ndjson")] = None,
 ) -> None:
@@ -49,22 +54,28 @@ def encode(
     form = forms[variant]
     encoder, name = _encoder(form, message, kind)
     given = _values(values, message)
-    for path, known in strangers(encoder.nodes, given):
-        print_error(_no("value", path, known))
+    for path, words in strangers(encoder.nodes, given):
+        print_error(_no("value", path, words))
         raise typer.Exit(EXIT_FAILED)
+    received_ms = arrival_of(encoder, given) or time.time_ns() // 1_000_000
+    port = int(encoder.when.get("port", 0))
     try:
-        zone_s: Zone = form.zone_s if zone is None else zone_of(zone)
+        context = Request(b"", variant, port, session_of(session or []), received_ms).context()
+    except BadInput as error:
+        raise typer.BadParameter(f"--session: {error}") from None
+    try:
+        said: Zone = form.zone_s if context.zone_s is None else context.zone_s
+        zone_s: Zone = said if zone is None else zone_of(zone)
     except ValueError as error:
         raise typer.BadParameter(f"--zone: {error}") from None
+    context.zone_s = zone_s
+    known = {**context.values, "device_id": context.device_id} if context.device_id else context.values
     try:
         # What a device leaves empty or unsaid may be missing; of a command nothing may.
-        wire = encoder.encode(given, zone_s, fill=not form.spec.messages[message].downlink)
+        wire = encoder.encode(given, zone_s, fill=not form.spec.messages[message].downlink, session=known)
     except (EncodeError, OverflowError) as error:
         print_error(str(error))
         raise typer.Exit(EXIT_FAILED) from None
-    received_ms = arrival_of(encoder, given) or time.time_ns() // 1_000_000
-    port = int(encoder.when.get("port", 0))
-    context = SessionContext(variant=variant, port=port, zone_s=zone_s, received_ms=received_ms)
     faults = _read_back(form, encoder, wire, context, given)
     for fault in faults[:_SHOWN]:
         print_error(fault)

@@ -116,7 +116,7 @@ class Device(asyncio.Protocol):
             return
         last = self.acknowledged + fleet.window
         if fleet.rate:
-            last = min(last, self.allowed)
+            last = min(last, max(self.allowed, self.sent))
         if not fleet.sending:
             last = min(last, self.sent)
         frames = []
@@ -193,10 +193,11 @@ class Fleet:
         for device in self.devices:
             device.fill()
 
-    def hang_up(self) -> None:
-        """All connections end; the devices come again."""
+    def set_rate(self, rate: float) -> None:
+        """From now on."""
+        self.rate = rate
         for device in self.devices:
-            device.hang_up()
+            device.fill()
 
     async def _keep_rate(self) -> None:
         debt = 0.0
@@ -212,6 +213,6 @@ class Fleet:
                 for _ in range(count):
                     device = self.devices[turn]
                     turn = (turn + 1) % len(self.devices)
-                    device.allowed = min(device.allowed + 1, device.sent + self.window)
+                    device.allowed = min(max(device.allowed, device.sent) + 1, device.sent + self.window)
                     device.fill()
             before = now

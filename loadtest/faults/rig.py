@@ -162,11 +162,11 @@ class Rig:
 
     async def load_until_full(self) -> None:
         """As fast as it goes, until no answer comes any more: the spool is full."""
-        rate, self.fleet.rate = self.fleet.rate, 0.0
-        self.fleet.send(True)
+        self.fleet.sending = True
+        self.fleet.set_rate(0.0)
         assert self.gateway is not None
         await self.gateway.until_sample(lambda found: found["iotlink_connections_paused"] > 0, "reading is paused")
-        self.fleet.rate = rate
+        self.fleet.set_rate(self.plan.rate)
 
     def _look(self) -> bool:
         """True while the gateway lives. RunFailed: it has ended by itself."""

@@ -19,6 +19,7 @@ from loadtest.faults.processes import STREAM, RunFailed, until
 from loadtest.faults.rig import PACKINGS, Plan, Result, Rig
 
 _SMALL_SPOOL = ("spool.max_bytes=16MiB", "spool.segment_bytes=1MiB")
+_LARGER_SPOOL = ("spool.max_bytes=64MiB", "spool.segment_bytes=1MiB")
 _MIB = 1024 * 1024
 _HALF_DAY_S = 43_200
 
@@ -68,7 +69,7 @@ async def kill9(rig: Rig) -> None:
     rig.fleet.send(True)
     early = 0
     for _ in range(rig.plan.rounds):
-        gateway = await rig.spawn(*_SMALL_SPOOL, "spool.max_bytes=64MiB")
+        gateway = await rig.spawn(*_LARGER_SPOOL)
         if rig.random.random() < 0.1:  # somewhere in its start
             await asyncio.sleep(rig.random.uniform(0.2, 1.5))
             early += 1
@@ -259,7 +260,7 @@ def small_disk(folder: Path, size: int) -> Iterator[bool]:
 async def disk_full(rig: Rig) -> None:
     with small_disk(rig.spool_dir, 24 * _MIB) as mounted:
         handicap = [] if mounted else ["--disk", str(rig.spool_dir), "--disk-bytes", str(24 * _MIB)]
-        gateway = await rig.start(*_SMALL_SPOOL, "spool.max_bytes=64MiB", handicap=handicap)
+        gateway = await rig.start(*_LARGER_SPOOL, handicap=handicap)
         for turn in range(3):
             await rig.load_frames(1000)
             await rig.kinesis.set(listening=turn == 0)
@@ -267,9 +268,9 @@ async def disk_full(rig: Rig) -> None:
             if turn < 2:  # somebody else's file; the third time it is the spool alone
                 ballast.write_bytes(bytes(24 * _MIB - used_bytes(str(rig.spool_dir)) - 64 * 1024))
             fulls = len(gateway.events("spool_disk_full"))
-            rate, rig.fleet.rate = rig.fleet.rate, 0.0
+            rig.fleet.set_rate(0.0)
             await until(lambda fulls=fulls: len(gateway.events("spool_disk_full")) > fulls, "the disk is full")  # type: ignore[misc]
-            rig.fleet.rate = rate
+            rig.fleet.set_rate(rig.plan.rate)
             await rig.load(rig.plan.seconds / 3)
             ballast.unlink(missing_ok=True)
             await rig.kinesis.set(listening=True)

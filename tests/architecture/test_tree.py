@@ -31,6 +31,7 @@ WITHOUT_A_TEST: dict[str, str] = {
 COVERED_BY: dict[str, str] = {
     "decoders/clock_fields.py": "tests/decoders/test_clock_patterns.py",
     "decoders/document_frame.py": "tests/decoders/test_document_mapping.py",
+    "decoders/document_kinds.py": "tests/decoders/test_document_mapping.py",
     "decoders/document_values.py": "tests/decoders/test_document_mapping.py",
     "decoders/errors.py": "tests/decoders/test_compile.py",
     "decoders/formula_parts.py": "tests/decoders/test_solve.py",

@@ -85,6 +85,7 @@ PUBLISHED = {  # of b"123456789": CRC RevEng catalogue for the CRCs, by hand for
     "fletcher32": 0xDF09D509,
     "fletcher8": 0x0C,
     "lrc8": 0x23,
+    "lrc16": 0xFE23,
     "rfc1071": 0xF62A,
     "sum16": 0x01DD,
     "sum16_words_be": 0x09D4,
@@ -157,6 +158,7 @@ def test_sums_agree_with_their_definitions(data: bytes) -> None:
     assert checksum("fletcher16").function(data) == fletcher16(data)
     assert checksum("sum16").function(data) == sum(data) % 65536
     assert (sum(data) + checksum("lrc8").function(data)) % 256 == 0
+    assert (sum(data) + checksum("sum16_twos_complement").function(data)) % 65536 == 0
     assert checksum("sum8").function(data) + checksum("sum8_ones_complement").function(data) == 255
 
 

@@ -7,17 +7,20 @@ import pytest
 from decoders.errors import DecodeCode, DecodeError
 from tests.decoders.specs import read, rows
 
+GROUP = "{name: n, type: u8}, {group: g, bytes: n / 4, fields: [{name: a, type: u8}]}"
+LEFT = "{name: n, type: u8}, {list: c, until_left: n / 2, type: u8}, {name: z, type: u8}"
+TAGS = (
+    "{items: {header: [{name: k, type: u8}, {name: l, type: u8}], key: k, length: l / 2,"
+    " tags: {1: {name: v, type: u8}}}}"
+)
 HALVES = [
     ("{list: c, count: length / 2, type: u16}", "0001 0002", {"c": [1, 2]}, "0001 00"),
     ("{name: n, type: u8}, {name: t, type: hex, bytes: n / 2}", "04 0102", {"n": 4, "t": "0102"}, "05 0102"),
-    ("{name: n, type: u8}, {group: g, bytes: n / 4, fields: [{name: a, type: u8}]}", "04 07", {"n": 4, "g": {"a": 7}}, "06 07"),
-    ("{name: n, type: u8}, {list: c, until_left: n / 2, type: u8}, {name: z, type: u8}", "02 07 09", {"n": 2, "c": [7], "z": 9}, "03 07 09"),
+    (GROUP, "04 07", {"n": 4, "g": {"a": 7}}, "06 07"),
+    (LEFT, "02 07 09", {"n": 2, "c": [7], "z": 9}, "03 07 09"),
     ("{name: n, type: u8}, {skip: n / 2}, {name: z, type: u8}", "02 07 09", {"n": 2, "z": 9}, "03 07 09"),
-    (
-        "{name: n, type: u8}, {items: {header: [{name: k, type: u8}, {name: l, type: u8}], key: k, length: l / 2, tags: {1: {name: v, type: u8}}}}",
-        "00 01 02 07", {"n": 0, "v": 7}, "00 01 03 07 07",
-    ),
-]  # fmt: skip
+    (f"{{name: n, type: u8}}, {TAGS}", "00 01 02 07", {"n": 0, "v": 7}, "00 01 03 07 07"),
+]
 
 
 @pytest.mark.parametrize(("text", "wire", "values", "odd"), HALVES)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from decoders.formula import compile_formula
 from decoders.solve import Unknown, constants, same_value, solve
+from tests.decoders.specs import read, rows
 
 POSITIVE = Unknown("a", fits=lambda value: value >= 0)
 
@@ -67,3 +68,17 @@ def test_numbers_are_the_same_within_what_scaling_loses() -> None:
 
 def test_constants_of_a_formula() -> None:
     assert set(constants("a == 'S' and b & 4 or b > 4.5")) == {"S", 4, 4.5}
+
+
+@pytest.mark.parametrize(("form", "digits", "text"), [("u16", 4, "0a01"), ("u24", 6, "0a0001"), ("u32", 8, "ffff0001")])
+def test_hex_digits_of_any_number_are_turned_round(form: str, digits: int, text: str) -> None:
+    for spec in (
+        f"[{{name: d, type: {form}, formula: 'hex(x, {digits})'}}]",
+        f"[{{name: d, type: {form}, formula: 'upper(hex(x, {digits}))'}}]",
+        f"[{{name: d, type: {form}, formula: 'hex(x + 1, {digits})'}}]",
+        f"[{{name: r, type: {form}, hidden: true}}, {{name: d, formula: 'hex(r, {digits})'}}]",
+    ):
+        compiled = rows(spec)
+        value = text.upper() if "upper" in spec else text
+        wire = compiled.encoders[0, "sample"].encode({"d": value}, fill=True)
+        assert read(compiled, wire) == {"d": value}

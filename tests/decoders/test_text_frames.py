@@ -336,3 +336,43 @@ messages:
     assert [frame.wire for frame in Framer(compiled.framing).receive(wire)] == expected
     assert read(compiled, b"868683;") == {"device": "868683"}
     assert read(compiled, b"$\x01\x02#") == {"n": 0x010223}
+
+
+OPTIONAL_CELL = """
+frame: {format: text, until: "\\n", split: ","}
+fields: [{name: a}, {group: io, encoded: hex, optional: true, fields: [{name: v, type: u8}]}, {name: b, optional: true}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        (b"x,,y", {"a": "x", "b": "y"}),
+        (b"x,05,y", {"a": "x", "io": {"v": 5}, "b": "y"}),
+        (b"x,05", {"a": "x", "io": {"v": 5}}),
+        (b"x", {"a": "x"}),
+    ],
+)
+def test_an_optional_value_of_bytes_may_be_empty(line: bytes, values: dict[str, Any]) -> None:
+    compiled = product(OPTIONAL_CELL)
+    assert read(compiled, line + b"\n") == values
+    assert compiled.encoders[0, "uplink"].encode(values) == line + b"\n"
+    assert prove(compiled, [golden((line + b"\n").hex())]).holds
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"a": "x", "b": 80}, b"x,80,20260301120000,0012\n"),
+        ({"a": "x"}, b"x,20260301120000,0012\n"),
+    ],
+)
+def test_a_trailer_that_begins_with_a_value_is_parted_from_the_body(values: dict[str, Any], line: bytes) -> None:
+    trailer = '[{name: sent, bytes: 14, clock: YYYYMMDDhhmmss}, {literal: ","}, {name: n, bytes: 4}]'
+    compiled = product(
+        f'frame: {{format: text, until: "\\n", split: ",", trailer: {trailer}}}\n'
+        "fields: [{name: a}, {name: b, type: number, optional: true}]"
+    )
+    whole = {**values, "sent": "2026-03-01T12:00:00.000Z", "n": "0012"}
+    assert compiled.encoders[0, "uplink"].encode(whole) == line
+    assert read(compiled, line) == whole

@@ -94,7 +94,8 @@ def _script(name: str, device_id: str, login: Exchange, session: Json | None = N
 
     session: what the login told, and the frames rely on.
     """
-    cases = [case for case in good_cases(name) if case.session == (session or {}) and not sender_of(name, case)]
+    mine = [case for case in good_cases(name) if case.session == (session or {}) and not sender_of(name, case)]
+    cases = {case.wire: case for case in mine}.values()  # the same frame again would be a copy
     hub = device_id if name == "example_thermo" else ""
     return Script(name, device_id, login, [_exchange(name, case, device_id, hub) for case in cases])
 

@@ -90,7 +90,8 @@ def _half_size(subject: Subject) -> Iterator[SpecProblem]:
             text = getattr(row, key, None)
             if isinstance(text, str) and _may_be_a_fraction(text):
                 what = f"`{text}` may be a fraction, and then the frame is refused: `bad_length`"
-                yield subject.problem("half_size", (*path, key), what, f"`{text.replace('/', '//')}` drops what is over")
+                fix = f"`{text.replace('/', '//')}` drops what is over"
+                yield subject.problem("half_size", (*path, key), what, fix)
 
 
 def _may_be_a_fraction(text: str) -> bool:

@@ -344,7 +344,9 @@ class Spool:
                 self._room.disk_full = True
                 self._count()
                 _log.error("spool_disk_full", directory=str(self.directory), error=str(commit.error))
-                self._refuse(owner, batch, RefuseReason.OUTBOX_FULL)
+                # With all that came meanwhile: it might fit, and would overtake what its device must send again.
+                self._refuse(owner, batch + self._waiting, RefuseReason.OUTBOX_FULL)
+                self._waiting, self._waiting_bytes = [], 0
             else:
                 self._note_failure(commit, roll, sequence)
                 self._failures += 1

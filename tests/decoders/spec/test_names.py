@@ -273,3 +273,12 @@ fields:
 def test_both_codecs_read_everything_alike(data: bytes) -> None:
     with contextlib.suppress(DecodeError):
         read(product(EVERYTHING), data)
+
+
+@pytest.mark.parametrize(("data", "values"), [("0009", {"k": 0, "f": 14, "t": 9}), ("0105", {"k": 1, "f": 10})])
+def test_what_stands_in_for_a_hidden_row_is_for_formulas(data: str, values: dict[str, Any]) -> None:
+    compiled = rows(
+        "[{name: k, type: u8}, {name: h, type: u8, hidden: true, if: k == 1, else: 7}, {name: f, formula: h * 2}, "
+        "{name: t, type: u8, if: h == 7}]"
+    )
+    assert read(compiled, data) == values

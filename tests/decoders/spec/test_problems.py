@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from decoders.errors import SpecError
 from decoders.spec.problems import describe, nearest
 from decoders.spec.source import load, problems_from, validate
+from tests.decoders.specs import product
 
 
 class Mode(StrEnum):
@@ -205,3 +206,10 @@ def test_describe_is_short() -> None:
     assert [describe(value) for value in (None, True, [], {}, [1], {1: 1})] == [
         "nothing", "true", "an empty list", "an empty mapping", "a list", "a mapping",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["negate: a", "bits: {x: 0}"])
+def test_keys_of_rows_that_read_bytes_are_no_keys_of_formula_rows(key: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        product(f"fields: [{{name: a, type: u8}}, {{name: b, formula: a, {key}}}]")
+    assert "rows that read bytes" in str(caught.value)

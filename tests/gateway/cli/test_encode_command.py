@@ -142,3 +142,24 @@ def test_values_of_rows_that_are_not_there_are_an_error(awkward: Path, capsys: p
     assert "more: has a value, but its row is there only if `has_more`" in capsys.readouterr().err
     assert built(awkward, "report", {"mode": 0, "kind": 1, "a": 7, "b": 1.5}) == 1
     assert "b: has a value, but is no row of the case that `kind` = 1 is" in capsys.readouterr().err
+
+
+def test_what_the_login_said(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scale = """\
+product: scale
+source: made for this test
+frame: {header: [{name: type, type: u8}, {name: length, type: u8, counts: body}]}
+messages:
+  login: {when: {type: 1}, record: none, fields: [{name: divisor, type: u8, session: keep}]}
+  data:
+    when: {type: 2}
+    fields: [{name: raw, type: u16, hidden: true}, {name: level, formula: raw / divisor}, {name: time, type: ymdhms}]
+"""
+    write_product(specs, scale, None, "scale")
+    values = json.dumps({"level": 2.5, "time": "2026-03-01T12:00:00Z"})
+    told = ("--session", "divisor=10", "--session", "zone=+01:00")
+    assert run(specs, "data", "--values", values, *told, product="scale") == 0
+    assert capsys.readouterr().out == "020800191a03010d0000\n"
+    assert run(specs, "data", "--values", values, product="scale") == 1
+    assert "level" in capsys.readouterr().err
+    assert run(specs, "data", "--values", values, "--session", "divisor", product="scale") == 2

@@ -6,18 +6,19 @@ import pytest
 from structlog.testing import capture_logs
 
 from decoders.errors import DecodeCode, DecodeError
-from decoders.plan import Decoded, MessagePlan
+from decoders.plan import Decoded, DedupPlan, MessagePlan
 from decoders.types import RecordPart
 from gateway.devices.directory import FileDirectory
 from gateway.domain.device import Device, DeviceKey
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.record import Record
-from gateway.domain.state import State
+from gateway.domain.state import State, StateKind
 from gateway.domain.uplink import Uplink
 from gateway.ingress.flow import Flow
 from gateway.pipeline.chain import Chain
+from gateway.pipeline.dedup import Dedup
 from gateway.pipeline.shape import Numbering, Shaper
-from tests.gateway.fakes import DATA, HEARTBEAT, FakeOutbox, LineProduct
+from tests.gateway.fakes import DATA, HEARTBEAT, FakeOutbox, LineProduct, message_plan
 
 
 class Failing(LineProduct):
@@ -97,3 +98,47 @@ def test_refuse_settles_with_the_reason() -> None:
     receipt = Receipt()
     flow.refuse(receipt, "not_identified")
     assert (receipt.outcome, receipt.reason, receipt.kept) == (Outcome.REFUSED, "not_identified", False)
+
+
+NUMBERED = message_plan("numbered", dedup=DedupPlan(("text",), (("text",),)))
+
+
+def test_a_copy_is_no_record_and_settles_with_the_first_or_at_once() -> None:
+    outbox = FakeOutbox(hold=True)
+    flow = Flow(Chain(Shaper(Numbering("gw", 1), "dev", FileDirectory()), dedup=Dedup()), outbox)
+    first, second, third = (make_uplink(NUMBERED) for _ in range(3))
+    flow.receive(first)
+    flow.receive(second)
+    assert [kept.states for kept in outbox.kept] == [first.states]
+    assert [state.kind for state in first.states] == [StateKind.DEDUP]
+    assert outbox.followed == [(second.receipt, first.receipt)]
+    outbox.settle_all()
+    assert (first.receipt.outcome, second.receipt.outcome) == (Outcome.ACCEPTED, None)
+    flow.receive(third)
+    assert third.receipt.outcome is Outcome.DUPLICATE
+    assert len(outbox.records) == 1
+
+
+def test_a_put_that_fails_gives_the_key_free_at_once() -> None:
+    class Broken(FakeOutbox):
+        def put(self, receipt: Receipt, records: Sequence[Record], states: Sequence[State] = ()) -> None:
+            raise RuntimeError("a bug")
+
+    dedup = Dedup()
+    flow = Flow(Chain(Shaper(Numbering("gw", 1), "dev", FileDirectory()), dedup=dedup), Broken())
+    for _ in range(2):
+        uplink = make_uplink(NUMBERED)
+        with capture_logs():
+            flow.receive(uplink)
+        assert uplink.receipt.outcome is Outcome.REFUSED
+    assert dedup.keys == 0
+
+
+def test_what_fails_behind_the_lookup_gives_the_key_free() -> None:
+    outbox = FakeOutbox()
+    dedup = Dedup()
+    flow = Flow(Chain(Shaper(Numbering("gw", 1), "dev", FileDirectory()), dedup=dedup), outbox)
+    for _ in range(2):
+        with capture_logs():
+            flow.receive(make_uplink(NUMBERED, product=Failing()))
+    assert (len(outbox.letters), dedup.keys) == (2, 0)

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from decoders.errors import DecodeCode, DecodeError
-from decoders.plan import Decoded, MessagePlan
+from decoders.plan import Decoded, DedupPlan, MessagePlan
 from decoders.types import Violation, ViolationCode
 from gateway.devices.directory import FileDirectory
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.device import Device, DeviceKey
 from gateway.domain.receipt import Receipt
 from gateway.domain.uplink import Uplink
-from gateway.pipeline.chain import Chain
+from gateway.pipeline.chain import Chain, Duplicate
+from gateway.pipeline.dedup import Dedup
 from gateway.pipeline.shape import Numbering, Shaper
 from tests.gateway.fakes import DATA, HEARTBEAT, LineProduct
 
@@ -52,3 +53,17 @@ def test_a_broken_contract_ends_the_walk_before_a_record_is_made() -> None:
     letter = chain.run(make_uplink(Decoded(plan, VALUES, [Violation("n", ViolationCode.REQUIRED)])))
     assert isinstance(letter, DeadLetter)
     assert (letter.reason, numbering.seq) == ("contract", 0)
+
+
+def test_a_copy_takes_no_number_and_what_broke_the_contract_leaves_no_key() -> None:
+    numbering, dedup = Numbering("gw", 1), Dedup()
+    chain = Chain(Shaper(numbering, "prd", FileDirectory()), dedup=dedup)
+    plan = type(DATA)(
+        name="data", record="telemetry", login=False, policy="reject", dedup=DedupPlan(("text",), (("text",),))
+    )
+    letter = chain.run(make_uplink(Decoded(plan, VALUES, [Violation("n", ViolationCode.REQUIRED)])))
+    assert isinstance(letter, DeadLetter)
+    first = make_uplink(Decoded(plan, VALUES))
+    assert isinstance(chain.run(first), list)
+    assert chain.run(make_uplink(Decoded(plan, VALUES))) == Duplicate(first.receipt)
+    assert numbering.seq == 1

@@ -23,7 +23,7 @@ PRODUCT = LineProduct()
 
 
 def plan(name: str = "data", **more: Any) -> MessagePlan:
-    options = {"names": ("n",), "paths": (("n",),), "window_ms": WINDOW_MS, "kept": 4} | more
+    options: dict[str, Any] = {"names": ("n",), "paths": (("n",),), "window_ms": WINDOW_MS, "kept": 4} | more
     return MessagePlan(name, "telemetry", login=False, dedup=DedupPlan(**options))
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,8 +67,9 @@ def metrics(values: dict[str, Any]) -> dict[str, Any]:
 def test_a_record_of_a_dead_letter_says_so() -> None:
     uplink = make_uplink(RecordPart({"n": 1}))
     uplink.replayed = True
-    (record,) = make_shaper().shape(uplink)
-    assert isinstance(record, Record)
+    made = make_shaper().shape(uplink)
+    assert isinstance(made, list)
+    (record,) = made
     assert json.loads(record.body)["replayed"] is True
     assert "replayed" not in body(RecordPart({"n": 1}))
 
@@ -277,3 +279,19 @@ def test_what_is_prepared_is_not_mixed_up_between_devices_products_and_messages(
         plan = message_plan(f"m{number}")
         found = body(RecordPart({"n": number}), device=device, plan=plan, shaper=shaper)
         assert (found["device_id"], found["message"]) == (f"d{number}", f"m{number}")
+
+
+def test_a_trace_id_of_a_document_stands_in_its_record() -> None:
+    def said(trace: object, *, traced: bool) -> dict[str, Any]:
+        uplink = make_uplink(RecordPart({"n": 1}))
+        assert uplink.decoded is not None
+        uplink.decoded.values["trace_id"] = trace
+        uplink.decoded.message = replace(uplink.decoded.message, traced=traced)
+        made = make_shaper().shape(uplink)
+        assert isinstance(made, list)
+        return json.loads(made[0].body)  # type: ignore[no-any-return]
+
+    assert said('t-"1"', traced=True)["trace_id"] == 't-"1"'
+    assert said("\ud800", traced=True)["trace_id"] == "?"
+    assert "trace_id" not in said(None, traced=True)
+    assert "trace_id" not in said("t-1", traced=False)

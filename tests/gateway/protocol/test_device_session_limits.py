@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from gateway.domain.errors import CloseReason
 from gateway.domain.receipt import Outcome, Receipt
+from gateway.domain.record import Record
+from gateway.domain.state import State
 from gateway.protocol.session_ports import SessionLimits
 from tests.gateway.protocol.session_bench import Bench
 
@@ -64,9 +66,9 @@ def test_the_outbox_may_fill_between_two_frames_of_one_read() -> None:
     session, _ = bench.open()
     put = bench.outbox.put
 
-    def put_and_close_gate(receipt: Receipt, records: Sequence[object]) -> None:
+    def put_and_close_gate(receipt: Receipt, records: Sequence[Record], states: Sequence[State] = ()) -> None:
         bench.gate.open = False
-        put(receipt, records)  # type: ignore[arg-type]
+        put(receipt, records, states)
 
     bench.outbox.put = put_and_close_gate  # type: ignore[method-assign]
     bench.give(session, b"Ldev-1\nD1\nD2\n")

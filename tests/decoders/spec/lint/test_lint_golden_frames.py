@@ -73,3 +73,13 @@ def test_a_downlink_that_is_no_reply_is_built_by_some_golden_file() -> None:
     assert [item.problem.message for item in found] == ["no golden frame of the downlink `set`"]
     built = GOLDEN + "builds: [{name: set, message: set, values: {a: 1, serial: 2}, hex: a505}]\n"
     assert not [item for item in lint(loaded(spec, built)) if item.problem.code == "no_good_frame"]
+
+
+def test_a_changed_length_that_cuts_the_frame_off_counts_as_corrupt() -> None:
+    spec = "product: sensor\ntitle: t\nsource: s\nfields: [{name: n, type: u8}, {name: a, type: hex, bytes: n}]"
+    cut = '{name: cut, hex: "0201", message: uplink, error: truncated}'
+    changed = '{name: changed, hex: "030102", message: uplink, error: truncated}'
+    for cases, missing in ((cut, ["no_corrupt_frame"]), (f"{cut}, {changed}", [])):
+        golden = f'source: s\ncases: [{{name: one, hex: "020102", message: uplink}}, {cases}]\n'
+        found = [item.problem.code for item in lint(loaded(spec, golden))]
+        assert [code for code in found if code.endswith("_frame")] == missing

@@ -62,8 +62,8 @@ def test_marks_of_text_that_look_like_hex(mark: str, meant: str) -> None:
         ("{list: c, count: floor(length / 2), type: u16}", []),
         ("{name: t, type: hex, bytes: length / 2}", ["half_size"]),
         ("{group: g, bytes: length / 2, fields: [{name: a, type: u8}]}", ["half_size"]),
-        ("{items: {header: [{name: k, type: u8}], key: k, length: k / 2, tags: {1: {name: a, type: u8}}}}", ["half_size"]),
+        ("{items: {key: u8, length: u8, count: length / 2, tags: {1: {name: a, type: u8}}}}", ["half_size"]),
     ],
-)  # fmt: skip
+)
 def test_sizes_are_divided_without_fractions(rows: str, found: list[str]) -> None:
     assert of_rows(rows) == found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import resource
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from gateway.delivery.spool import spool as spool_module
 from gateway.delivery.spool.blocks import BLOCK_HEADER_BYTES, SEGMENT_HEADER_BYTES, BlockHeader
 from gateway.delivery.spool.segments import SegmentFile
 from gateway.domain.errors import OperatorError, RefuseReason
-from tests.gateway.delivery.spool.conftest import Opener, Rig, record
+from tests.gateway.delivery.spool.conftest import GUARD_S, Opener, Rig, record
 
 
 class Disk:
@@ -67,6 +69,31 @@ def flip(path: Path, offset: int) -> None:
 
 
 # Full.
+
+
+async def test_what_came_during_a_commit_without_space_does_not_overtake_it(
+    spool: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = threading.Event(), threading.Event()
+    real = os.write
+
+    def write(fd: int, data: bytes) -> int:
+        if os.readlink(f"/proc/self/fd/{fd}").endswith(".seg") and not answer.is_set():
+            asked.set()
+            answer.wait(GUARD_S)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", write)
+    async with spool() as rig:
+        rig.offer([record(1)])
+        await asyncio.to_thread(asked.wait, GUARD_S)
+        rig.offer([record(2)])  # of the same device; there is room for it when its turn comes
+        answer.set()
+        await rig.owner.wait(2)
+        assert [put.records[0].record_id for put, _ in rig.owner.refused] == ["id-1", "id-2"]
+        assert {reason for _, reason in rig.owner.refused} == {RefuseReason.OUTBOX_FULL}
+
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first segment", "later"])
