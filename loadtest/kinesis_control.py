@@ -1,9 +1,9 @@
 """A second HTTP port of the fake Kinesis, for whoever runs it as a process of its own: faults, and what it has stored.
 
-    POST /faults     {"record_failure": 0.1, "delay_s": 0.2}: attributes of `Faults`, `limits`, `listening`
-    GET  /stored     every record in the order in which a consumer reads it, one line each: [shard, key, data]
-                     (`data` in base64). Streams that were deleted come first; shards in order, parents before children
-    GET  /summary    counts
+POST /faults     {"record_failure": 0.1, "delay_s": 0.2}: attributes of `Faults`, `limits`, `listening`
+GET  /stored     every record in the order in which a consumer reads it, one line each: [shard, key, data]
+                 (`data` in base64). Streams that were deleted come first; shards in order, parents before children
+GET  /summary    counts
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Control:
             for shard in stream.shards:
                 for record in shard.records:
                     data = binascii.b2a_base64(record.data, newline=False).decode()
-                    lines += orjson.dumps([shard.shard_id, record.partition_key, data], option=orjson.OPT_APPEND_NEWLINE)
+                    lines += orjson.dumps([shard.shard_id, record.partition_key, data]) + b"\n"
                     if len(lines) >= _FLUSH_BYTES:
                         await answer.write(bytes(lines))
                         lines.clear()

@@ -217,7 +217,12 @@ class DedupSpec(Model):
         "`frame`: all bytes of the frame. Where one of them is missing nothing is a copy."
     )
     window_s: float = Field(600, gt=0, le=604_800, description="A copy arrives within so many seconds.")
-    count: int = Field(128, ge=1, le=4096, description="So many messages of a device are remembered at most.")
+    count: int = Field(
+        128,
+        ge=1,
+        le=4096,
+        description="So many messages of a device are remembered; of several such numbers the largest.",
+    )
 
 
 RecordKind = Literal["telemetry", "event", "alert", "control", "firmware", "file", "master", "presence", "log", "none"]

@@ -219,8 +219,10 @@ class RowBuilder:
         sign = self.signed.get(name)
         found: list[tuple[int | str, int | str]] = []
         for low, high in spans:
-            whole = sign is not None and isinstance(low, int) and isinstance(high, int)
-            found += as_signed(low, high, sign) if whole else [(low, high)]  # type: ignore[arg-type]
+            if sign is not None and isinstance(low, int) and isinstance(high, int):
+                found += as_signed(low, high, sign)
+            else:
+                found.append((low, high))
         return tuple(found)
 
     @property

@@ -88,9 +88,9 @@ def _spelled(low: int | float, high: int | float, kind: Kind) -> list[Sentinel]:
         case FloatWire(size=size) if size in _FLOATS:
             low, high = _rounded(low, size), _rounded(high, size)
         case IntWire(size=size, sign=sign):
-            return _integers(_whole(low), _whole(high), size * 8, sign)
+            return _single(_integers(_whole(low), _whole(high), size * 8, sign))
         case BytesWire(size=int(size)) if sign_of(kind):
-            return _integers(_whole(low), _whole(high), size * 8, "twos")
+            return _single(_integers(_whole(low), _whole(high), size * 8, "twos"))
         case Bits(width=width, sign=sign):
             low, high = _whole(low), _whole(high)
             if low < 0 <= high:
@@ -113,8 +113,7 @@ def sign_of(kind: Kind) -> tuple[int, str] | None:
 
 def as_signed(low: int, high: int, sign: tuple[int, str]) -> list[tuple[int, int]]:
     """The same for what is no sentinel: names of raw values, cases of a switch."""
-    found = _integers(low, high, *sign) if low <= high < 1 << sign[0] else [(low, high)]
-    return [span if isinstance(span, tuple) else (span, span) for span in found]  # type: ignore[misc]
+    return _integers(low, high, *sign) if low <= high < 1 << sign[0] else [(low, high)]
 
 
 def _whole(value: int | float) -> int:
@@ -131,16 +130,21 @@ def _rounded(value: int | float, size: int) -> float:
     return number
 
 
-def _integers(low: int, high: int, bits: int, sign: str) -> list[Sentinel]:
+def _single(spans: list[tuple[int, int]]) -> list[Sentinel]:
+    """Spans of one number as that number."""
+    return [low if low == high else (low, high) for low, high in spans]
+
+
+def _integers(low: int, high: int, bits: int, sign: str) -> list[tuple[int, int]]:
     half = 1 << (bits - 1)
     if sign == "unsigned" or high < half:
-        return [low if low == high else (low, high)]
-    found: list[Sentinel] = []
+        return [(low, high)]
+    found: list[tuple[int, int]] = []
     if low < half:
         found.append((low, half - 1))
         low = half
     first, last = sorted((_signed(low, bits, sign), _signed(high, bits, sign)))
-    found.append(first if first == last else (first, last))
+    found.append((first, last))
     return found
 
 

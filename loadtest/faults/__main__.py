@@ -102,8 +102,8 @@ def main() -> int:
         total.add(result.balance)
     failed = [result.scenario for result in results if not result.holds]
     print(
-        f"\n{len(results)} runs: {total.acknowledged} acknowledged, {total.lost} lost, {total.disordered} out of order, "
-        f"{total.repeated} repeated and known by (gateway_id, epoch, seq)"
+        f"\n{len(results)} runs: {total.acknowledged} acknowledged, {total.lost} lost, {total.disordered} out of "
+        f"order, {total.repeated} repeated and known by (gateway_id, epoch, seq)"
     )
     if failed:
         print(f"FAILED: {', '.join(failed)}")

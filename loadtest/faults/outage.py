@@ -122,7 +122,7 @@ class Process:
             self._put(seq % _DEVICES, seq // _DEVICES, seq)
             if seq % _GROUP == _GROUP - 1:
                 await asyncio.sleep(0)
-                while seq - self._acknowledged - self._refused > _WAITING or not self.outbox.has_room():
+                while self._is_crowded(seq):  # noqa: ASYNC110 - as a paced fleet
                     await asyncio.sleep(0.001)
         while self._acknowledged + self._refused < self._records:  # noqa: ASYNC110 - the last commits
             await asyncio.sleep(0.001)
@@ -152,6 +152,9 @@ class Process:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         count = delivered.records - before
         _say(phase="caught_up", rss=rss_mib(), peak=peak, records=count, seconds=seconds, cpu_s=cpu_s)
+
+    def _is_crowded(self, seq: int) -> bool:
+        return seq - self._acknowledged - self._refused > _WAITING or not self.outbox.has_room()
 
     def _put(self, device: int, number: int, seq: int) -> None:
         data = body(device, number, self._epoch, seq)
@@ -194,7 +197,7 @@ async def _listen(process: asyncio.subprocess.Process, phase: str, told: _Told) 
 async def outage(folder: Path, *, records: int) -> Result:
     """records: of the outage; an hour at 1,000 frames/s has 3.6 million."""
     began = time.monotonic()
-    folder.mkdir(parents=True)
+    await asyncio.to_thread(folder.mkdir, parents=True)
     filling, catching = _Told([], {}), _Told([], {})
     async with KinesisProcess() as kinesis:
         await kinesis.set(listening=False)
@@ -220,8 +223,8 @@ async def outage(folder: Path, *, records: int) -> Result:
     note = (
         f"no TCP; spool {filled['disk_mib']:.0f} MiB; filled at {filled['acknowledged'] / filled['seconds']:.0f}/s, "
         f"{filled['cpu_s'] / filled['acknowledged'] * 1e5:.2f} CPU s per 100,000; RSS {filling.rss[0]:.0f} MiB at the "
-        f"start, {min(half):.0f} to {max(filling.rss):.0f} while it filled; killed, opened in {opened['opened_s']:.2f} s,"
-        f" first answer after {opened['first_s']:.2f} s; caught up at {caught['records'] / caught['seconds']:.0f}/s, "
+        f"start, {min(half):.0f} to {max(filling.rss):.0f} while it filled; killed, opened in {opened['opened_s']:.2f} "
+        f"s, first answer after {opened['first_s']:.2f} s; caught up at {caught['records'] / caught['seconds']:.0f}/s, "
         f"{caught['cpu_s'] / caught['records'] * 1e5:.2f} CPU s per 100,000, RSS {opened['rss']:.0f} to "
         f"{max(catching.rss):.0f} MiB"
     )

@@ -277,5 +277,3 @@ class KinesisProcess:
                 for line in lines:
                     shard, key, data = orjson.loads(line)
                     yield shard, key, data
-
-

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any
 
 from loadtest.faults.flip import flip_in_oldest
 from loadtest.faults.handicap import used_bytes
-from loadtest.faults.processes import STREAM, RunFailed, until
+from loadtest.faults.processes import RunFailed, until
 from loadtest.faults.rig import PACKINGS, Plan, Result, Rig
 
 _SMALL_SPOOL = ("spool.max_bytes=16MiB", "spool.segment_bytes=1MiB")
@@ -66,9 +67,19 @@ async def run(name: str, plan: Plan) -> Result:
 
 @_scenario("kill9", "kill -9 at random moments under load, start-up included", packings=PACKINGS, window=16)
 async def kill9(rig: Rig) -> None:
+    await _kill(rig, rig.plan.rounds)
+
+
+@_scenario("kill9_faults", "kill -9 at random moments while the sink fails in all its ways", window=16)
+async def kill9_faults(rig: Rig) -> None:
+    await rig.kinesis.set(record_failure=0.05, http_500=0.05, lost_answer=0.05, shuffle=True, jitter_s=0.05)
+    await _kill(rig, -(-rig.plan.rounds // 2))
+
+
+async def _kill(rig: Rig, rounds: int) -> None:
     rig.fleet.send(True)
     early = 0
-    for _ in range(rig.plan.rounds):
+    for _ in range(rounds):
         gateway = await rig.spawn(*_LARGER_SPOOL)
         if rig.random.random() < 0.1:  # somewhere in its start
             await asyncio.sleep(rig.random.uniform(0.2, 1.5))
@@ -78,7 +89,7 @@ async def kill9(rig: Rig) -> None:
             rig.fleet.connect_to(gateway.address)
             await asyncio.sleep(rig.random.uniform(0.02, 1.0))
         await rig.kill()
-    rig.notes.append(f"{rig.plan.rounds} kills, {early} of them before it listened")
+    rig.notes.append(f"{rounds} kills, {early} of them before it listened")
     await rig.start()
 
 
@@ -157,7 +168,11 @@ def _add_sink_faults() -> None:
         ("partial", "a tenth of all records fails alone", {"record_failure": 0.1, "jitter_s": 0.02}),
         ("errors", "a third of all requests is answered 500", {"http_500": 0.33, "jitter_s": 0.02}),
         ("lost_answers", "every tenth request is stored and its answer lost", {"lost_answer": 0.1, "jitter_s": 0.02}),
-        ("shuffle", "records of a request are stored in any order, some fail", {"shuffle": True, "record_failure": 0.05}),
+        (
+            "shuffle",
+            "a request's records are stored in any order, some fail",
+            {"shuffle": True, "record_failure": 0.05},
+        ),
         ("credentials", "the credentials expire for a while", {"expired_credentials": True}),
         ("black_hole", "requests are taken and never answered", {"black_hole": True}),
         (
@@ -166,15 +181,17 @@ def _add_sink_faults() -> None:
             {"record_failure": 0.05, "http_500": 0.05, "lost_answer": 0.05, "shuffle": True, "jitter_s": 0.05},
         ),
     ):
-        act = functools.partial(_sink_fault, **faults)  # type: ignore[arg-type]
-        quick = name not in ("credentials", "black_hole", "sink_slow")
-        SCENARIOS[name] = Scenario(name, says, act, PACKINGS if quick else ("plain",), {"rate": 4000.0} if quick else {})
+        act = functools.partial(_sink_fault, **faults)
+        if name in ("credentials", "black_hole", "sink_slow"):
+            SCENARIOS[name] = Scenario(name, says, act)
+        else:
+            SCENARIOS[name] = Scenario(name, says, act, PACKINGS, {"rate": 4000.0})
 
 
 _add_sink_faults()
 
 
-@_scenario("sink_down", "the sink is away until the spool is full; then it comes back", packings=("plain", "aggregated"))
+@_scenario("sink_down", "the sink is away until the spool is full, then comes back", packings=("plain", "aggregated"))
 async def sink_down(rig: Rig) -> None:
     gateway = await rig.start(*_SMALL_SPOOL)
     await rig.load(1.0)
@@ -185,14 +202,13 @@ async def sink_down(rig: Rig) -> None:
     if rig.fleet.acknowledged > acknowledged + 2 * rig.plan.devices * rig.plan.window:
         rig.problems.append("answers went on after the spool was full")
     samples = await gateway.samples()
-    rig.notes.append(
-        f"full at {samples['iotlink_spool_bytes'] / _MIB:.1f} of {samples['iotlink_spool_capacity_bytes'] / _MIB:.0f} MiB"
-    )
+    used, cap = (samples[f"iotlink_spool_{name}"] / _MIB for name in ("bytes", "capacity_bytes"))
+    rig.notes.append(f"full at {used:.1f} of {cap:.0f} MiB")
     await rig.kinesis.set(listening=True)
     await rig.load_frames(2000)
 
 
-@_scenario("throttled", "four shards with their limits become two, more records than they take", packings=PACKINGS, rate=6000.0)
+@_scenario("throttled", "more records than four shards take, which then become two", packings=PACKINGS, rate=6000.0)
 async def throttled(rig: Rig) -> None:
     await rig.kinesis.set(limits=True)
     await rig.start()
@@ -240,7 +256,7 @@ async def reshard(rig: Rig) -> None:
 
 
 def _can_mount() -> bool:
-    return os.geteuid() == 0 and subprocess.run(["mount", "--version"], capture_output=True, check=False).returncode == 0
+    return os.geteuid() == 0 and shutil.which("mount") is not None
 
 
 @contextlib.contextmanager

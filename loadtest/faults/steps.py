@@ -1,9 +1,9 @@
 """kill -9 at every step: a delivery dies at its 1st, 2nd, 3rd ... call that changes the disk, until a run has no more.
 
-`python -m loadtest.faults.steps FOLDER [--power-cut] [--puts N]` forks one process per run, all on the same spool. A run opens the
-spool that the last one left, puts records, delivers, rolls, deletes and closes; it kills itself *before* or, of a write,
-*in the middle of* call n. With `--power-cut` it first takes away from every file what was never synced, and files whose
-names were not: the least that a disk must have kept. Prints counts as one JSON line.
+`python -m loadtest.faults.steps FOLDER [--power-cut] [--puts N]` forks one process per run, all on the same spool. A
+run opens the spool that the last one left, puts records, delivers, rolls, deletes and closes; it kills itself before
+call n or, of a write, in the middle of it. With `--power-cut` it first takes away from every file what was never
+synced, and files whose names were not: the least that a disk must have kept. Prints counts as one JSON line.
 
 What was acknowledged, and what came to the sink, stands in two files beside the spool, written by calls that do not
 count and never fail.
@@ -149,7 +149,7 @@ class NotedSink:
     """Keeps the bodies of records in a file of notes; every eighth request fails first."""
 
     name = "main"
-    error_codes = (SinkErrorCode.INTERNAL,)
+    error_codes: Sequence[SinkErrorCode] = (SinkErrorCode.INTERNAL,)
     linger_ms = 0.0
     max_requests = 1
     max_batch_records = 40

@@ -1,7 +1,7 @@
 """The same delivery against our fake and against an independent emulator (kinesalite, an npm package): sums and order
 through a restart and a split, in all packings, read by the example consumer.
 
-The emulator is taken from the folder that IOTLINK_TEST_KINESALITE names (`npm install kinesalite` was run there), else
+The emulator is taken from the folder that KINESALITE_DIR names (`npm install kinesalite` was run there), else
 installed once into pytest's cache.
 """
 
@@ -36,7 +36,7 @@ from loadtest.fake_kinesis import FakeKinesis
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.filterwarnings("ignore:Sending a large body")]
 
-KINESALITE = "IOTLINK_TEST_KINESALITE"
+KINESALITE = "KINESALITE_DIR"
 STREAM = "telemetry"
 DEVICES = 40
 GUARD_S = 60.0
@@ -88,10 +88,7 @@ async def fake() -> AsyncIterator[str]:
 
 @pytest.fixture(params=["fake", "kinesalite"])
 async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    if request.param == "fake":
-        server = fake()
-    else:
-        server = emulator(request.getfixturevalue("kinesalite"))
+    server = fake() if request.param == "fake" else emulator(request.getfixturevalue("kinesalite"))
     async with server as found:
         yield found
 
@@ -176,9 +173,7 @@ async def test_everything_acknowledged_is_there_in_order_after_a_restart_and_a_s
     producer = Producer(tmp_path, url, packing())
     async with producer.outbox(drain_s=0.0) as outbox:
         await producer.put(outbox, 1200)  # some is delivered, the rest waits in the spool
-    await client.split_shard(
-        StreamName=STREAM, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(1 << 125)
-    )
+    await client.split_shard(StreamName=STREAM, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(1 << 125))
     async with producer.outbox() as outbox:
         await producer.put(outbox, 800)
 

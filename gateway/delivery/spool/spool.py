@@ -28,7 +28,7 @@ from gateway.delivery.spool.reader import SpoolReader
 from gateway.delivery.spool.room import Room
 from gateway.delivery.spool.segments import Segment, Shelf, segment_name
 from gateway.delivery.spool.values import Put, SpoolOwner, StateKeeper, Stored
-from gateway.delivery.spool.writer import Commit, Encoded, Roll, SegmentWriter, is_roomy
+from gateway.delivery.spool.writer import Commit, Roll, SegmentWriter, is_roomy
 from gateway.domain.errors import OperatorError, RefuseReason
 from gateway.domain.state import StateKind
 from gateway.observe.metrics import SpoolCounters
@@ -84,7 +84,7 @@ class Spool:
         self._roll_at = 0  # its size at which the next one is begun
         self._keep_from: Segment | None = None  # the newest one that begins with all states
         self._cursors: dict[str, Cursor] = {}
-        self._waiting: list[Encoded] = []
+        self._waiting: list[Put] = []
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._failures = 0  # of the disk, in a row
@@ -210,7 +210,8 @@ class Spool:
             return self._count_refused(RefuseReason.OUTBOX_FULL, 1)
         if not self._waiting:
             self._wake.set()
-        self._waiting.append(Encoded(put, entries, state_entries, size))
+        put.entries, put.state_entries, put.size = entries, state_entries, size
+        self._waiting.append(put)
         self._waiting_bytes += size
         return None
 
@@ -308,13 +309,13 @@ class Spool:
                 await asyncio.sleep(pause)
             await self._commit_some(owner, self._take_batch())
 
-    def _take_batch(self) -> list[Encoded]:
+    def _take_batch(self) -> list[Put]:
         if self._waiting_bytes <= self._commit_bytes:
             batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
             return batch
         size = count = 0
-        for count, encoded in enumerate(self._waiting, 1):  # noqa: B007
-            size += encoded.size
+        for count, put in enumerate(self._waiting, 1):  # noqa: B007
+            size += put.size
             if size >= self._commit_bytes:
                 break
         batch = self._waiting[:count]
@@ -322,15 +323,15 @@ class Spool:
         self._waiting_bytes -= size
         return batch
 
-    async def _commit_some(self, owner: SpoolOwner, batch: list[Encoded]) -> None:
+    async def _commit_some(self, owner: SpoolOwner, batch: list[Put]) -> None:
         """Tries once more in a new segment when the disk fails."""
-        records = sum([len(encoded.records) for encoded in batch])
+        records = sum([len(put.records) for put in batch])
         while True:
             roll = self._new_roll() if self._active is None or self._active.size >= self._roll_at else None
             sequence = base = self._shelf.end
-            for encoded in batch:
-                encoded.put.sequence = sequence
-                sequence += len(encoded.records)
+            for put in batch:
+                put.sequence = sequence
+                sequence += len(put.records)
             self._pace.started(records)
             try:
                 commit, cancelled = await self._in_thread(batch, base, roll)
@@ -377,7 +378,7 @@ class Spool:
                     snapshot.append((int(kind), payload))
         return Roll(self._segment_directory / segment_name(first), first, snapshot)
 
-    async def _in_thread(self, batch: list[Encoded], base: int, roll: Roll | None) -> tuple[Commit, bool]:
+    async def _in_thread(self, batch: list[Put], base: int, roll: Roll | None) -> tuple[Commit, bool]:
         """The commit, and whether this task was cancelled meanwhile: what is under way must be known to have ended."""
         call = self._commit_thread.submit(lambda: self._writer.commit(batch, base, roll))
         try:
@@ -390,7 +391,7 @@ class Spool:
         hung = OSError(errno.ETIMEDOUT, "the disk does not answer")
         return Commit(0, error=hung, clean=False, usable=False), True
 
-    def _committed(self, owner: SpoolOwner, batch: list[Encoded], commit: Commit, roll: Roll | None, end: int) -> None:
+    def _committed(self, owner: SpoolOwner, batch: list[Put], commit: Commit, roll: Roll | None, end: int) -> None:
         self._failures = 0
         self._room.disk_full = False
         if roll is not None:
@@ -404,9 +405,9 @@ class Spool:
         counters = self._counters
         counters.commits += 1
         counters.observe_commit(commit.seconds)
-        self._room.give_back(sum([encoded.size for encoded in batch]))
+        self._room.give_back(sum([put.size for put in batch]))
         self._count()
-        owner.committed([encoded.put for encoded in batch])
+        owner.committed(batch)
 
     def _note_failure(self, commit: Commit, roll: Roll | None, end: int) -> None:
         """Brings what we know of the disk in line with what a commit that failed left there."""
@@ -420,10 +421,10 @@ class Spool:
         if not commit.clean:
             self._skip_to(max(end, self._shelf.end + 1))
 
-    def _refuse(self, owner: SpoolOwner, batch: list[Encoded], reason: RefuseReason) -> None:
-        self._room.give_back(sum([encoded.size for encoded in batch]))
+    def _refuse(self, owner: SpoolOwner, batch: list[Put], reason: RefuseReason) -> None:
+        self._room.give_back(sum([put.size for put in batch]))
         self._count_refused(reason, len(batch))
-        owner.not_committed([encoded.put for encoded in batch], reason)
+        owner.not_committed(batch, reason)
 
     def _count_refused(self, reason: RefuseReason, count: int) -> RefuseReason:
         self._counters.refused[reason.value] += count

@@ -17,6 +17,7 @@ class Put:
 
     targets: for each record the names of the sinks that owe it. ticket: the owner's own; the spool never looks at it.
     sequence: of the first record, set before `committed`; the others follow without a gap.
+    entries, state_entries, size: the spool's own: how these stand in a block, and the bytes of that.
     """
 
     records: Sequence[Record]
@@ -24,6 +25,9 @@ class Put:
     states: Sequence[State]
     ticket: Any
     sequence: int = 0
+    entries: Sequence[bytes] = ()
+    state_entries: Sequence[bytes] = ()
+    size: int = 0
 
 
 @dataclass(slots=True)

@@ -13,16 +13,6 @@ from gateway.delivery.spool.blocks import BLOCK_BYTES, BlockDraft, Flag, blocks_
 from gateway.delivery.spool.values import Put
 
 
-@dataclass(slots=True, eq=False)
-class Encoded:
-    """A put with its entries as they will stand in a block. size: bytes of these."""
-
-    put: Put
-    records: list[bytes]
-    states: list[bytes]
-    size: int
-
-
 @dataclass(slots=True)
 class Roll:
     """The commit begins a new segment: its file, its first sequence, all states there are."""
@@ -50,18 +40,18 @@ class Commit:
     usable: bool = True
 
 
-def build_blocks(batch: Sequence[Encoded], base: int) -> bytes:
+def build_blocks(batch: Sequence[Put], base: int) -> bytes:
     """Blocks of these puts, numbered from `base`. States stand in the block of their put's last record or behind it:
     a state never survives a crash that its records did not."""
     blocks = []
     draft = BlockDraft(base)
-    for encoded in batch:
-        for entry, targets in zip(encoded.records, encoded.put.targets, strict=True):
-            if draft.size >= BLOCK_BYTES or not draft.add_record(entry, targets):
+    for put in batch:
+        for entry, targets in zip(put.entries, put.targets, strict=True):
+            if draft.is_full or not draft.add_record(entry, targets):
                 blocks.append(draft.finish())
                 draft = BlockDraft(draft.base + draft.count)
                 draft.add_record(entry, targets)
-        for state in encoded.states:
+        for state in put.state_entries:
             draft.add_state(state)
     if not draft.is_empty:
         blocks.append(draft.finish())
@@ -74,7 +64,7 @@ class SegmentWriter:
     def __init__(self) -> None:
         self._file: AppendFile | None = None
 
-    def commit(self, batch: Sequence[Encoded], base: int, roll: Roll | None) -> Commit:
+    def commit(self, batch: Sequence[Put], base: int, roll: Roll | None) -> Commit:
         """Makes `batch` durable. Never raises an OSError: it is in the answer."""
         data = build_blocks(batch, base)
         started = time.perf_counter()

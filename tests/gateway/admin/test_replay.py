@@ -14,6 +14,7 @@ from gateway.delivery.dead_letter_pages import WORK_LOCK, Cursor, DirectoryLock
 from gateway.domain.errors import DeadLetterReason
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.record import Record
+from gateway.domain.state import State
 from tests.gateway.admin.conftest import LOGIN, TRUNCATED, MakeBench, buried, letter
 from tests.gateway.fakes import FakeOutbox
 
@@ -64,7 +65,7 @@ async def test_a_buried_record_goes_to_its_sink_again(bench: MakeBench) -> None:
 
 async def test_a_record_that_is_buried_again_stays_one_letter_and_counts(bench: MakeBench) -> None:
     class Burying(FakeOutbox):
-        def put(self, receipt: Receipt, records: Sequence[Record]) -> None:
+        def put(self, receipt: Receipt, records: Sequence[Record], states: Sequence[State] = ()) -> None:
             self.settle(receipt, Outcome.DEAD_LETTERED, DeadLetterReason.BURIED)
 
     async with bench(Burying()) as b:
@@ -138,7 +139,7 @@ async def test_a_mark_comes_after_the_receipt_and_also_when_that_is_late(bench: 
 
 async def test_what_the_outbox_refuses_is_as_before(bench: MakeBench) -> None:
     class Refusing(FakeOutbox):
-        def put(self, receipt: Receipt, records: Sequence[Record]) -> None:
+        def put(self, receipt: Receipt, records: Sequence[Record], states: Sequence[State] = ()) -> None:
             self.settle(receipt, Outcome.REFUSED, reasons.pop(0))
 
     reasons = ["outbox_full", "too_large"]
@@ -153,7 +154,7 @@ async def test_what_the_outbox_refuses_is_as_before(bench: MakeBench) -> None:
 
 async def test_an_outbox_that_raises(bench: MakeBench) -> None:
     class Broken(FakeOutbox):
-        def put(self, receipt: Receipt, records: Sequence[Record]) -> None:
+        def put(self, receipt: Receipt, records: Sequence[Record], states: Sequence[State] = ()) -> None:
             raise RuntimeError("a bug")
 
     async with bench(Broken()) as b:

@@ -83,3 +83,22 @@ def test_a_reply_has_what_it_needs(reply: str, missing: str) -> None:
 def test_an_unknown_message_has_header_and_trailer_only() -> None:
     (found,) = findings(REPLIES.replace("REPLY", "plain").replace("[{message: plain}]", "[ack]"))
     assert "`an unknown message` does not have" in found.problem.message
+
+
+@pytest.mark.parametrize(
+    ("request_", "with_", "found"),
+    [
+        ("{group: b, fields: [{name: y, type: u8}]}", "{}", []),
+        ("{name: v, type: u8}", "{}", ["reply_needs"]),
+        ("{name: v, type: u8}", "{b: {y: v}}", []),
+        ("{name: v, type: u8}", "{b.y: 5}", []),
+        ("{group: b, fields: [{name: y, type: u8}]}", "{b.y: 5}", []),
+    ],
+)
+def test_a_reply_needs_the_groups_that_it_is_built_from(request_: str, with_: str, found: list[str]) -> None:
+    spec = f"""\
+{HEAD}messages:
+  m: {{when: {{port: 1}}, fields: [{request_}], replies: [{{message: ack, with: {with_}}}]}}
+  ack: {{downlink: true, when: {{port: 2}}, fields: [{{group: b, fields: [{{name: y, type: u8}}]}}]}}
+"""
+    assert [code for code, _ in codes(spec) if code == "reply_needs"] == found

@@ -95,7 +95,6 @@ async def test_what_came_during_a_commit_without_space_does_not_overtake_it(
         assert {reason for _, reason in rig.owner.refused} == {RefuseReason.OUTBOX_FULL}
 
 
-
 @pytest.mark.parametrize("first", [True, False], ids=["first segment", "later"])
 async def test_a_full_disk_refuses_keeps_delivering_and_recovers_by_itself(
     spool: Opener, tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, first: bool
