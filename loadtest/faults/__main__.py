@@ -7,9 +7,10 @@ lost, a frame of a device came out of order, or a run did not go as it should.
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 import tempfile
-import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import uvloop
@@ -52,20 +53,23 @@ def head() -> str:
 async def _run_all(options: argparse.Namespace, folder: Path) -> list[Result]:
     results: list[Result] = []
     for name in options.scenario or [*SCENARIOS, "every_step", "outage"]:
-        began = time.monotonic()
-        if name == "every_step":
-            found = [await every_step(folder / name, power_cut=cut) for cut in (False, True)]
-        elif name == "outage":
-            found = [await outage(folder / name, records=options.records)]
-        else:
-            found = [await run(name, plan) for plan in _plans(name, options, folder)]
-        for result in found:
+        for start in _runs(name, options, folder):
+            result = await start()
             results.append(result)
             print(row(result), flush=True)
             for problem in (*result.problems, *result.balance.examples):
-                print(f"    {problem}", flush=True)
-        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+                print(f"    {problem}", file=sys.stderr, flush=True)
     return results
+
+
+def _runs(name: str, options: argparse.Namespace, folder: Path) -> list[Callable[[], Awaitable[Result]]]:
+    """What a scenario consists of."""
+    place = folder / name
+    if name == "every_step":
+        return [functools.partial(every_step, place, power_cut=cut) for cut in (False, True)]
+    if name == "outage":
+        return [functools.partial(outage, place, records=options.records)]
+    return [functools.partial(run, name, plan) for plan in _plans(name, options, folder)]
 
 
 def _plans(name: str, options: argparse.Namespace, folder: Path) -> list[Plan]:

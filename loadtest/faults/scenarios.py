@@ -67,16 +67,17 @@ async def run(name: str, plan: Plan) -> Result:
 
 @_scenario("kill9", "kill -9 at random moments under load, start-up included", packings=PACKINGS, window=16)
 async def kill9(rig: Rig) -> None:
-    await _kill(rig, rig.plan.rounds)
+    await _kill(rig, rig.plan.rounds, 1.0)
 
 
 @_scenario("kill9_faults", "kill -9 at random moments while the sink fails in all its ways", window=16)
 async def kill9_faults(rig: Rig) -> None:
     await rig.kinesis.set(record_failure=0.05, http_500=0.05, lost_answer=0.05, shuffle=True, jitter_s=0.05)
-    await _kill(rig, -(-rig.plan.rounds // 2))
+    await _kill(rig, -(-rig.plan.rounds // 2), 3.0)
 
 
-async def _kill(rig: Rig, rounds: int) -> None:
+async def _kill(rig: Rig, rounds: int, longest_s: float) -> None:
+    """longest_s: that a gateway lives. Cursors are saved after a second: a shorter life repeats all before."""
     rig.fleet.send(True)
     early = 0
     for _ in range(rounds):
@@ -87,7 +88,7 @@ async def _kill(rig: Rig, rounds: int) -> None:
         else:
             await gateway.started()
             rig.fleet.connect_to(gateway.address)
-            await asyncio.sleep(rig.random.uniform(0.02, 1.0))
+            await asyncio.sleep(rig.random.uniform(0.02, longest_s))
         await rig.kill()
     rig.notes.append(f"{rounds} kills, {early} of them before it listened")
     await rig.start()

@@ -160,7 +160,8 @@ class RunningGateway:
     def __init__(self, folder: Path, settings: Json | None = None) -> None:
         self.folder = folder
         loaded = load_settings(write_config(folder, settings or config(folder)), [], {}).settings
-        self.gateway = Gateway(loaded, catalog(), load_directory(loaded))
+        own = loaded.gateway.specs_dirs
+        self.gateway = Gateway(loaded, load_catalog(own) if own else catalog(), load_directory(loaded))
         self.clock = MovableClock()
         self.gateway.clock = self.clock
         self.clients: list[Client] = []

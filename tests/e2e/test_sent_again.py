@@ -10,11 +10,17 @@ import pytest
 from gateway.delivery.disk import AppendFile
 from tests.e2e import frames
 from tests.e2e.process import Serve
-from tests.e2e.rig import Client, RunningGateway, config, listener, read_json, until, write_config
+from tests.e2e.rig import Client, Json, RunningGateway, config, listener, read_json, until, write_config
 
 pytestmark = pytest.mark.e2e
 
 IMEI = "359999000000001"
+SPEC = """
+product: tracker_once
+extends: concox_gt06
+version: 1
+dedup: {key: [serial, time, frame]}
+"""
 _PLACE = bytes.fromhex("c6024bb93007d3fb783d14c501940500f2006c85")
 
 
@@ -26,12 +32,22 @@ def answer(serial: int) -> bytes:
     return frames.gt06(0x12, serial=serial)
 
 
+def once(folder: Path) -> Json:
+    """A gateway whose only product knows copies."""
+    spec = folder / "specs" / "tracker_once" / "spec.yaml"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(SPEC, "utf-8")
+    settings = config(folder, listener(products=["tracker_once"]))
+    settings["gateway"]["specs_dirs"] = [str(folder / "specs")]
+    return settings
+
+
 async def log_in(client: Client) -> None:
     await client.ask(frames.gt06_login(IMEI), frames.gt06(0x01))
 
 
 async def test_a_copy_gets_the_same_answer_and_makes_no_record(tmp_path: Path) -> None:
-    async with RunningGateway(tmp_path) as rig:
+    async with RunningGateway(tmp_path, once(tmp_path)) as rig:
         client = await rig.connect()
         await log_in(client)
         client.send(position(7) + position(7))  # the second one before the first is durable
@@ -54,7 +70,7 @@ async def test_a_copy_gets_the_same_answer_and_makes_no_record(tmp_path: Path) -
 
 
 async def test_a_copy_of_what_could_not_be_kept_is_a_first_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with RunningGateway(tmp_path) as rig:
+    async with RunningGateway(tmp_path, once(tmp_path)) as rig:
         client = await rig.connect()
         await log_in(client)
         with monkeypatch.context() as patch:
@@ -77,7 +93,7 @@ def full_disk(*_: object) -> None:
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 async def test_a_copy_is_known_after_a_restart(tmp_path: Path, end: signal.Signals) -> None:
-    file = write_config(tmp_path, config(tmp_path, listener(products=["concox_gt06"])))
+    file = write_config(tmp_path, once(tmp_path))
     for run in range(3):  # in the third one the key comes from the snapshot of the second one's segment
         async with Serve(tmp_path, "--config", file) as gateway:
             client = await gateway.connect()
