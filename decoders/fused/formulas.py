@@ -312,9 +312,7 @@ def _of_body(writer: Writer, name: str) -> Known:
     return Known(source, sure, "int", (1 << 8 * found[0]) - 1)
 
 
-def over_values(
-    writer: Writer, formula: Formula, scope: Structure, given: Mapping[str, Known] | None = None
-) -> Known:
+def over_values(writer: Writer, formula: Formula, scope: Structure, given: Mapping[str, Known] | None = None) -> Known:
     """A formula over values, as an expression. given: some of the values it reads."""
     operands = {name: scope.find_value(name) or Known("None", False, "none") for name in formula.names}
     operands |= {name: known for name, known in (given or {}).items() if name in operands}

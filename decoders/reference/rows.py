@@ -208,7 +208,6 @@ class ValuePart(Part):
             raise EncodeError(scope.place(node.name), f"{raw!r} does not fit: {str(error).splitlines()[-1]}") from None
         return obj
 
-
     def _is_absent(self, raw: Any) -> bool:
         """True for an integer whose bits have no value."""
         absent = self.node.convert.absent

@@ -114,7 +114,6 @@ class TextTagList(Part):
                 stream.write(out.getvalue())
         return obj
 
-
     def unknown_items(self, context: Any, path: str) -> Iterator[tuple[str, bytes]]:
         """Key and value of the items that no tag is for. Raises EncodeError."""
         node: TextTags = self.node

@@ -152,9 +152,7 @@ class _FrameBuilder:
             plan.said = {self.choice.test: int(self.choice.there)}
         return plan
 
-    def _in_streams(
-        self, kind: FrameKind, header: Nodes, trailer: Nodes, trailer_size: int, stop: bytes
-    ) -> FrameKind:
+    def _in_streams(self, kind: FrameKind, header: Nodes, trailer: Nodes, trailer_size: int, stop: bytes) -> FrameKind:
         """How frames of the kind follow each other: with one mark between two of them, or with none at all."""
         places = [place for place in frame_checks(header, trailer, trailer_size) if not place.flag]
         unknown = not places or any(place.span == UNRESOLVED for place in places)

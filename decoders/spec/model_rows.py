@@ -167,8 +167,8 @@ class GroupRow(Model):
     until: str | None = Field(None, description="The group ends before these bytes, which are read too.")
     encoded: Encoded | None = Field(
         None,
-        description="`text`: rows read the group's bytes as those of a text frame. Or the bytes stand for others, which "
-        "its rows read: `hex` or `base64` text, or what the registered function of `python:name` makes of them.",
+        description="`text`: rows read the group's bytes as those of a text frame. Or the bytes stand for others, "
+        "which its rows read: `hex` or `base64` text, or what the registered function of `python:name` makes of them.",
     )
     split: str | None = Field(None, description="Text: what stands between the group's values.")
     rest: Literal["refuse", "skip"] = Field("refuse", description="Bytes of the group left over by its rows.")
@@ -195,11 +195,13 @@ class ListRow(Conversion):
     )
     until: str | None = Field(
         None,
-        description="Items end where these bytes stand in place of one, which are read too: one or two bytes in hex, in "
-        "text frames text.",
+        description="Items end where these bytes stand in place of one, which are read too: one or two bytes in hex, "
+        "in text frames text.",
     )
     item_prefix: str | None = Field(None, description="Type of the length before each item.")
-    item_bytes: Expression | None = Field(None, description="Size of each plain value whose type has none, and of text that nothing parts.")
+    item_bytes: Expression | None = Field(
+        None, description="Size of each plain value whose type has none, and of text that nothing parts."
+    )
     item_until: str | None = Field(None, description="Each item ends before these bytes: hex, in text frames text.")
     split: str | None = Field(None, description="Text: what stands between the values of an item.")
     keep: Expression | None = Field(None, description="Items for which this (over values) is false are dropped.")

@@ -62,7 +62,7 @@ class Adoption:
     async def _adopt(self, path: Path) -> None:
         spool = self._open_spool(path)
         await spool.start()
-        distribution = Distribution(spool, self._make_senders(), self._routes, self, into=self._outbox.spool)
+        distribution = Distribution(spool, self._make_senders(), self._routes, self)
         finished = False
         try:
             await distribution.start()

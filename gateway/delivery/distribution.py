@@ -12,9 +12,9 @@ from typing import Protocol
 
 import structlog
 
+from gateway.delivery.estate import UNKNOWN, Estate
 from gateway.delivery.feed import Feed
 from gateway.delivery.lanes import Entry
-from gateway.delivery.reroute import Reroute
 from gateway.delivery.routes import Routes
 from gateway.delivery.sender import Sender
 from gateway.delivery.spool.spool import Put, Spool
@@ -42,7 +42,7 @@ class Distribution:
     """The feeds of one spool; the `FeedOwner` of each.
 
     senders: by sink name, as configured. What is still owed to a sink that has a cursor in the spool and is configured
-    no more goes where today's routes send it, through the spool `into` (its own unless given).
+    no more goes where today's routes send it.
     `start`, then `run` for as long as the gateway lives.
     """
 
@@ -52,27 +52,51 @@ class Distribution:
         senders: Mapping[str, Sender],
         routes: Routes,
         owner: DistributionOwner,
-        *,
-        into: Spool | None = None,
     ) -> None:
         self.spool = spool
-        self._into = into or spool
         self.senders = senders
         self.feeds: list[Feed] = []
         self._routes = routes
         self._owner = owner
+        self._estate: Estate | None = None
         self._changed = asyncio.Event()
 
     async def start(self) -> None:
         """The spool is open already. OperatorError: a sink can never work as configured."""
+        spool = self.spool
+        estate = self._estate = await self._open_estate()
         for name, sender in self.senders.items():
-            self.feeds.append(Feed(name, self.spool, self.spool.cursor(name), sender, self))
+            cursor = spool.cursor(name)
+            if estate is None:
+                self.feeds.append(Feed(name, spool, cursor, sender, self))
+            else:
+                heir = estate.heir(cursor)
+                self.feeds.append(Feed(name, spool, heir, sender, self, owes=heir.owes))
+        await spool.save_cursors()
+        for sender in self.senders.values():
             await sender.start()
-        for name in self.spool.cursor_names():
-            if name not in self.senders:
-                feed = Feed(name, self.spool, self.spool.cursor(name), Reroute(self._into, self._routes), self)
-                _log.warning("sink_gone", sink=name, records=feed.backlog, detail="routed again to today's sinks")
-                self.feeds.append(feed)
+
+    async def _open_estate(self) -> Estate | None:
+        """None: no sink is gone that is owed anything."""
+        spool = self.spool
+        names = spool.cursor_names()
+        if not names and spool.first_sequence < spool.next_sequence:
+            names = [UNKNOWN]
+        gone = [spool.cursor(name) for name in names if name not in self.senders]
+        for cursor in gone:
+            owed = spool.next_sequence - cursor.low
+            if owed <= 0:
+                await self._forget(cursor.name)
+            else:
+                _log.warning("sink_gone", sink=cursor.name, records=owed, detail="they go where today's routes send them")
+        gone = [cursor for cursor in gone if cursor.low < spool.next_sequence]
+        return Estate(gone, self.senders, self._routes, spool.next_sequence) if gone else None
+
+    async def _forget(self, sink: str) -> None:
+        try:
+            await self.spool.drop_cursor(sink)
+        except OSError as error:  # the next start tries again
+            _log.warning("cursor_not_deleted", sink=sink, detail=str(error))
 
     async def run(self) -> None:
         """Delivers until cancelled. Any exception is an error of ours, or an OperatorError that came up late."""
@@ -81,6 +105,8 @@ class Distribution:
                 tasks.create_task(feed.run(), name=f"feed-{feed.name}")
                 tasks.create_task(feed.sender.run(feed), name=f"sender-{feed.name}")
             tasks.create_task(self._compact(), name="compaction")
+            if self._estate is not None:
+                tasks.create_task(self._settle(self._estate), name="estate")
 
     def committed(self, batch: Sequence[Put]) -> None:
         for feed in self.feeds:
@@ -132,4 +158,10 @@ class Distribution:
                 await self.spool.compact(self._is_wanted)
 
     def _is_wanted(self, sequence: int, targets: tuple[str, ...]) -> bool:
-        return any(feed.name in targets and not feed.cursor.has(sequence) for feed in self.feeds)
+        inherited = self._estate is not None and self._estate.waits(sequence, targets)
+        return any((inherited or feed.name in targets) and not feed.cursor.has(sequence) for feed in self.feeds)
+
+    async def _settle(self, estate: Estate) -> None:
+        await estate.settled.wait()
+        for sink in estate.gone:
+            await self._forget(sink)

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
 
 from gateway.delivery.lanes import Entry
 from gateway.delivery.sender import EntryOwner
-from gateway.delivery.spool.spool import Cursor, Put, Spool, SpoolReader, Stored
+from gateway.delivery.spool.spool import Place, Put, Spool, SpoolReader, Stored
 from gateway.domain.record import Record
 
 _READ_BYTES = 1024 * 1024
@@ -69,18 +69,20 @@ class Feed:
 
     window_bytes: bodies that may be in memory, waiting or in flight. lane_records: how many of them one key of the
     sender (lane or stripe) may have once the window is half full. used_bytes: of the window.
+    owes: whether a stored record that the cursor does not have is for this sink, unless its targets alone say so.
     """
 
     def __init__(
         self,
         name: str,
         spool: Spool,
-        cursor: Cursor,
+        cursor: Place,
         sender: EntrySender,
         owner: FeedOwner,
         *,
         window_bytes: int = 16 * 1024 * 1024,
         lane_records: int = 2048,
+        owes: Callable[[Stored], bool] | None = None,
     ) -> None:
         self.name = name
         self.cursor = cursor
@@ -88,6 +90,7 @@ class Feed:
         self.used_bytes = 0
         self._spool = spool
         self._owner = owner
+        self._owes = owes or self._is_target
         self._window_bytes = window_bytes
         self._lane_records = lane_records
         self._behind = True  # until the first pass over what the spool held at the start has ended
@@ -145,6 +148,9 @@ class Feed:
         self._put(entries, size)
         if skipped:
             self._owed_no_longer(skipped)
+
+    def _is_target(self, stored: Stored) -> bool:
+        return self.name in stored.targets
 
     def _defers(self, record: Record, sequence: int) -> bool:
         """Whether a record stays on the disk for now: its lane has enough in memory, or was deferred before."""
@@ -245,12 +251,12 @@ class Feed:
         entries: list[Entry] = []
         skipped: list[int] = []
         size = 0
-        name, cursor = self.name, self.cursor
+        owes, cursor = self._owes, self.cursor
         for stored in found:
             sequence, record = stored.sequence, stored.record
             if cursor.has(sequence):
                 continue
-            if name not in stored.targets:
+            if not owes(stored):
                 skipped.append(sequence)
             elif not self._defers(record, sequence):
                 entries.append((record, sequence))
@@ -280,7 +286,7 @@ class Feed:
                 first = deferred.get(lane)
                 if first is None or sequence < first or sequence >= end or lane in full:
                     continue
-                if self.name not in stored.targets or self.cursor.has(sequence):
+                if self.cursor.has(sequence) or not self._owes(stored):
                     continue
                 if (self.used_bytes + size) * 2 > self._window_bytes or self.sender.depth(lane) >= self._lane_records:
                     full.add(lane)

@@ -236,10 +236,7 @@ class Outbox:
         finish = self._finish
         on_sink = self._ack_on_sink
         for put in batch:
-            ticket = put.ticket
-            if type(ticket) is not Receipt:
-                ticket.set_result(True)
-                continue
+            ticket: Receipt = put.ticket
             self._uncommitted -= 1
             if on_sink:
                 self._await_sinks(ticket, put)
@@ -254,13 +251,10 @@ class Outbox:
     def not_committed(self, batch: Sequence[Put], reason: RefuseReason) -> None:
         """Nothing of these is on the disk, or nobody knows."""
         for put in batch:
-            ticket = put.ticket
-            if type(ticket) is Receipt:
-                self._uncommitted -= 1
-                self._part_done(ticket, Outcome.REFUSED, reason)
-                self._stranded += reason is RefuseReason.SINK_FAILED and not ticket.pending
-            elif not ticket.done():
-                ticket.set_result(False)
+            ticket: Receipt = put.ticket
+            self._uncommitted -= 1
+            self._part_done(ticket, Outcome.REFUSED, reason)
+            self._stranded += reason is RefuseReason.SINK_FAILED and not ticket.pending
         self._changed.set()
 
     def _await_sinks(self, receipt: Receipt, put: Put) -> None:

@@ -18,6 +18,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ class DeadlyDisk:
 
     def __init__(self, folder: Path, dies_at: int, *, power_cut: bool, seed: int) -> None:
         self.calls = 0
+        self._lock = threading.Lock()  # one call at a time: a death must know what was synced until then
         self._folder = str(folder)
         self._dies_at = dies_at
         self._power_cut = power_cut
@@ -76,13 +78,14 @@ class DeadlyDisk:
         def call(*args: Any, **options: Any) -> Any:
             if not self._is_step(name, args):
                 return real(*args, **options)
-            self.calls += 1
-            if self.calls == self._dies_at:
-                self._die(name, args)
-            before = self._size(args[0]) if name == "write" else 0
-            result = real(*args, **options)
-            self._note(name, args, before)
-            return result
+            with self._lock:
+                self.calls += 1
+                if self.calls == self._dies_at:
+                    self._die(name, args)
+                before = self._size(args[0]) if name == "write" else 0
+                result = real(*args, **options)
+                self._note(name, args, before)
+                return result
 
         return call
 
@@ -126,13 +129,16 @@ class DeadlyDisk:
             _REAL["write"](args[0], data[: self._random.randrange(len(data) + 1)])
             self._synced.setdefault(self._path(args[0]), 0)
         if self._power_cut:
-            for path, size in self._synced.items():
-                if os.path.exists(path) and os.stat(path).st_size > size:
-                    os.truncate(path, self._random.randint(size, os.stat(path).st_size))
-            for path in self._unnamed:
-                if os.path.exists(path) and self._random.random() < 0.5:
-                    _REAL["unlink"](path)
+            self._cut_power()
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def _cut_power(self) -> None:
+        for path, size in self._synced.items():
+            if os.path.exists(path) and (now := os.stat(path).st_size) > size:
+                os.truncate(path, self._random.randint(size, now))
+        for path in self._unnamed:
+            if os.path.exists(path) and self._random.random() < 0.5:
+                _REAL["unlink"](path)
 
 
 class Notes:
@@ -235,7 +241,7 @@ async def deliver(folder: Path, run: int, puts: int) -> None:
         if source.random() < 0.5:
             await asyncio.sleep(0.0005)
         if i % 20 == 19:
-            await spool._save_cursors()  # what the clock does each second
+            await spool.save_cursors()  # what the clock does each second
     await outbox.drain(GUARD_S)
     await task
 

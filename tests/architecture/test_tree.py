@@ -40,7 +40,6 @@ COVERED_BY: dict[str, str] = {
     "decoders/fused/records.py": "tests/decoders/spec/test_record_rows.py",
     "decoders/fused/text_items.py": "tests/decoders/test_text_items.py",
     "decoders/fused/text_values.py": "tests/decoders/test_text_frames.py",
-    "gateway/delivery/reroute.py": "tests/gateway/delivery/test_distribution.py",
     "decoders/fused_encoder.py": "tests/decoders/test_encode.py",
     "decoders/inverse.py": "tests/decoders/test_encode.py",
     "decoders/metering/mbus_data.py": "tests/decoders/metering/test_mbus.py",

@@ -152,8 +152,10 @@ def test_flagged_among_the_rows() -> None:
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ("{name: a, type: u8, if: remaining > 1}, {name: c, crc: xor8, over: b}, {name: b, type: hex, bytes: rest}",
-         "changes"),
+        (
+            "{name: a, type: u8, if: remaining > 1}, {name: c, crc: xor8, over: b}, {name: b, type: hex, bytes: rest}",
+            "changes",
+        ),
         ("{group: g, fields: [{name: c, crc: xor8}]}", "stands within other rows"),
         ("{name: c, crc: xor8, if: remaining > 0}", "say what the check value covers"),
         ("{name: a, type: u8}, {name: c, crc: xor8, over: x..y}", "names no span"),

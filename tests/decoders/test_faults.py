@@ -186,7 +186,7 @@ def test_names_of_devices_are_no_faults() -> None:
 
 def test_lifting() -> None:
     values: dict[str, Any] = {"a": 1, FAULTS: Faults(a=ViolationCode.BAD_TIME, b=ViolationCode.BAD_TIME)}
-    add_values(values, {"c": [{}, {FAULTS: Faults(d=ViolationCode.FORMULA_FAILED)}], FAULTS: Faults(e="bad_time")})
+    add_values(values, {"c": [{}, {FAULTS: Faults(d=ViolationCode.FORMULA_FAILED)}], FAULTS: Faults(e=ViolationCode.BAD_TIME)})
     found = lifted(values)
     assert found[FAULTS] == {"b": "bad_time", "e": "bad_time", "c[1].d": "formula_failed"}
     said = flagged(found, [Violation("e", ViolationCode.REQUIRED)])

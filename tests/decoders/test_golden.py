@@ -270,10 +270,13 @@ def test_each_record_may_have_a_time_and_an_identity_of_its_own() -> None:
     wire = "09" + "00000001" + "0705" + "00000002" + "0806"
     first = "{time: '1970-01-01T00:00:01.000Z', who: 7, hub: 9, a: 5}"
     second = "{time: '1970-01-01T00:00:02.000Z', who: 8, a: 6}"
-    cases = [f"{{name: {name}, hex: '{wire}', records: [{one}]}}" for name, one in (
-        ("good", f"{first}, {second}"),
-        ("time of another", f"{first}, {second.replace('02.', '01.')}"),
-    )]
+    cases = [
+        f"{{name: {name}, hex: '{wire}', records: [{one}]}}"
+        for name, one in (
+            ("good", f"{first}, {second}"),
+            ("time of another", f"{first}, {second.replace('02.', '01.')}"),
+        )
+    ]
     file = parse_golden(load(f"source: s\ncases: [{', '.join(cases)}]", "g.yaml"))
     good, wrong = (run_case(compiled, file, case) for case in file.cases)
     assert good.passed

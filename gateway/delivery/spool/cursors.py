@@ -12,10 +12,8 @@ from zlib import crc32
 
 import structlog
 
+from gateway.delivery.disk import sync_directory
 from gateway.delivery.spool.positions import Positions
-
-MAX_RANGES = 65_536
-"""A sink with as many delivered ranges above its low water should load no more until the gaps close."""
 
 SUFFIX = ".cur"
 _MAGIC = b"\x89Cur"
@@ -48,7 +46,7 @@ class Cursor:
 
     @property
     def ranges(self) -> int:
-        """Number of delivered ranges above `low`: see MAX_RANGES."""
+        """Number of delivered ranges above `low`. A sink with many should load no more until the gaps close."""
         return self._positions.range_count
 
     @property
@@ -95,8 +93,7 @@ def cursor_path(directory: Path, name: str) -> Path:
 
 
 def load_cursors(directory: Path) -> dict[str, Cursor]:
-    """All cursors by name; damaged ones are left out with a warning: that sink begins at the spool's first entry and
-    gets some records again. Blocking."""
+    """All cursors by name. One that is damaged begins at 0: its sink gets some records again. Blocking."""
     cursors = {}
     for path in sorted(directory.glob(f"*{SUFFIX}")):
         name = unquote(path.name.removesuffix(SUFFIX))
@@ -105,14 +102,15 @@ def load_cursors(directory: Path) -> dict[str, Cursor]:
             cursor = decode_cursor(name, path.read_bytes())
         if cursor is None:
             _log.error("spool_cursor_damaged", file=str(path), effect="records may be sent again")
-        else:
-            cursors[name] = cursor
+            cursor = Cursor(name, Positions(0))
+        cursors[name] = cursor
     return cursors
 
 
 def write_cursor(path: Path, data: bytes) -> None:
     """Replaces the file as a whole: after a crash it is the old or the new one. Blocking. OSError: the old one."""
     new = path.with_name(path.name + ".new")
+    is_first = not path.exists()
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         rest = memoryview(data)
@@ -126,3 +124,5 @@ def write_cursor(path: Path, data: bytes) -> None:
     finally:
         os.close(fd)
     new.replace(path)
+    if is_first:
+        sync_directory(path.parent)

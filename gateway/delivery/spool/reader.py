@@ -8,9 +8,8 @@ import structlog
 
 from gateway.delivery.disk import DiskThread
 from gateway.delivery.spool.blocks import Damaged, Flag, read_records
-from gateway.delivery.spool.cursors import Cursor
 from gateway.delivery.spool.segments import Segment, SegmentFile, Shelf, note_damage
-from gateway.delivery.spool.values import Stored
+from gateway.delivery.spool.values import Place, Stored
 from gateway.observe.metrics import SpoolCounters
 
 _SALVAGE_AFTER = 10  # errors in a row at one place; the caller pauses between them
@@ -35,7 +34,7 @@ class SpoolReader:
     """Reads from `position` on. Made by `Spool.reader`; several may read the same spool."""
 
     def __init__(
-        self, shelf: Shelf, thread: DiskThread, counters: SpoolCounters, position: int, cursor: Cursor | None
+        self, shelf: Shelf, thread: DiskThread, counters: SpoolCounters, position: int, cursor: Place | None
     ) -> None:
         self.position = position
         self._shelf = shelf

@@ -20,20 +20,20 @@ from gateway.delivery.disk import DiskThread
 from gateway.delivery.spool.adoption import adoptable
 from gateway.delivery.spool.blocks import MAX_RECORD_BYTES, MAX_STATE_BYTES, encode_record, encode_state
 from gateway.delivery.spool.compaction import Wanted, compact
-from gateway.delivery.spool.cursors import MAX_RANGES, Cursor, cursor_path, write_cursor
+from gateway.delivery.spool.cursors import Cursor, cursor_path, write_cursor
 from gateway.delivery.spool.opening import Opened, open_directory, remove_directory
 from gateway.delivery.spool.pace import Pace
 from gateway.delivery.spool.positions import Positions
 from gateway.delivery.spool.reader import SpoolReader
 from gateway.delivery.spool.room import Room
 from gateway.delivery.spool.segments import Segment, Shelf, segment_name
-from gateway.delivery.spool.values import Put, SpoolOwner, StateKeeper, Stored
+from gateway.delivery.spool.values import Place, Put, SpoolOwner, StateKeeper, Stored
 from gateway.delivery.spool.writer import Commit, Roll, SegmentWriter, is_roomy
 from gateway.domain.errors import OperatorError, RefuseReason
 from gateway.domain.state import StateKind
 from gateway.observe.metrics import SpoolCounters
 
-__all__ = ["MAX_RANGES", "Cursor", "Put", "Spool", "SpoolOwner", "SpoolReader", "StateKeeper", "Stored", "adoptable"]
+__all__ = ["Cursor", "Place", "Put", "Spool", "SpoolOwner", "SpoolReader", "StateKeeper", "Stored", "adoptable"]
 
 COMMIT_BYTES = 8 * 1024 * 1024
 """A commit takes no more than this of what waits (but at least one put)."""
@@ -225,12 +225,16 @@ class Spool:
 
     # Out of it.
 
-    def reader(self, position: int, cursor: Cursor | None = None) -> SpoolReader:
+    def reader(self, position: int, cursor: Place | None = None) -> SpoolReader:
         """Reads from `position` on. cursor: in which what it passes without finding it is skipped."""
         return SpoolReader(self._shelf, self._file_thread, self._counters, position, cursor)
 
     def cursor(self, name: str) -> Cursor:
-        """The cursor of a sink; a new one (or one whose file was damaged) begins at `first_sequence`."""
+        """The cursor of a sink; a new one (or one whose file was damaged) begins at `first_sequence`.
+
+        A sink may be owed a record only when its cursor is on the disk (`save_cursors`): else nothing would tell, once
+        the sink is configured no more, that it is.
+        """
         cursor = self._cursors.get(name)
         if cursor is None:
             cursor = self._cursors[name] = Cursor(name, Positions(self.first_sequence))
@@ -441,7 +445,7 @@ class Spool:
     async def _look_after(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
-            await self._save_cursors()
+            await self.save_cursors()
             if self._room.disk_full:
                 await self._look_for_space()
 
@@ -451,7 +455,8 @@ class Spool:
             self._room.disk_full = False
             self._count()
 
-    async def _save_cursors(self) -> None:
+    async def save_cursors(self) -> None:
+        """Writes those that have changed. What cannot be written is logged, and tried again each second."""
         for name, cursor in list(self._cursors.items()):
             if not cursor.changed:
                 continue

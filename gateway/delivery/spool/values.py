@@ -49,6 +49,26 @@ class SpoolOwner(Protocol):
         ...
 
 
+class Place(Protocol):
+    """Where a sink is: all below `low` and some `ranges` above it are delivered, or not owed to it."""
+
+    @property
+    def low(self) -> int: ...
+
+    @property
+    def ranges(self) -> int: ...
+
+    def has(self, sequence: int) -> bool: ...
+
+    def delivered(self, sequences: Sequence[int]) -> None:
+        """In any order; known ones do no harm."""
+        ...
+
+    def skip(self, first: int, end: int) -> None:
+        """The sequences from `first` up to but without `end` are not owed."""
+        ...
+
+
 class StateKeeper(Protocol):
     """Holds the states of one kind in memory. Called on the event loop."""
 

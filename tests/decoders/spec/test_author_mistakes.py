@@ -68,7 +68,10 @@ KEYS_AND_TYPES = [
     ),
     ("messages:\n  a:\n  fields:\n    - {name: a, type: u8}", "3:5: messages.a: expected a mapping, got nothing (what"),
     ("fields: [{group: g}]", "2:10: fields[0].fields: the key `fields` is required and missing"),
-    ("fields: [{group: g, encoded: b64, fields: []}]", "expected `text`, `hex`, `base64` or `python:name`, got the text 'b64'"),
+    (
+        "fields: [{group: g, encoded: b64, fields: []}]",
+        "expected `text`, `hex`, `base64` or `python:name`, got the text 'b64'",
+    ),
     ("items: {key: u8, tags: {1: {name: a, type: text}}}", "2:44: items.tags.1.type: `text` has no size"),
     ("items: {key: u8, tags: {temp: {name: a, type: u8}}}", "items.tags.temp: `temp` is no key of a tag (a number"),
     ("extends: p\nfields: [{name: a, type: u8}]", "2:10: extends: there is no product `p` to extend (a spec cannot"),

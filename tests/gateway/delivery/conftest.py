@@ -79,7 +79,7 @@ class ScriptedSink:
     answer to give, one item per parcel (records of parcels answered None are stored). `gate` holds requests back
     while it is clear. `parcels`: per request, the ids of each parcel's records."""
 
-    error_codes = tuple(SinkErrorCode)
+    error_codes: Sequence[SinkErrorCode] = tuple(SinkErrorCode)
     linger_ms = 0.0
     max_requests = 1
     max_batch_records = 500

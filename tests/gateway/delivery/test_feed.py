@@ -1,4 +1,4 @@
-"""One sink's way through the spool: out of memory while it keeps up, from the disk when it does not; in order always."""
+"""One sink's way through the spool: out of memory while it keeps up, else from the disk; in order always."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ async def test_a_disk_that_cannot_be_read_is_tried_again(
     monkeypatch.setattr(Spool, "reader", failing)
     async with bench(tmp_path) as again:
         async with asyncio.timeout(GUARD_S):
-            while len(again.sender.waiting) < 5:
+            while len(again.sender.waiting) < 5:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         assert calls >= 4
 

@@ -40,8 +40,8 @@ def test_every_value_of_a_closed_set_is_there_from_the_start() -> None:
         assert found["iotlink_connections_closed_total", frozenset({"tcp", close})] == 0
     for letter in (*DecodeCode, *DeadLetterReason):
         assert found["iotlink_dead_letters_total", frozenset({letter})] == 0
-    for outcome in ("replayed", "failed", "refused"):
-        assert found["iotlink_dead_letters_replayed_total", frozenset({outcome})] == 0
+    for replayed in ("replayed", "failed", "refused"):
+        assert found["iotlink_dead_letters_replayed_total", frozenset({replayed})] == 0
     for refused in ("rate_limited", "too_large", "outbox_full", "sink_failed"):
         assert found["iotlink_dead_letters_refused_total", frozenset({refused})] == 0
     assert found["iotlink_dead_letters_nearly_full", frozenset()] == 0

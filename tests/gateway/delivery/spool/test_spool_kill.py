@@ -65,7 +65,7 @@ async def main():
             await rig.spool.compact(lambda sequence, targets: not cursor.has(sequence))
             await asyncio.sleep(0.001)
         if n % 40 == 0:
-            await rig.spool._save_cursors()
+            await rig.spool.save_cursors()
 
 from gateway.delivery.spool.spool import Put
 from gateway.domain.state import State, StateKind

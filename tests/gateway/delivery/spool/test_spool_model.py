@@ -156,7 +156,7 @@ class SpoolMachine(RuleBasedStateMachine):
         return {path.name: path.stat().st_size for path in (self.directory / "segments").iterdir()}
 
     def save_cursor(self) -> None:
-        self.run(self.rig.spool._save_cursors())
+        self.run(self.rig.spool.save_cursors())
         self.files()
 
     def copy(self) -> Path:
