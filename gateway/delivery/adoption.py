@@ -55,8 +55,10 @@ class Adoption:
             for path in await asyncio.to_thread(adoptable, self._own.parent, self._own.name):
                 try:
                     await self._adopt(path)
-                except (OperatorError, OSError) as error:  # another gateway was faster, or it cannot be read
-                    _log.warning("spool_not_adopted", directory=str(path), detail=str(error))
+                except Exception as error:  # whatever it is, the own delivery goes on
+                    cause = _cause(error)
+                    known = isinstance(cause, OperatorError | OSError)  # another was faster, or it cannot be read
+                    _log.warning("spool_not_adopted", directory=str(path), detail=str(cause), exc_info=not known)
             await asyncio.sleep(self._look_every_s)
 
     async def _adopt(self, path: Path) -> None:
@@ -98,3 +100,10 @@ class Adoption:
 
     def bury(self, entry: Entry, sink: str, detail: str, kept: Callable[[bool], None]) -> None:
         self._outbox.keep_buried(entry[0], sink, detail, kept)
+
+
+def _cause(error: Exception) -> Exception:
+    """The first error of a task group that ended by it."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -197,8 +197,7 @@ def make_directories(directory: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Makes the names in it durable."""
-    """Makes names in a directory durable. Blocking; errors are OSErrors."""
+    """Makes the names in it durable. Blocking; errors are OSErrors."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -181,12 +181,13 @@ class Feed:
         self._owed_no_longer([sequence for _, sequence in entries])
 
     def bury(self, entry: Entry, code: str, detail: str) -> None:
-        """The sink will never take this one. It counts as undelivered until it is kept as a dead letter."""
-        self._released(len(entry[0].body))
+        """The sink will never take this one. It counts as undelivered, and fills the window, until it is kept as a
+        dead letter."""
         self._owner.bury(self, entry, f"{code}: {detail}")
 
     def buried(self, entry: Entry) -> None:
         """The record is kept as a dead letter: nothing is owed to the sink any more."""
+        self._released(len(entry[0].body))
         self._owed_no_longer((entry[1],))
 
     def _released(self, size: int) -> None:
@@ -266,16 +267,18 @@ class Feed:
             self._owed_no_longer(skipped)
 
     def _may_load_deferred(self) -> bool:
-        return self.used_bytes * 4 <= self._window_bytes and any(
-            self.sender.depth(lane) * 2 < self._lane_records for lane in self._deferred
-        )
+        return self.used_bytes * 4 <= self._window_bytes and any(map(self._is_short, self._deferred))
+
+    def _is_short(self, lane: str) -> bool:
+        return self.sender.depth(lane) * 2 < self._lane_records
 
     async def _load_deferred(self) -> None:
-        """One pass over the spool from the first deferred record on, for the deferred lanes only."""
+        """One pass over the spool from the first deferred record on, for those of the deferred lanes that are short.
+        One that has enough may begin far behind: a pass must not read all that lies between."""
         deferred = self._deferred
-        reader = self._spool.reader(min(deferred.values()))
-        full: set[str] = set()  # lanes that have enough until the next pass
-        while len(full) < len(deferred):
+        short = set(filter(self._is_short, deferred))
+        reader = self._spool.reader(min(deferred[lane] for lane in short))
+        while short:
             found = await self._read(reader)
             end = self._position if self._behind else self._spool.next_sequence
             entries: list[Entry] = []
@@ -283,13 +286,12 @@ class Feed:
             for stored in found:
                 sequence, record = stored.sequence, stored.record
                 lane = record.lane
-                first = deferred.get(lane)
-                if first is None or sequence < first or sequence >= end or lane in full:
+                if lane not in short or not deferred[lane] <= sequence < end:
                     continue
                 if self.cursor.has(sequence) or not self._owes(stored):
                     continue
                 if (self.used_bytes + size) * 2 > self._window_bytes or self.sender.depth(lane) >= self._lane_records:
-                    full.add(lane)
+                    short.discard(lane)  # it has enough until the next pass
                     deferred[lane] = sequence
                     continue
                 entries.append((record, sequence))
@@ -297,6 +299,8 @@ class Feed:
                 deferred[lane] = sequence + 1
             self._put(entries, size)
             if reader.position >= end:
-                for lane in [lane for lane in deferred if lane not in full]:
+                for lane in short:
                     del deferred[lane]
+                break
+            if self.used_bytes * 2 > self._window_bytes:  # there is no room for those that were not met yet
                 break

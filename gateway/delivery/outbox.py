@@ -107,7 +107,12 @@ class Outbox:
             self._part_done(receipt, Outcome.REFUSED, refusal)
         if not copied:
             return
-        refusal = self.spool.put(Put([_copy_of(letter)], [self._copy_to], (), receipt))
+        try:
+            refusal = self.spool.put(Put([_copy_of(letter)], [self._copy_to], (), receipt))
+        except ValueError as error:  # a name that is no text, as only a letter can hold it
+            _log.warning("dead_letter_not_copied", dead_letter_id=letter.dead_letter_id, detail=str(error))
+            self._part_done(receipt, _ACCEPTED, "")
+            return
         if refusal is None:
             self._uncommitted += 1
         else:
@@ -143,7 +148,7 @@ class Outbox:
         refusal: RefuseReason | None
         if self._closed:
             refusal = RefuseReason.SINK_FAILED
-        elif any(len(record.body) > self._limit(names) for record, names in zip(records, targets, strict=True)):
+        elif self._too_large(records, targets):
             refusal = RefuseReason.TOO_LARGE
         else:
             refusal = self.spool.put(Put(records, targets, states, receipt))
@@ -153,9 +158,15 @@ class Outbox:
         else:
             self._finish(receipt, Outcome.REFUSED, refusal)
 
-    def _limit(self, sinks: tuple[str, ...]) -> int:
-        """Longest body that each of the sinks can ever store. A sink may learn its limit after the start."""
-        return min([self._senders[name].sink.max_record_bytes for name in sinks])
+    def _too_large(self, records: Sequence[Record], targets: Sequence[tuple[str, ...]]) -> bool:
+        """Whether one of its sinks can never store a record. A sink may learn its limit after the start."""
+        senders = self._senders
+        for record, names in zip(records, targets, strict=True):
+            size = len(record.body)
+            for name in names:
+                if size > senders[name].sink.max_record_bytes:
+                    return True
+        return False
 
     # Its life.
 

@@ -39,6 +39,7 @@ from loadtest.faults.processes import STREAM, KinesisProcess, RunFailed, environ
 from loadtest.faults.rig import Result
 
 _DEVICES = 1000
+_SHARDS = 64  # so many that their limits are not what is measured: four take about 8,000 records a second
 _GROUP = 200  # puts between two turns of the event loop
 _WAITING = 4000  # that may wait for their commit, as with four frames of each device
 _BYTES_PER_RECORD = 620  # of the spool's cap
@@ -199,7 +200,7 @@ async def outage(folder: Path, *, records: int) -> Result:
     began = time.monotonic()
     await asyncio.to_thread(folder.mkdir, parents=True)
     filling, catching = _Told([], {}), _Told([], {})
-    async with KinesisProcess() as kinesis:
+    async with KinesisProcess(shards=_SHARDS) as kinesis:
         await kinesis.set(listening=False)
         first = await _spawn(folder, kinesis.endpoint_url, records, "--fill")
         try:

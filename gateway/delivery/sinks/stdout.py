@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from gateway.delivery.disk import DiskThread
+from gateway.delivery.disk import NO_SPACE, DiskThread
 from gateway.delivery.lanes import FifoQueue, Parcel, ParcelQueue
 from gateway.delivery.pacing import Pacing
 from gateway.delivery.sinks import EntryFailure, SinkErrorCode
@@ -20,7 +20,6 @@ from gateway.domain.errors import SinkError
 
 _STDOUT = 1
 _CLOSE_TIMEOUT_S = 2.0
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _log = structlog.get_logger("gateway.delivery.stdout")
 
@@ -80,7 +79,7 @@ class StdoutSink:
             if error.errno in (errno.EPIPE, errno.EBADF):
                 self._gone = True
                 raise _gone() from error
-            code = SinkErrorCode.DISK_FULL if error.errno in _NO_SPACE else SinkErrorCode.DISK
+            code = SinkErrorCode.DISK_FULL if error.errno in NO_SPACE else SinkErrorCode.DISK
             raise SinkError(f"standard output: {error.strerror}", code=code) from error
 
 

@@ -99,14 +99,20 @@ def _settle_newest(segment: Segment, found: Scan, counters: SpoolCounters) -> No
 
 
 def remove_directory(directory: Path, lock: DirectoryLock) -> None:
-    """Deletes everything, the lock last: nobody can adopt a directory that is half gone. OSError: try another time."""
-    for entry in directory.iterdir():
-        if entry.name == LOCK_NAME:
-            continue
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+    """Deletes everything: the segments first, since without cursors they would be sent again; the lock last, so that
+    nobody adopts a directory that is half gone. OSError: another start may try again, the lock is free."""
+    try:
+        shutil.rmtree(directory / "segments")
+        for entry in directory.iterdir():
+            if entry.name == LOCK_NAME:
+                continue
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    except OSError:
+        lock.release()
+        raise
     lock.remove()
     directory.rmdir()
 

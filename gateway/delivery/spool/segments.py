@@ -165,6 +165,8 @@ class SegmentFile:
         """Offset of the first thing from `offset` on that looks like a header, or of the end."""
         while offset < self.size:
             data = self.fetch(offset, _WINDOW_BYTES)
+            if not data:  # somebody cut the file
+                break
             found = data.find(BLOCK_MAGIC)
             while found >= 0:
                 if read_block_header(self.fetch(offset + found, BLOCK_HEADER_BYTES)) is not None:

@@ -21,6 +21,7 @@ from gateway.delivery.spool.adoption import adoptable
 from gateway.delivery.spool.blocks import MAX_RECORD_BYTES, MAX_STATE_BYTES, encode_record, encode_state
 from gateway.delivery.spool.compaction import Wanted, compact
 from gateway.delivery.spool.cursors import Cursor, cursor_path, write_cursor
+from gateway.delivery.spool.lock import DirectoryLock
 from gateway.delivery.spool.opening import Opened, open_directory, remove_directory
 from gateway.delivery.spool.pace import Pace
 from gateway.delivery.spool.positions import Positions
@@ -179,8 +180,13 @@ class Spool:
         """Closes an adopted spool of which everything is delivered, and deletes its directory."""
         assert self._adopted, "only an adopted spool is removed"
         opened, self._opened = self._opened, None
+
+        def remove(lock: DirectoryLock) -> None:
+            self._save_all_cursors()  # a removal may break off
+            remove_directory(self.directory, lock)
+
         if opened is not None:
-            await self._end_threads(lambda: remove_directory(self.directory, opened.lock))
+            await self._end_threads(lambda: remove(opened.lock))
         self._shelf = Shelf([], self._shelf.end)
         self._count()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from gateway.delivery.routes import Route, Routes
 from gateway.delivery.sender import Sender
 from gateway.delivery.sinks import EntryFailure, SinkErrorCode
 from gateway.delivery.spool.spool import Spool
+from gateway.domain.errors import OperatorError
 from gateway.observe.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -135,3 +137,41 @@ async def test_what_cannot_be_adopted_is_said_and_tried_again(
         async with adopting(r, r.spool.directory, make_sink("main")) as task:
             await asyncio.sleep(0.05)
             assert not task.done()
+
+
+async def test_what_breaks_in_an_adoption_leaves_the_own_delivery_alone(
+    rig: RigFactory, tmp_path: Path, ledger: Ledger, make_record: RecordFactory, make_sink: MakeSink
+) -> None:
+    await leave_behind(rig, tmp_path / "spool" / "dead", make_sink("main"), ledger, make_record)
+    refusing = make_sink("main")
+    refusing.script.append(OperatorError("the stream ignores the partition key"))
+    async with rig(make_sink("main")) as r, adopting(r, r.spool.directory, refusing) as task:
+        await r.until(lambda: task.done() or not (tmp_path / "spool" / "dead").exists())
+        assert not task.done()
+        assert len(refusing.stored) == 10
+
+
+async def test_a_removal_that_breaks_off_leaves_the_cursors(
+    rig: RigFactory,
+    tmp_path: Path,
+    ledger: Ledger,
+    make_record: RecordFactory,
+    make_sink: MakeSink,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without them everything in the segments that are left would be sent again."""
+    dead = tmp_path / "spool" / "dead"
+    await leave_behind(rig, dead, make_sink("main"), ledger, make_record)
+    remove = shutil.rmtree
+
+    def fail(path: Path) -> None:
+        if path.name == "segments":
+            monkeypatch.setattr(shutil, "rmtree", remove)
+            raise OSError(5, "Input/output error", str(path))
+        remove(path)
+
+    monkeypatch.setattr(shutil, "rmtree", fail)
+    sink = make_sink("main")
+    async with rig(make_sink("main")) as r, adopting(r, r.spool.directory, sink):
+        await r.until(lambda: not dead.exists())
+    assert len(sink.stored) == 10

@@ -9,20 +9,19 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.delivery.feed import Feed
 from gateway.delivery.lanes import Entry
 from gateway.delivery.sender import EntryOwner
-from gateway.delivery.spool.spool import Put, Spool
+from gateway.delivery.spool.spool import Put, Spool, SpoolReader, Stored
 from gateway.domain.errors import RefuseReason
 from gateway.domain.record import Record
 from gateway.observe.metrics import SpoolCounters
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.gateway.delivery.conftest import RecordFactory
 
 GUARD_S = 30.0
@@ -215,10 +214,65 @@ async def test_a_buried_record_is_owed_until_it_is_kept_elsewhere(tmp_path: Path
         b.sender.waiting.clear()
         b.feed.bury(first, "validation", "never")
         b.feed.delivered([second], len(second[0].body))
-        assert (b.feed.used_bytes, b.feed.cursor.low, b.feed.done) == (0, 1, False)
+        assert (b.feed.cursor.low, b.feed.done) == (1, False)
         assert b.buried == [first]
+        assert b.feed.used_bytes == len(first[0].body), "it is in memory until then"
         b.feed.buried(first)
         assert b.feed.done
+        assert b.feed.used_bytes == 0
+
+
+async def test_what_cannot_be_buried_fills_the_window_and_no_more(tmp_path: Path, make_record: RecordFactory) -> None:
+    """A sink refuses every record, and the dead letters are full."""
+    async with bench(tmp_path, window_bytes=1_500_000) as b:
+        for _ in range(100):
+            await b.put(*(make_record("a", size=10_000) for _ in range(5)))
+            waiting, b.sender.waiting = b.sender.waiting, []
+            for entry in waiting:
+                b.feed.bury(entry, "validation", "never")
+            await b.settle()
+        assert len(b.buried) <= 150
+        while not b.feed.done:  # the letters have room again
+            for entry in b.buried:
+                b.feed.buried(entry)
+            b.buried.clear()
+            await b.settle()
+            b.buried, b.sender.waiting = b.sender.waiting, []
+
+
+async def test_a_pass_for_one_slow_lane_does_not_read_up_to_another(
+    tmp_path: Path, make_record: RecordFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = 0
+    read = SpoolReader.read
+
+    async def counted(self: SpoolReader, max_bytes: int) -> list[Stored]:
+        nonlocal reads
+        reads += 1
+        return await read(self, max_bytes)
+
+    monkeypatch.setattr(SpoolReader, "read", counted)
+    async with bench(tmp_path, window_bytes=1_500_000, lane_records=20) as b:
+        await b.settle()
+        for _ in range(300):
+            await b.put(make_record("slow", size=5_000), *(make_record("quick", size=5_000) for _ in range(5)))
+            b.deliver("quick")
+        for _ in range(40):
+            await b.put(make_record("stuck", size=5_000))
+        async with asyncio.timeout(GUARD_S):
+            while sum(name.startswith("quick") for name in b.sent) < 1_500:
+                b.deliver("quick")
+                await asyncio.sleep(0)
+        await b.settle()
+        assert b.sender.depth("stuck") >= 20
+        reads = 0
+        b.deliver("slow")
+        for _ in range(20):
+            await b.settle()
+        assert b.sender.depth("slow") >= 20
+        assert reads <= 4, "10 MB lie between the two lanes"
+        await b.deliver_all()
+        assert in_order(b.sent)
 
 
 async def test_a_disk_that_cannot_be_read_is_tried_again(

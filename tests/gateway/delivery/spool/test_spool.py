@@ -381,3 +381,27 @@ async def test_the_spool_shows_in_the_metrics(spool: Opener) -> None:
     metrics.spool.observe_commit(0.001)
     assert metrics.registry.get_sample_value("iotlink_spool_commit_duration_seconds_count") == 1
     assert metrics.registry.get_sample_value("iotlink_spool_refused_total", {"reason": "outbox_full"}) == 0
+
+
+async def test_a_segment_that_lost_its_end_is_passed_without_a_walk_over_what_is_not_there(
+    spool: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repair of the file system cut it. The newest segment says that there was more."""
+    async with spool(segment_bytes=100_000) as rig:
+        for n in range(1, 31):
+            await rig.put(record(n, 10_000))
+        first = rig.spool._shelf.segments[0]
+        os.truncate(first.path, 30_000)
+        reads = 0
+        pread = os.pread
+
+        def counted(fd: int, count: int, offset: int) -> bytes:
+            nonlocal reads
+            reads += 1
+            return pread(fd, count, offset)
+
+        monkeypatch.setattr(os, "pread", counted)
+        numbers = [stored.sequence for stored in await rig.read_all()]
+        assert numbers == [1, 2, *range(first.end, 31)]
+        assert rig.counters.lost_bytes > 60_000
+        assert reads < 100
