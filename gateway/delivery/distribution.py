@@ -67,6 +67,7 @@ class Distribution:
         estate = self._estate = await self._open_estate()
         for name, sender in self.senders.items():
             cursor = spool.cursor(name)
+            cursor.reopen()
             if estate is None:
                 self.feeds.append(Feed(name, spool, cursor, sender, self))
             else:
@@ -82,15 +83,18 @@ class Distribution:
         names = spool.cursor_names()
         if not names and spool.first_sequence < spool.next_sequence:
             names = [UNKNOWN]
-        gone = [spool.cursor(name) for name in names if name not in self.senders]
+        end = spool.next_sequence
+        gone = [cursor for cursor in map(spool.cursor, names) if cursor.name not in self.senders]
         for cursor in gone:
-            owed = spool.next_sequence - cursor.low
-            if owed <= 0:
+            if cursor.closed and cursor.low <= spool.first_sequence:  # no record of its time is left
                 await self._forget(cursor.name)
-            else:
-                _log.warning("sink_gone", sink=cursor.name, records=owed, detail="they go where today's routes send them")
-        gone = [cursor for cursor in gone if cursor.low < spool.next_sequence]
-        return Estate(gone, self.senders, self._routes, spool.next_sequence) if gone else None
+            elif cursor.low >= end:
+                cursor.close(end)
+        owing = [cursor for cursor in gone if not cursor.closed]
+        for cursor in owing:
+            records, detail = end - cursor.low, "what it was owed goes where today's routes send it"
+            _log.warning("sink_gone", sink=cursor.name or "unknown", records=records, detail=detail)
+        return Estate(owing, self.senders, self._routes, end) if owing else None
 
     async def _forget(self, sink: str) -> None:
         try:
@@ -163,5 +167,9 @@ class Distribution:
 
     async def _settle(self, estate: Estate) -> None:
         await estate.settled.wait()
-        for sink in estate.gone:
-            await self._forget(sink)
+        for cursor in estate.gone.values():
+            cursor.close(cursor.low)
+        for feed in self.feeds:  # the spool tells its own cursors of sequences that are never used
+            feed.cursor = self.spool.cursor(feed.name)
+        if self.feeds:
+            self.progressed(self.feeds[0])

@@ -6,7 +6,8 @@ Servers and load generator are processes of their own. The gateway runs as `iotl
 acknowledgement after fdatasync. The echo server is uvloop with `transport.write(data)` in `data_received`: what any
 Python server pays for this traffic. Closed loop: every connection sends its next frame when the reply is there.
 Paced: frames go out one by one at the rate, spread over the connections, without waiting.
-CPU is user + system time of the server process, from /proc, between the first and the last frame.
+CPU is user + system time of the server process, from /proc, between the first and the last frame. Answers are timed
+from the write to their arrival, on the machine that also makes the load.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -98,8 +100,12 @@ def run_gateway(pipe: Connection) -> None:
 class Device(asyncio.Protocol):
     """One connection of the load: counts replies; in the closed loop each one sends the next frame."""
 
-    def __init__(self, on_reply: Callable[[], bool], login: bytes, frames: Iterator[bytes]) -> None:
+    def __init__(
+        self, on_reply: Callable[[], bool], login: bytes, frames: Iterator[bytes], waited: list[float]
+    ) -> None:
         self.on_reply = on_reply
+        self.waited = waited
+        self.sent_at: deque[float] = deque()
         self.login = login
         self.frames = frames
         self.ready = asyncio.get_running_loop().create_future()
@@ -113,11 +119,14 @@ class Device(asyncio.Protocol):
         if not self.ready.done():
             self.ready.set_result(None)
             return
+        now = time.perf_counter()
         for _ in range(len(data) // 10):
+            self.waited.append(now - self.sent_at.popleft())
             if self.on_reply():
                 self.send()
 
     def send(self) -> None:
+        self.sent_at.append(time.perf_counter())
         self.transport.write(next(self.frames))  # type: ignore[attr-defined]
 
 
@@ -147,8 +156,9 @@ async def load(port: int, pid: int, connections: int, frames: int, rate: float) 
 
     frames_in_turn = location_frames(1024)  # far more than the gateway remembers of a device
     devices = []
+    waited: list[float] = []
     for number in range(connections):
-        device = Device(on_reply, login_frame(number), itertools.cycle(frames_in_turn))
+        device = Device(on_reply, login_frame(number), itertools.cycle(frames_in_turn), waited)
         await loop.create_connection(functools.partial(_same, device), "127.0.0.1", port)
         devices.append(device)
     await asyncio.gather(*(device.ready for device in devices))
@@ -169,14 +179,16 @@ async def load(port: int, pid: int, connections: int, frames: int, rate: float) 
     used = cpu_s(pid) - cpu
     for device in devices:
         device.transport.close()
-    return {"cpu_s_per_100k": used / frames * 100_000, "frames_per_s": frames / seconds}
+    waited.sort()
+    p50, p99 = (waited[len(waited) * part // 100] * 1000 for part in (50, 99))
+    return {"cpu_s_per_100k": used / frames * 100_000, "frames_per_s": frames / seconds, "p50_ms": p50, "p99_ms": p99}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--frames", type=int, default=200_000)
-    parser.add_argument("--rate", type=float, default=10_000)
+    parser.add_argument("--rate", type=float, action="append", help="frames a second; may be given again")
     parser.add_argument("--load", choices=("both", "closed", "paced"), default="both")
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
@@ -187,19 +199,23 @@ def main() -> None:
         process.start()
         theirs.close()
         servers[name] = (process, ours, ours.recv())
-    print("| server | load | CPU s per 100,000 | frames/s |")
-    print("|---|---|---|---|")
-    rates = {"both": (0.0, options.rate), "closed": (0.0,), "paced": (options.rate,)}[options.load]
+    print("| server | load | CPU s per 100,000 | frames/s | answer p50 ms | p99 ms |")
+    print("|---|---|---|---|---|---|")
+    paced = options.rate or [10_000.0]
+    rates = {"both": [0.0, *paced], "closed": [0.0], "paced": paced}[options.load]
+    expected = 0
     for rate in rates:
+        frames = options.frames if not rate else min(options.frames, round(rate * 20))
+        expected += frames
         for name, (process, _pipe, port) in servers.items():
             assert process.pid is not None
-            result = uvloop.run(load(port, process.pid, options.connections, options.frames, rate))
+            result = uvloop.run(load(port, process.pid, options.connections, frames, rate))
             label = f"paced {rate:.0f}/s" if rate else f"closed loop, {options.connections} connections"
-            print(f"| {name} | {label} | {result['cpu_s_per_100k']:.2f} | {result['frames_per_s']:.0f} |", flush=True)
+            figures = (f"{result['cpu_s_per_100k']:.2f}", f"{result['frames_per_s']:.0f}")
+            print("|", " | ".join((name, label, *figures, f"{result['p50_ms']:.2f}", f"{result['p99_ms']:.2f}")), "|")
     for _process, pipe, _port in servers.values():
         pipe.send("stop")
     records = servers["gateway"][1].recv()
-    expected = len(rates) * options.frames
     for process, _pipe, _port in servers.values():
         process.join(30)
     print(json.dumps({"frames": expected, "records": records}), file=sys.stderr)

@@ -20,6 +20,7 @@ _MAGIC = b"\x89Cur"
 _HEAD = struct.Struct("<4sHHQI")  # magic, version, flags, low, number of ranges
 _CRC = struct.Struct("<I")
 _VERSION = 1
+_CLOSED = 1  # a flag
 _MAX_FILE_BYTES = 64 * 1024 * 1024
 
 _log = structlog.get_logger("gateway.delivery.spool")
@@ -30,12 +31,14 @@ class Cursor:
 
     Event loop only. Kept in memory; the spool writes it to its file at most each second: after a crash the last
     second is sent again.
+    closed: the sink is configured no more, and nothing is owed to it.
     """
 
-    __slots__ = ("_positions", "changed", "name")
+    __slots__ = ("_positions", "changed", "closed", "name")
 
-    def __init__(self, name: str, positions: Positions) -> None:
+    def __init__(self, name: str, positions: Positions, *, closed: bool = False) -> None:
         self.name = name
+        self.closed = closed
         self.changed = False  # since it was written
         self._positions = positions
 
@@ -67,10 +70,21 @@ class Cursor:
         """Whether this one is delivered (or not owed)."""
         return self._positions.has(sequence)
 
+    def close(self, end: int) -> None:
+        """Nothing below `end` is owed to the sink, and it will not be owed anything until it is configured again."""
+        self.skip(0, end)
+        self.closed = True
+
+    def reopen(self) -> None:
+        """The sink is configured (again)."""
+        self.changed = self.changed or self.closed
+        self.closed = False
+
     def encode(self) -> bytes:
         """Its file: head, ranges as pairs of first and end, CRC-32 of all before."""
         pairs = [edge for pair in self._positions.ranges for edge in pair]
-        data = _HEAD.pack(_MAGIC, _VERSION, 0, self.low, len(pairs) // 2) + struct.pack(f"<{len(pairs)}Q", *pairs)
+        head = _HEAD.pack(_MAGIC, _VERSION, _CLOSED if self.closed else 0, self.low, len(pairs) // 2)
+        data = head + struct.pack(f"<{len(pairs)}Q", *pairs)
         return data + _CRC.pack(crc32(data))
 
 
@@ -78,13 +92,14 @@ def decode_cursor(name: str, data: bytes) -> Cursor | None:
     """None: damaged, or of a newer version."""
     if len(data) < _HEAD.size + _CRC.size:
         return None
-    magic, version, _, low, count = _HEAD.unpack_from(data)
+    magic, version, flags, low, count = _HEAD.unpack_from(data)
     if magic != _MAGIC or version != _VERSION or len(data) != _HEAD.size + 16 * count + _CRC.size:
         return None
     if _CRC.unpack_from(data, len(data) - _CRC.size)[0] != crc32(data[: -_CRC.size]):
         return None
     edges = struct.unpack_from(f"<{2 * count}Q", data, _HEAD.size)
-    return Cursor(name, Positions(low, zip(edges[::2], edges[1::2], strict=True)))
+    positions = Positions(low, zip(edges[::2], edges[1::2], strict=True))
+    return Cursor(name, positions, closed=bool(flags & _CLOSED))
 
 
 def cursor_path(directory: Path, name: str) -> Path:
