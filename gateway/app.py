@@ -50,7 +50,7 @@ from gateway.pipeline.dedup import Dedup
 from gateway.pipeline.shape import Numbering, Shaper
 from gateway.protocol.session_ports import SessionLimits
 from gateway.settings import model
-from gateway.settings.identity import gateway_id, next_epoch
+from gateway.settings.identity import ECS_METADATA, gateway_id, next_epoch
 from gateway.settings.limits import file_limit_problem
 
 __all__ = ["Gateway", "load_directory", "version"]
@@ -207,6 +207,13 @@ class Gateway:
     def _numbering(self) -> Numbering:
         data_dir = self.settings.gateway.data_dir
         name = gateway_id(self.settings, data_dir, os.environ, _fetch)
+        if ECS_METADATA in os.environ and self.settings.gateway.id != "auto":
+            _log.warning(
+                "gateway_id_fixed",
+                gateway_id=name,
+                detail="tasks that share this configuration share the id, and their records cannot be told apart: "
+                "set `gateway.id: auto`",
+            )
         return Numbering(name, next_epoch(data_dir, self.clock.unix_ms()))
 
     def _add_admin(self, chain: Chain, outbox: Outbox) -> None:

@@ -74,8 +74,11 @@ class Distribution:
                 heir = estate.heir(cursor)
                 self.feeds.append(Feed(name, spool, heir, sender, self, owes=heir.owes))
         await spool.save_cursors()
-        for sender in self.senders.values():
-            await sender.start()
+        # At the same time: each that is out of reach costs some seconds.
+        results = await asyncio.gather(*(sender.start() for sender in self.senders.values()), return_exceptions=True)
+        for error in results:
+            if error is not None:
+                raise error
 
     async def _open_estate(self) -> Estate | None:
         """None: no sink is gone that is owed anything."""
@@ -133,8 +136,11 @@ class Distribution:
 
     async def close(self) -> None:
         """After `run` has ended; the spool is closed by its owner."""
-        for sender in self.senders.values():
-            await sender.sink.close()
+        for name, sender in self.senders.items():
+            try:
+                await sender.sink.close()
+            except Exception:  # the others, and the spool, are to be closed as well
+                _log.exception("sink_not_closed", sink=name)
 
     # From the feeds.
 

@@ -105,7 +105,8 @@ class Heir:
         self._estate.passed(self, ())
 
     def owes(self, stored: Stored) -> bool:
-        """Whether the sink has to get a record that it does not have."""
+        """Whether the sink has to get a record. It inherits none that it was owed itself."""
         name = self._own.name
-        owed = name in stored.targets and not self._own.has(stored.sequence)
-        return owed or self._estate.is_owed(name, stored)
+        if name in stored.targets:
+            return not self._own.has(stored.sequence)
+        return self._estate.is_owed(name, stored)

@@ -267,7 +267,11 @@ class Feed:
             self._owed_no_longer(skipped)
 
     def _may_load_deferred(self) -> bool:
-        return self.used_bytes * 4 <= self._window_bytes and any(map(self._is_short, self._deferred))
+        # Up to half of the window may be held by lanes that get nowhere: the others must not wait for these.
+        return self.used_bytes * 3 <= self._window_bytes * 2 and any(map(self._is_short, self._deferred))
+
+    def _is_crowded(self, more: int = 0) -> bool:
+        return (self.used_bytes + more) * 4 > self._window_bytes * 3
 
     def _is_short(self, lane: str) -> bool:
         return self.sender.depth(lane) * 2 < self._lane_records
@@ -290,7 +294,7 @@ class Feed:
                     continue
                 if self.cursor.has(sequence) or not self._owes(stored):
                     continue
-                if (self.used_bytes + size) * 2 > self._window_bytes or self.sender.depth(lane) >= self._lane_records:
+                if self._is_crowded(size) or self.sender.depth(lane) >= self._lane_records:
                     short.discard(lane)  # it has enough until the next pass
                     deferred[lane] = sequence
                     continue
@@ -302,5 +306,5 @@ class Feed:
                 for lane in short:
                     del deferred[lane]
                 break
-            if self.used_bytes * 2 > self._window_bytes:  # there is no room for those that were not met yet
+            if self._is_crowded():  # there is no room for those that were not met yet
                 break

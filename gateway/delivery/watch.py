@@ -55,4 +55,7 @@ class DeliveryWatch:
         """Why nothing more can be taken in, or None."""
         if self.outbox is None or self.outbox.has_room():
             return None
+        spool = self.outbox.spool
+        if spool.is_disk_full:
+            return f"disk full: {spool.directory}: free some space there; what is in the spool goes on to the sinks"
         return "full: the spool takes no more until the sinks have taken what is in it"

@@ -75,7 +75,11 @@ class SpoolCounters:
     lost_bytes: int = 0  # of these
     torn_bytes: int = 0  # cut from the end of the last segment at start; never acknowledged
     sealed: int = 0  # segments given up after a disk error
-    refused: dict[str, int] = field(default_factory=lambda: {reason.value: 0 for reason in RefuseReason})  # puts
+    refused: dict[str, int] = field(  # puts
+        default_factory=lambda: dict.fromkeys(
+            (RefuseReason.OUTBOX_FULL.value, RefuseReason.SINK_FAILED.value, RefuseReason.TOO_LARGE.value), 0
+        )
+    )
     observe_commit: Callable[[float], None] = _unmeasured  # seconds of one commit
 
 

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from decoders.catalog import Catalog
 from gateway.app import Gateway, load_directory
@@ -40,6 +41,17 @@ async def test_starts_serves_and_stops(tmp_path: Path, catalog: Catalog) -> None
     assert gateway.tcp is not None
     assert gateway.tcp.listeners[0].connections == 0
     assert (tmp_path / "epoch").exists()
+
+
+@pytest.mark.parametrize(("name", "said"), [("edge-1", True), ("auto", False)])
+async def test_on_ecs_a_fixed_id_is_warned_of(
+    tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, name: str, said: bool
+) -> None:
+    monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", "http://127.0.0.1:1/v4")  # nobody listens there
+    gateway = built(tmp_path, catalog, f"gateway.id={name}")
+    with capture_logs() as logs:
+        await gateway.run(on_ready=gateway.stop)
+    assert [entry["gateway_id"] for entry in logs if entry["event"] == "gateway_id_fixed"] == [name] * said
 
 
 async def test_an_unknown_product_is_a_config_error(tmp_path: Path, catalog: Catalog) -> None:

@@ -111,6 +111,11 @@ class Spool:
         return self._shelf.bytes
 
     @property
+    def is_disk_full(self) -> bool:
+        """The last commit found no space, and none was found since."""
+        return self._room.disk_full
+
+    @property
     def is_crowded(self) -> bool:
         """More than half of max_bytes are used: if a slow lane pins old segments, `compact`."""
         return self._shelf.bytes > self._room.max_bytes // 2

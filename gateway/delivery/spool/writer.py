@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.delivery.disk import NO_SPACE, AppendFile
-from gateway.delivery.spool.blocks import BLOCK_BYTES, BlockDraft, Flag, blocks_of_states, segment_header
+from gateway.delivery.spool.blocks import BlockDraft, Flag, blocks_of_states, segment_header
 from gateway.delivery.spool.values import Put
 
 

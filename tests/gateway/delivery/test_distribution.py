@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gateway.delivery.routes import Route
-from gateway.domain.errors import SinkError
+from gateway.domain.errors import OperatorError, SinkError
 from gateway.domain.receipt import Outcome
 
 if TYPE_CHECKING:
@@ -95,3 +96,40 @@ async def test_what_a_removed_sink_was_owed_goes_where_todays_routes_send_it(
     async with rig(new, kept, routes=[Route(("new",))]) as r:
         await r.until_delivered()
     assert len(new.stored) == 599
+
+
+async def test_sinks_start_at_the_same_time_and_one_that_cannot_work_is_said(
+    rig: RigFactory, make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = asyncio.Barrier(2)
+
+    async def start() -> None:
+        async with asyncio.timeout(5):
+            await both.wait()
+
+    one, two, wrong = make_sink("one"), make_sink("two"), make_sink("wrong")
+    for sink in (one, two):
+        monkeypatch.setattr(sink, "start", start)
+    async with rig(one, two) as r:
+        assert not r.task.done()
+    wrong.start_error = OperatorError("sink wrong: no region")
+    with pytest.raises(OperatorError, match="no region"):
+        async with rig(one, two, wrong):
+            pass
+    assert one.closed
+    assert wrong.closed
+
+
+async def test_a_sink_that_cannot_be_closed_keeps_nothing_else_open(
+    rig: RigFactory, make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def close() -> None:
+        raise RuntimeError("the client is broken")
+
+    bad, good = make_sink("bad"), make_sink("good")
+    monkeypatch.setattr(bad, "close", close)
+    async with rig(bad, good):
+        pass
+    assert good.closed
+    async with rig(make_sink("bad")):  # the spool's lock is free
+        pass

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,3 +165,60 @@ async def test_sequences_that_are_never_used_hold_up_no_heir(
         new.gate.set()
         await r.until_delivered()
     assert len(new.stored) == 21
+
+
+async def test_a_sink_inherits_nothing_that_it_was_owed_itself(
+    rig: RigFactory, ledger: Ledger, make_record: RecordFactory, make_sink: MakeSink
+) -> None:
+    kept, gone = make_sink("kept"), make_sink("gone")
+    gone.gate.clear()
+    async with rig(kept, gone, drain_s=0) as r:
+        r.outbox.put(ledger.receipt(), [make_record() for _ in range(20)])
+        await ledger.wait()
+        await r.until(lambda: r.feed("kept").backlog == 0)
+    async with rig(kept) as r:
+        await r.until_delivered()
+    assert ids(kept) == [f"dev-1#{n}" for n in range(1, 21)]
+
+
+@pytest.mark.parametrize("crash", [False, True])
+@pytest.mark.parametrize("seed", range(12))
+async def test_however_sinks_come_and_go_nothing_is_lost_and_no_device_loses_its_order(
+    rig: RigFactory,
+    ledger: Ledger,
+    make_record: RecordFactory,
+    make_sink: MakeSink,
+    tmp_path: Path,
+    seed: int,
+    crash: bool,
+) -> None:
+    """Runs with one sink of three names, which takes some requests and then no more; the last one takes all.
+    crash: the next run finds the disk as it was before the end of this one."""
+    folder = tmp_path / "spool" / "0"
+    chance = random.Random(seed)
+    arrived: list[str] = []
+    accepted = 0
+    for run in range(8):
+        sink = make_sink(chance.choice(["a", "b", "c"]))
+        sink.max_batch_records = chance.randrange(1, 8)
+        last = run == 7
+        requests = chance.randrange(6)
+        async with rig(sink, drain_s=30 if last else 0, segment_bytes=5_000, directory=folder) as r:
+            if not requests and not last:
+                sink.gate.clear()
+            for _ in range(chance.randrange(1, 6)):
+                count = chance.randrange(1, 9)
+                r.outbox.put(ledger.receipt(), [make_record(f"d{chance.randrange(3)}", size=300) for _ in range(count)])
+                accepted += count
+                await ledger.wait()
+            if not last and requests:
+                await sink.wait_requests(1)
+                sink.gate.clear()
+            if crash and not last:
+                copy = partial(shutil.copytree, folder, tmp_path / "spool" / f"{run + 1}")
+                folder = await r.spool._file_thread.call(copy)  # which also deletes segments
+        arrived += [name for name in ids(sink) if name not in arrived]
+    assert len(arrived) == accepted
+    for lane in ("d0", "d1", "d2"):
+        numbers = [int(name.split("#")[1]) for name in arrived if name.startswith(lane)]
+        assert numbers == sorted(numbers)

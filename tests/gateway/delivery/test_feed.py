@@ -240,6 +240,26 @@ async def test_what_cannot_be_buried_fills_the_window_and_no_more(tmp_path: Path
             b.buried, b.sender.waiting = b.sender.waiting, []
 
 
+async def test_lanes_that_are_stuck_do_not_starve_one_that_was_slow_for_a_while(
+    tmp_path: Path, make_record: RecordFactory
+) -> None:
+    """Those that are stuck hold half of the window."""
+    async with bench(tmp_path, window_bytes=1_500_000, lane_records=20) as b:
+        await b.settle()
+        for n in range(150):
+            await b.put(make_record(f"stuck{n % 7}", size=5_000))
+        for _ in range(40):
+            await b.put(make_record("slow", size=5_000))
+        assert b.sender.depth("slow") == 20
+        async with asyncio.timeout(GUARD_S):
+            while sum(name.startswith("slow") for name in b.sent) < 40:
+                b.deliver("slow")
+                await asyncio.sleep(0)
+        assert b.feed.used_bytes == 150 * 5_000
+        await b.deliver_all()
+        assert in_order(b.sent)
+
+
 async def test_a_pass_for_one_slow_lane_does_not_read_up_to_another(
     tmp_path: Path, make_record: RecordFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

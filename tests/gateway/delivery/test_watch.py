@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
+
+import pytest
 
 from gateway.delivery.watch import DeliveryWatch
 from gateway.domain.errors import SinkError
@@ -57,3 +61,23 @@ async def test_a_full_spool_is_a_problem(
             r.outbox.put(ledger.receipt(), [make_record(size=5_000)])
             await ledger.wait()
         assert str(watch.problem()).startswith("full: ")
+
+
+async def test_a_full_disk_is_named_with_its_place(
+    rig: RigFactory,
+    fifo_sink: ScriptedSink,
+    ledger: Ledger,
+    make_record: RecordFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    watch = DeliveryWatch(["scripted"], lambda: ARRIVED_MS)
+    async with rig(fifo_sink) as r:
+        watch.outbox = r.outbox
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", full)
+            r.outbox.put(ledger.receipt(), [make_record()])
+            await ledger.wait()
+            assert str(watch.problem()).startswith(f"disk full: {r.spool.directory}: ")
