@@ -99,6 +99,23 @@ def _fletcher32(data: bytes) -> int:
     return sum(accumulate(words)) % 0xFFFF << 16 | sum(words) % 0xFFFF
 
 
+def _crc16_hj212(data: bytes) -> int:
+    """HJ 212-2017, appendix A: of the register only the higher byte meets the next byte, the lower one is dropped."""
+    value = 0xFFFF
+    for byte in data:
+        value = _HJ212[value >> 8 ^ byte]
+    return value
+
+
+def _hj212_step(value: int) -> int:
+    for _ in range(8):
+        value = value >> 1 ^ (0xA001 if value & 1 else 0)
+    return value
+
+
+_HJ212 = tuple(map(_hj212_step, range(256)))
+
+
 def _ubx(data: bytes) -> int:
     """The 8-bit Fletcher algorithm of RFC 1145 as GNSS receivers use it: CK_A, then CK_B."""
     return (sum(data) & 0xFF) << 8 | sum(accumulate(data)) & 0xFF
@@ -195,6 +212,7 @@ _CHECKSUMS = {
     for entry in (
         *_catalogue(),
         Checksum("adler32", 32, _adler32),
+        Checksum("crc16_hj212", 16, _crc16_hj212),
         Checksum("fletcher8", 8, _fletcher(4)),
         Checksum("fletcher16", 16, _fletcher(8)),
         Checksum("fletcher32", 32, _fletcher32),

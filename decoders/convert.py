@@ -70,8 +70,8 @@ def _rounded(value: Any, decimals: int) -> Any:
 
 
 def negative(value: Any) -> Any:
-    """The number with the other sign; what is no number stays as it is."""
-    return -value if value.__class__ in (int, float) else value
+    """The number with the other sign, and never -0.0; what is no number stays as it is."""
+    return -value if value.__class__ in (int, float) and value else value
 
 
 def _named(names: Mapping[Any, Any], value: Any, other: Any, has_other: bool) -> Any:

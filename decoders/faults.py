@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from decoders.convert import Convert
+from decoders.formula import Formula
 from decoders.layout import Bit, BytesWire, Derived, FormulaWire, PythonWire, RecordWire, Value, Wire
 from decoders.text_forms import READERS
 from decoders.types import Violation, ViolationCode
@@ -57,8 +59,10 @@ def _is_sentinel(convert: Convert) -> Callable[[Any], bool]:
 
 def fault_of_value(part: Value | Bit, wire: Wire | None = None) -> Fault | None:
     """What is wrong with a raw value that gives no value; None for rows of which that is never said. wire: of a row."""
-    if part.hidden or not part.convert.clock or part.convert.words:
+    if part.hidden or part.convert.words or not (part.convert.clock or part.convert.formula):
         return None
+    if part.convert.formula is not None:
+        return _fault_of_formula(part.convert, part.convert.formula, wire)
     if part.convert.clock == "meter":  # which most records are not
         return lambda raw: ViolationCode.BAD_TIME if raw.__class__ is datetime.datetime else None
     sentinel = _is_sentinel(part.convert)
@@ -74,6 +78,26 @@ def fault_of_value(part: Value | Bit, wire: Wire | None = None) -> Fault | None:
         if raw is None:
             return missing
         return None if is_empty(raw) or sentinel(raw) else ViolationCode.BAD_TIME
+
+    return fault
+
+
+def _fault_of_formula(convert: Convert, formula: Formula, wire: Wire | None) -> Fault:
+    """The same of a row with a formula of its own; with a clock behind it, the time may be wrong."""
+    sentinel = _is_sentinel(convert)
+    behind: dict[str, Any] = {"clock": "", "decimals": None, "enum": None, "other": None, "has_other": False}
+    result = replace(convert, **behind).function()
+    of_raw = isinstance(wire, FormulaWire) and bool(convert.clock)
+
+    def fault(raw: Any) -> ViolationCode | None:
+        if raw is None:
+            return ViolationCode.FORMULA_FAILED if of_raw else None
+        if is_empty(raw) or sentinel(raw) or (raw.__class__ is float and raw - raw != 0):
+            return None
+        found = result(raw, 0)
+        if found is None:
+            return None if formula.tolerant else ViolationCode.FORMULA_FAILED
+        return ViolationCode.BAD_TIME if convert.clock and not is_empty(found) else None
 
     return fault
 

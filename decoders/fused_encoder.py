@@ -113,7 +113,7 @@ class _EncoderWriter:
                     self._nodes(nodes)
             case Skip(size=int(size)):
                 self.out.emit(f"data += {bytes(size)!r}")
-            case Group(name="", size=None, nodes=nodes):
+            case Group(name="", size=None, encoded="", nodes=nodes):
                 self._nodes(nodes)
             case Derived(name=name) if name not in self.sources:
                 pass

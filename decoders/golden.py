@@ -26,6 +26,8 @@ from decoders.times import iso_from_unix, iso_from_unix_ms, unix_ms_from_iso, zo
 from decoders.types import RecordPart, SessionContext
 
 TOLERANCE = 1e-6
+NOW_MS = unix_ms_from_iso("2026-01-01T00:00:00Z")
+"""The moment at which replies of a case without `received_at` are made."""
 ANSWER_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"iso": iso_from_unix, "iso_ms": iso_from_unix_ms}
 """Functions of answer formulas beside the usual ones: Unix seconds or milliseconds -> our text."""
 
@@ -61,6 +63,18 @@ def _reply(value: Any) -> Any:
 ReplyBytes = Annotated[HexBytes, BeforeValidator(_reply)]
 
 
+def _moment(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            unix_ms_from_iso(value)
+        except (ValueError, OverflowError):
+            raise ValueError("a time is such as 2026-03-01T12:00:00Z") from None
+    return value
+
+
+Moment = Annotated[str, BeforeValidator(_moment)]
+
+
 class GoldenCase(Model):
     """One frame and what must come out of it."""
 
@@ -71,7 +85,7 @@ class GoldenCase(Model):
     port: int = 0
     variant: str = ""
     session: dict[str, Any] = Field(default_factory=dict)
-    received_at: str | None = None
+    received_at: Moment | None = None
     message: str | None = None
     values: dict[str, Any] = Field(default_factory=dict)
     upstream: dict[str, Any] = Field(default_factory=dict)
@@ -122,6 +136,7 @@ class GoldenBuild(Model):
     frame: str = Field("", description="Kind of frame, where the message comes in several.")
     variant: str = ""
     zone: str = Field("", description="Of the device's clock; default: the spec's.")
+    received_at: Moment | None = Field(None, description="When it is built, for times that count from the arrival.")
     note: str = ""
 
     @model_validator(mode="after")
@@ -188,11 +203,12 @@ class CaseResult:
 
 
 def run_case(product: CompiledProduct, file: GoldenFile, case: GoldenCase, now_ms: int = 0) -> CaseResult:
-    """Decodes one case and compares everything it asks for."""
+    """Decodes one case and compares everything it asks for. now_ms: of replies; 0: the arrival, else NOW_MS."""
     result = CaseResult(case)
     if case.variant and product.variants:
         product = product.variants.get(case.variant, product)
     context = case.context()
+    now_ms = now_ms or context.received_ms or NOW_MS
     try:
         decoded = product.read(case.wire, context, text=case.text is not None)
     except DecodeError as error:

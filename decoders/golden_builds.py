@@ -10,7 +10,7 @@ from decoders.errors import DecodeError, EncodeError
 from decoders.golden import Difference, GoldenBuild
 from decoders.product import CompiledProduct
 from decoders.read_back import arrival_of, lost_values
-from decoders.times import zone_of
+from decoders.times import unix_ms_from_iso, zone_of
 from decoders.types import SessionContext
 
 __all__ = ["encoders_of", "run_build"]
@@ -34,10 +34,13 @@ def run_build(product: CompiledProduct, build: GoldenBuild) -> list[Difference]:
     zone_s = zone_of(build.zone) if build.zone else form.zone_s
     wanted = build.wire
     try:
-        wire = encoder.encode(build.values, zone_s, fill=not form.spec.messages[build.message].downlink)
+        received_ms = unix_ms_from_iso(build.received_at) if build.received_at else arrival_of(encoder, build.values)
+        session = {"received": received_ms / 1000} if received_ms else {}
+        fill = not form.spec.messages[build.message].downlink
+        wire = encoder.encode(build.values, zone_s, fill=fill, session=session)
         if wire != wanted:
             return [_difference(wanted, wire, text=build.text is not None)]
-        context = SessionContext(received_ms=arrival_of(encoder, build.values), zone_s=zone_s)
+        context = SessionContext(received_ms=received_ms, zone_s=zone_s)
         lost = lost_values(encoder, wire, build.values, context, zone_s)
     except (EncodeError, DecodeError) as error:
         return [Difference("frame", "a frame that is built and read again", str(error))]

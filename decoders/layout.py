@@ -268,7 +268,8 @@ class Branch:
 @dataclass(slots=True, frozen=True)
 class Group:
     """Nodes in a window of their own. `name` "": their values belong to the structure around. encoded: `hex` or
-    `base64` text in the window (without a size: all that is left); the nodes read the bytes that it stands for."""
+    `base64` text in the window (without a size: all that is left); the nodes read the bytes that it stands for.
+    Or `add:51`, `xor:90`: what was done to each byte."""
 
     name: str
     nodes: Nodes
@@ -276,6 +277,11 @@ class Group:
     skip_rest: bool = False
     encoded: str = ""
     place: Place | None = None
+
+    @property
+    def byte_for_byte(self) -> bool:
+        """True when the nodes read as many bytes as stand in the window."""
+        return self.encoded.startswith(("add:", "xor:")) or not self.encoded
 
 
 @dataclass(slots=True, frozen=True)
@@ -453,7 +459,7 @@ def least_size(nodes: Sequence[Node]) -> int:
                 total += len(mark)
             case Group(size=Until(mark=mark, needed=True)):
                 total += len(mark)
-            case Group(nodes=inner, size=None, encoded=""):
+            case Group(nodes=inner, size=None) if node.byte_for_byte:
                 total += least_size(inner)
             case Branch(cases=cases, default=default):
                 sizes = [least_size(rows) for _, rows in cases]

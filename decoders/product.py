@@ -279,7 +279,7 @@ class CompiledProduct:
     def replies(self, message: str, values: Mapping[str, Any], context: SessionContext, now_ms: int) -> list[bytes]:
         """The spec's replies to a message with these values, as wire bytes, in order; [] when there are none.
 
-        message "": the product's `unknown_message` replies. A reply that needs a value that is not there (a frame
+        now_ms: Unix ms of now, which is taken for the arrival too where the context knows none. message "": the product's `unknown_message` replies. A reply that needs a value that is not there (a frame
         that failed to decode) is left out.
         """
         plans = self.reply_plans.get(message)
@@ -287,7 +287,7 @@ class CompiledProduct:
             return []
         for plan in plans:
             if plan.of_session:
-                session = {"now": now_ms, "device_id": context.device_id, "received": context.received_ms}
+                session = {"now": now_ms, "device_id": context.device_id, "received": context.received_ms or now_ms}
                 values = {**context.values, **values, **session}
                 if context.zone_s is not None:
                     values[ZONE_OF_SESSION] = context.zone_s

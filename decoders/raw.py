@@ -245,7 +245,8 @@ def write_form(value: Any, wire: BytesWire, size: int | None, name: str) -> byte
             case _:
                 data = bytes(value)
     except (ValueError, TypeError, UnicodeError, OverflowError, struct.error) as error:
-        raise EncodeError(name, f"{value!r} cannot be written as {wire.form}: {error}") from None
+        why = "hexadecimal digits are needed, two for each byte" if "fromhex" in str(error) else str(error)
+        raise EncodeError(name, f"{value!r} cannot be written as {wire.form}: {why}") from None
     if size is None:
         return data
     if len(data) > size:

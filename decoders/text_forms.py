@@ -10,6 +10,7 @@ import binascii
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from decoders.errors import DecodeCode, DecodeError
@@ -130,9 +131,20 @@ def run_end(chars: bytes) -> Callable[[bytes, int, int], int]:
     return end_of
 
 
+@lru_cache(maxsize=256)
+def _each(encoded: str, back: int) -> bytes:
+    """The table of `add:51` or `xor:90`. back: -1 to read, 1 to write."""
+    kind, _, constant = encoded.partition(":")
+    by = int(constant)
+    return bytes(byte ^ by if kind == "xor" else (byte + back * by) & 0xFF for byte in range(256))
+
+
 def decoded(data: bytes, encoded: str) -> bytes:
-    """The bytes that text stands for: `hex`, with or without blanks between bytes, or `base64` (RFC 4648), with or
-    without padding. Raises DecodeError(BAD_VALUE)."""
+    """The bytes that others stand for: `hex` text, with or without blanks between bytes, `base64` text (RFC 4648), with
+    or without padding, or bytes to each of which a number was added (`add:51`) or joined by XOR (`xor:90`). Raises
+    DecodeError(BAD_VALUE)."""
+    if ":" in encoded:
+        return data.translate(_each(encoded, -1))
     try:
         if encoded == "hex":
             return bytes.fromhex(data.decode("ascii"))
@@ -144,6 +156,8 @@ def decoded(data: bytes, encoded: str) -> bytes:
 
 def encoded_text(data: bytes, encoded: str) -> bytes:
     """The inverse; hex digits are upper case."""
+    if ":" in encoded:
+        return data.translate(_each(encoded, 1))
     return data.hex().upper().encode() if encoded == "hex" else binascii.b2a_base64(data, newline=False)
 
 

@@ -60,7 +60,10 @@ def _negated(writer: Writer, late: Value, scope: Structure) -> None:
     given = f"{scope.givers[late.name]} == {number} and " if number is not None else ""
     known = _own(writer, late.name, scope)
     if known.kind in ("int", "float"):
-        guard, minus = "" if known.sure else f"{known.source} is not None and ", f"-{known.source}"
+        guard = "" if known.sure else f"{known.source} is not None and "
+        if known.kind == "float":  # -0.0 is no value that a device means
+            guard += f"{known.source} and "
+        minus = f"-{known.source}"
     else:
         guard, minus = "", f"negative({known.source})"
     writer.out.emit(f"if {given}{guard}{test}: {known.source} = {minus}")

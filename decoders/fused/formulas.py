@@ -294,7 +294,7 @@ def over_raw(writer: Writer, formula: Formula, scope: Structure) -> Known:
             kind = "int" if name.startswith("_tokens") else "bool"
             most = 1 << 32 if kind == "int" else 1
             operands[name] = Known(call_source(name, "b", position, end), kind=kind, most=most)
-        elif name == "length" and (writer.body or scope.find_raw(name) is None):  # in the header it may be a field
+        elif name == "length" and scope.find_raw(name) is None:  # else a row is called so
             operands[name] = Known("body_length", kind="int", most=1 << 32)
         elif name == "port" and scope.find_raw(name) is None:  # else a row is called so
             operands[name] = Known("s.port", kind="int")

@@ -15,8 +15,8 @@ from decoders.source_writer import SourceWriter
 
 
 def read_header(out: SourceWriter, layout: FrameLayout, wanted: set[str]) -> tuple[dict[str, str], str]:
-    """Writes code that reads the header; gives the sources of the wanted raw values that it has, of `length` and of
-    the body's start. Raises Unsupported."""
+    """Writes code that reads the header; gives the sources of the wanted raw values that it has, of `length` unless that
+    is wanted as a row, and of the body's start. Raises Unsupported."""
     nodes = _bare(layout.header)
     names = names_of(nodes)
     names.raw |= wanted
@@ -28,7 +28,9 @@ def read_header(out: SourceWriter, layout: FrameLayout, wanted: set[str]) -> tup
     found = {name: known.source for name in sorted(wanted) if (known := scope.raw.get(name)) is not None}
     start = out.fresh("o")
     out.emit(f"{start} = {writer.position}")
-    return {**found, "length": f"(e - {start} if {start} < e else 0)"}, start
+    if "length" not in wanted:
+        found["length"] = f"(e - {start} if {start} < e else 0)"
+    return found, start
 
 
 def _bare(nodes: Nodes) -> Nodes:

@@ -118,6 +118,7 @@ class _Places:
         self.sources: dict[str, str] = {"port": "s.port"}
         self.computed: set[str] = set()  # formulas: anything may come out of them
         self.tail = layout.trailer_size
+        self.own = {name for node in walk((*layout.header, *layout.trailer)) for name in _raw_names(node)}
         offset = 0
         whole = True
         for node in layout.header:
@@ -131,7 +132,7 @@ class _Places:
                 self.sources[node.name] = _TEXTS[node.wire.form].format(f"b[{offset}:{offset + size}]")
             offset += size
         self.body = str(offset) if whole else ""
-        if whole:
+        if whole and "length" not in self.own:
             self.sources["length"] = f"n - {offset + layout.trailer_size}"
         left = layout.trailer_size
         for node in layout.trailer:
@@ -172,13 +173,16 @@ class _Places:
         formulas = {name: formula for selector in layout.selectors for name, formula in selector.formulas.items()}
         wanted = {name for selector in layout.selectors for name, _ in selector.tests} - formulas.keys()
         wanted |= {name for formula in formulas.values() for name in without_calls(formula.names)} - _NEXT
+        built_in = {"first", "length"} - self.own
         if wanted & self.unclear:
             raise Unsupported(f"`when` reads `{min(wanted & self.unclear)}`, which several rows give")
         if self.body:
             wanted.discard("first")
         if wanted - self.sources.keys() or (formulas and not self.body):
-            found, self.body = read_header(out, layout, wanted - self.sources.keys() - {"length", "first"})
+            found, self.body = read_header(out, layout, wanted - self.sources.keys() - built_in)
             self.sources = {**found, **self.sources}
+        if lost := wanted & self.own - self.sources.keys():
+            raise Unsupported(f"`when` reads `{min(lost)}`, which has no fixed place in the header")
         if formulas:
             self._compute(out, layout, formulas)
 

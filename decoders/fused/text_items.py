@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from decoders.fused.dispatch import begin_collections, by_halves, in_order, share_values, write_item
+from decoders.fused.formulas import over_raw
 from decoders.fused.lists import each
 from decoders.fused.scope import Known, Structure
 from decoders.fused.sizes import count_of, enter_span
@@ -25,9 +26,22 @@ def text_tags(writer: Writer, node: TextTags, scope: Structure) -> None:
         share_values(writer, node, scope)
         place, end = out.fresh("o"), writer.place.end
         out.emit(f"{place} = {writer.position}")
-        with each(writer, count, node.max_items, f"{place} >= {end}"):
+        last = ""
+        if tells_key and node.going is not None and "key" in node.going.names:
+            last = out.fresh("last_key")
+            out.emit(f"{last} = None")
+
+        def going() -> str:
+            assert node.going is not None
             writer.enter(place, end)
-            _item(writer, node, scope, place, tells_key=tells_key)
+            if not last:
+                return f"({over_raw(writer, node.going, scope).source})"
+            before = Structure(scope, raw={"key": Known(last, False)}, depth=scope.depth)
+            return f"({last} is None or {over_raw(writer, node.going, before).source})"
+
+        with each(writer, count, node.max_items, f"{place} >= {end}", None if node.going is None else going):
+            writer.enter(place, end)
+            _item(writer, node, scope, place, last, tells_key=tells_key)
     if behind is not None:
         writer.refuse_if(f"{place} < {end}")
         writer.place = behind
@@ -35,7 +49,8 @@ def text_tags(writer: Writer, node: TextTags, scope: Structure) -> None:
         writer.enter(place, end)
 
 
-def _item(writer: Writer, node: TextTags, scope: Structure, place: str, *, tells_key: bool) -> None:
+def _item(writer: Writer, node: TextTags, scope: Structure, place: str, last: str, *, tells_key: bool) -> None:
+    """last: variable with the key of the item before, where the test for another item reads it."""
     out, end = writer.out, writer.place.end
     start, stop, mark = out.fresh("o"), out.fresh("e"), out.fresh("x")
     begin, key = out.fresh("o"), out.fresh("key")
@@ -51,6 +66,8 @@ def _item(writer: Writer, node: TextTags, scope: Structure, place: str, *, tells
     out.emit(f"if {mark} < 0: {mark} = {begin} = {stop}")
     out.emit(f"else: {begin} = {mark} + {len(node.assign)}")
     out.emit(f"{key} = b[{start}:{mark}].decode('utf-8', 'replace').strip(' ')")
+    if last:
+        out.emit(f"{last} = {key}")
     value = f"b[{begin}:{stop}].decode('utf-8', 'replace')"
     if node.raw:
         raw = scope.values[node.raw].source

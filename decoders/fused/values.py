@@ -16,6 +16,7 @@ from decoders.faults import Fault, fault_of_value
 from decoders.fused.formulas import inlined
 from decoders.fused.missing import note_missing
 from decoders.fused.placing import placed
+from decoders.fused.refusal import Unsupported
 from decoders.fused.scope import Known, OwnValue, Structure
 from decoders.fused.writer import Writer
 from decoders.layout import (
@@ -395,6 +396,8 @@ def share_raw(writer: Writer, name: str, scope: Structure) -> str:
     known = scope.raw.get(name)
     if known is None or not known.own:
         before = scope.find_raw(name)
+        if name == "length" and not writer.body:
+            raise Unsupported("a row `length` of the header that is not always there")
         known = Known(writer.out.fresh("r_" + name), False, finite=False, own=True)
         writer.preset(known.source, "None" if before is None else before.source)
         scope.raw[name] = known

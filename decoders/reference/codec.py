@@ -31,7 +31,7 @@ Spans = tuple[tuple[int | str, int | str], ...]
 class Selector:
     """When a frame is this message: every named raw value lies in one of its ranges.
 
-    Names: integers of the header, `port`, `length` (bytes of the body); `first`: hex texts that the body starts with;
+    Names: integers of the header, else `port`, `length` (bytes of the body); `first`: hex texts that the body starts with;
     or the text of one of `formulas`, which are layout formulas that stand at the start of the body.
     """
 
@@ -144,8 +144,8 @@ class ReferenceCodec:
             body = self._frame(data, scope, trace)
             name = self._select(data, body, scope, context)
             _verify(self.layout.body_checks.get(name, ()), data)
-            scope.raw["length"] = around[0]["length"] = body.size
-            scope.raw["_body"] = body.data
+            around[0]["length"] = body.size
+            _know_body(scope, body)
             self.body(name)(body, scope, trace)
             if body.remaining and not self.layout.messages[name].skip_rest:
                 raise DecodeError(
@@ -179,7 +179,7 @@ class ReferenceCodec:
             start = min(front.tell(), end)
             body = Window(data[start:end], start, data[:start])
             name = self._select(data, body, scope, context)
-            scope.raw |= {"length": body.size, "_body": body.data}
+            _know_body(scope, body)
             self.body(name)(body, scope, trace)
         except DecodeError:
             pass  # the trace has what was read
@@ -221,7 +221,7 @@ class ReferenceCodec:
                 )
 
     def _select(self, data: bytes, body: Window, scope: Scope, context: SessionContext) -> str:
-        find = {"port": context.port, **scope.raw, "length": body.size, "_body": body.data}  # a row may be called port
+        find = {"port": context.port, "length": body.size, **scope.raw, "_body": body.data}  # a row may be called so
         known = Scope(raw=find, outer=scope.outer)
 
         def compute(formula: Formula) -> Any:
@@ -242,6 +242,12 @@ class ReferenceCodec:
 
 def _shown(value: Any) -> str:
     return f"{value} (0x{value:02x})" if isinstance(value, int) and not isinstance(value, bool) else repr(value)
+
+
+def _know_body(scope: Scope, body: Window) -> None:
+    """What layout formulas read of the body. A row of header or trailer may be called `length` too."""
+    scope.raw.setdefault("length", body.size)
+    scope.raw["_body"] = body.data
 
 
 def _known(scope: Scope, finisher: Finisher) -> Scope:

@@ -12,6 +12,7 @@ from decoders.layout import IntWire, Prefix, Repeat, Rest, Tags, Until, least_si
 from decoders.raw import as_size
 from decoders.reference.building import build_list
 from decoders.reference.raw_tree import (
+    NO_KEY,
     Scope,
     Trace,
     Window,
@@ -20,6 +21,7 @@ from decoders.reference.raw_tree import (
     check_items,
     evaluate,
     failure,
+    is_going_on,
     whole,
 )
 from decoders.reference.rows import PARTS, Part, Rows, read_item
@@ -123,7 +125,7 @@ class TagList(Part):
         if node.left is not None:
             left = whole(evaluate(node.left, scope, stream), node.left, stream, path)
         while (done < count) if count is not None else (window.remaining > left):
-            if not self.going(scope, window):
+            if not is_going_on(node, self.last_key if self.tells_key else NO_KEY, scope, window):
                 break
             check_items(done, node.max_items, window, path)
             if self.may_be_empty:
@@ -134,17 +136,6 @@ class TagList(Part):
                 return
         if window is not stream and window.remaining:
             raise failure(DecodeCode.TRAILING_BYTES, f"{window.remaining} bytes left in the list", window, path)
-
-    def going(self, scope: Scope, window: Window) -> bool:
-        """Whether there is another item. `key` is that of the item before; where it is asked for, the first item is
-        always there."""
-        formula = self.node.going
-        if formula is None:
-            return True
-        if not self.tells_key or "key" not in formula.names:
-            return bool(evaluate(formula, scope, window))
-        before = Scope(raw={"key": self.last_key}, outer=scope)
-        return self.last_key is None or bool(evaluate(formula, before, window))
 
     def item(self, window: Window, context: Any, path: str) -> bool:
         """Reads one item; False when an unknown tag says stop."""

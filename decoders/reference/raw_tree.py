@@ -8,11 +8,13 @@ from typing import Any
 
 from decoders.errors import DecodeCode, DecodeError
 from decoders.formula import Formula
-from decoders.layout import MAX_EMPTY_ITEMS, Node
+from decoders.layout import MAX_EMPTY_ITEMS, Node, Tags
 from decoders.raw import as_size
 from decoders.window_calls import body_called, body_value, call_value
 
 MAX_DEPTH = 16
+NO_KEY = object()
+"""In the place of the key of an item: nothing may read it."""
 
 
 class Window(io.BytesIO):
@@ -172,6 +174,17 @@ def check_items(done: int, most: int, window: Window, path: str) -> None:
     """Before another item of a list that has `done` of them. Raises DecodeError(TOO_MANY_ITEMS)."""
     if done >= most:
         raise failure(DecodeCode.TOO_MANY_ITEMS, f"more than {most} items", window, path)
+
+
+def is_going_on(node: Tags, key: Any, scope: Scope, window: Window) -> bool:
+    """Whether a tag list has another item. key: of the item before, None before the first one, which is always there
+    where `key` is asked for; NO_KEY where the list tells no key."""
+    formula = node.going
+    if formula is None:
+        return True
+    if key is NO_KEY or "key" not in formula.names:
+        return bool(evaluate(formula, scope, window))
+    return key is None or bool(evaluate(formula, Scope(raw={"key": key}, outer=scope), window))
 
 
 def check_empty_items(scope: Scope, window: Window, path: str) -> None:

@@ -10,7 +10,7 @@ from decoders.layout import BytesWire, TextTags, Until, raw_names
 from decoders.raw import read_form
 from decoders.reference.draft import Draft
 from decoders.reference.fields import fields_of
-from decoders.reference.raw_tree import Scope, Window, check_items, failure
+from decoders.reference.raw_tree import NO_KEY, Scope, Window, check_items, failure, is_going_on
 from decoders.reference.rows import PARTS, Part, Rows, read_item
 from decoders.reference.tag_building import entry_values
 from decoders.reference.values import Output, item_count, sub_window, write_value
@@ -27,6 +27,7 @@ class TextTagList(Part):
         self.others = Rows(node.tags[-1][1]) if node.unknown == "rows" else None
         self.fields = [fields_of(nodes) for _, nodes in node.tags]
         self.tells_key = "key" not in raw_names((node,))
+        self.last_key: str | None = None  # while a list is read
 
     def _parse(self, stream: Window, context: Any, path: str) -> None:
         node: TextTags = self.node
@@ -34,7 +35,10 @@ class TextTagList(Part):
         count = item_count(node.count, node.count_wire, node.max_items, stream, context, path)
         window = stream if node.size is None else sub_window(node.size, stream, scope, path)
         done = 0
+        self.last_key = None
         while (done < count) if count is not None else window.remaining:
+            if not is_going_on(node, self.last_key if self.tells_key else NO_KEY, scope, window):
+                break
             check_items(done, node.max_items, window, path)
             if not window.remaining:
                 raise failure(DecodeCode.TRUNCATED, f"{done} items, {count} expected", window, path)
@@ -59,6 +63,7 @@ class TextTagList(Part):
         begin = mark + len(node.assign) if mark >= 0 else stop
         key = window.data[start : mark if mark >= 0 else stop].decode("utf-8", "replace").strip(" ")
         value = Window(window.data[begin:stop], window.base + begin)
+        self.last_key = key
         scope: Scope = context["scope"]
         if node.raw:
             entries = scope.raw.setdefault(node.raw, [])

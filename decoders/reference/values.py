@@ -164,6 +164,12 @@ def size_of(size: Size, stream: Window, scope: Scope, path: str) -> int:
             return whole(evaluate(size, scope, stream), size, stream, path)
 
 
+def _shown_mark(mark: bytes) -> str:
+    """The bytes of a mark for people: as text where they are signs, else in hex."""
+    text = mark.decode("ascii", "replace")
+    return f"`{text}`" if text.isprintable() and text.isascii() else f"the mark {mark.hex(' ').upper()}"
+
+
 def take(size: Size, stream: Window, scope: Scope, path: str) -> bytes:
     """Reads as many bytes as the size means here. Raises StreamError where they are not there."""
     if isinstance(size, Until):
@@ -172,7 +178,7 @@ def take(size: Size, stream: Window, scope: Scope, path: str) -> bytes:
         if end < 0:
             if size.needed or not stream.has_value(size.mark):
                 stream.seek(min(start, stream.size))
-                words = "nothing is left" if start >= stream.size else f"{size.mark!r} does not follow"
+                words = "nothing is left" if start >= stream.size else f"{_shown_mark(size.mark)} does not follow"
                 raise failure(DecodeCode.TRUNCATED, words, stream, path)
             end = stream.size
         stream.seek(end + len(size.mark))

@@ -29,6 +29,8 @@ _SCALING = frozenset({"scale", "offset", "raw_offset"})
 _MAX_ENUM = 4096
 _MAX_BITS = 512
 _MAX_ENTRIES = 250_000
+_ALONE = "without `enum`, `formula`, `scale`, `offset`, `raw_offset` or a clock"
+
 
 
 class ConvertBuilder:
@@ -75,7 +77,7 @@ class ConvertBuilder:
         if row.flags is not None and not whole:
             self.report((*path, "flags"), f"only integers have flags, not `{row.type}`", "such as u16")
         if row.flags is not None and (clock or enum is not None or formula is not None or step is not None):
-            self.report((*path, "flags"), "`flags` stands alone", "without `enum`, `formula`, `scale` or a clock")
+            self.report((*path, "flags"), "`flags` stands alone", _ALONE)
         return Convert(
             absent=absent,
             clock=clock,
@@ -121,7 +123,7 @@ class ConvertBuilder:
             **self._flags(row.flags, (*path, "flags"), None, None),
         )
         if given.flags is not None and (enum is not None or given.linear is not None):
-            self.report((*path, "flags"), "`flags` stands alone", "without `enum`, `scale` and `offset`")
+            self.report((*path, "flags"), "`flags` stands alone", "without `enum`, `scale`, `offset` and `raw_offset`")
         return given if given.plain else replace(given, loose=True)
 
     def words_for(self, given: Absent | None, wire: Wire) -> tuple[str, ...]:
@@ -361,7 +363,7 @@ class ConvertBuilder:
         if part.signed and part.bcd:
             self.report((*path, "signed"), "BCD digits have no sign", "remove one of the two")
         if flags and (enum is not None or formula is not None or step is not None or part.clock):
-            self.report((*path, "flags"), "`flags` stands alone", "without `enum`, `formula`, `scale` or a clock")
+            self.report((*path, "flags"), "`flags` stands alone", _ALONE)
         return Convert(
             absent=absent,
             clock=clock,

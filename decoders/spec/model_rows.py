@@ -168,7 +168,8 @@ class GroupRow(Model):
     encoded: Encoded | None = Field(
         None,
         description="`text`: rows read the group's bytes as those of a text frame. Or the bytes stand for others, "
-        "which its rows read: `hex` or `base64` text, or what the registered function of `python:name` makes of them.",
+        "which its rows read: `hex` or `base64` text, what the registered function of `python:name` makes of them, or "
+        "with `{add: 0x33}` or `{xor: 0x5A}` bytes to each of which this was done.",
     )
     split: str | None = Field(None, description="Text: what stands between the group's values.")
     rest: Literal["refuse", "skip"] = Field("refuse", description="Bytes of the group left over by its rows.")

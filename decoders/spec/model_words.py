@@ -119,12 +119,30 @@ Id = Annotated[str, BeforeValidator(_id), WithJsonSchema({"type": "string", "pat
 
 
 def _encoded(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) == 1 and value.keys() <= {"add", "xor"}:
+        (kind, by), *_ = value.items()
+        if isinstance(by, int) and not isinstance(by, bool) and 0 < by < 256:
+            return f"{kind}:{int(by)}"
+        raise _expected(f"a number from 1 to 255 behind `{kind}`", "such as `{add: 0x33}`")
     if not isinstance(value, str) or not _ENCODED.fullmatch(value):
-        raise _expected("`text`, `hex`, `base64` or `python:name`")
+        raise _expected("`text`, `hex`, `base64`, `{add: 0x33}`, `{xor: 0x5A}` or `python:name`")
     return value
 
 
+_BYTE = {"type": "integer", "minimum": 1, "maximum": 255}
 Encoded = Annotated[
-    str, BeforeValidator(_encoded), WithJsonSchema({"type": "string", "pattern": f"^({_ENCODED.pattern})$"})
+    str,
+    BeforeValidator(_encoded),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^({_ENCODED.pattern})$"},
+                *(
+                    {"type": "object", "properties": {key: _BYTE}, "required": [key], "additionalProperties": False}
+                    for key in ("add", "xor")
+                ),
+            ]
+        }
+    ),
 ]
-"""What the bytes of a group stand for."""
+"""What the bytes of a group stand for; what was done to each byte as `add:51` or `xor:90`."""

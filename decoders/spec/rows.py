@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from decoders.layout import Branch, Condition, Derived, Group, IntWire, Node, Nodes, Place, Prefix, Rest, Size
+from decoders.layout import Branch, Condition, Derived, Group, IntWire, Node, Nodes, Place, Prefix, Rest, Size, fixed_size
 from decoders.naming import resolved
 from decoders.spec import model
 from decoders.spec.conversions import ConvertBuilder
@@ -93,7 +93,7 @@ class RowBuilder:
             if may_end and any(not isinstance(node, Derived) for node in built):
                 built = tuple(
                     replace(node, otherwise=otherwise) if isinstance(node, Condition) else node
-                    for node in optional_nodes(self, built)
+                    for node in optional_nodes(built)
                 )
             if test is None or not built or isinstance(row, model.FormulaRow):
                 nodes.extend(built)  # the `if` of a formula row reads values and belongs to the row
@@ -163,7 +163,10 @@ class RowBuilder:
         encoded = "" if as_text else row.encoded or ""
         with self.reading(text=(self.text or as_text) and not encoded, split=split):
             nodes = self.build(row.fields, (*path, "fields"), inner, conditional=conditional)
-        return (Group(row.group or "", nodes, size, row.rest == "skip", encoded=encoded, place=place),)
+        group = Group(row.group or "", nodes, size, row.rest == "skip", encoded=encoded, place=place)
+        if encoded and size is None and group.byte_for_byte and not group.skip_rest:
+            group = replace(group, size=fixed_size(nodes))
+        return (group,)
 
     def _named_group(
         self, row: model.GroupRow, path: Path, structure: Structure

@@ -16,7 +16,7 @@ from decoders.spec.unknown_tags import note_object, unknown_rows
 if TYPE_CHECKING:
     from decoders.spec.rows import RowBuilder
 
-_NOT_OF_TEXT = ("length", "escape", "header", "length_first", "until")
+_NOT_OF_TEXT = ("length", "escape", "header", "length_first", "until", "until_left", "count_type")
 
 
 def text_tags(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: Structure) -> Nodes:
@@ -29,7 +29,7 @@ def text_tags(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: St
         rows.report((*path, "key"), f"`{spec.key}` reads bytes, and this is a text frame", "`key: text`")
     for option in _NOT_OF_TEXT:
         if option in spec.model_fields_set and getattr(spec, option):
-            rows.report((*path, option), f"`{option}` is for binary tag lists", "text has `assign` and `split`")
+            rows.report((*path, option), f"`{option}` is for binary tag lists", "text has `assign` and `split`, `count` and `while`")
     assign = mark_of(rows, spec.assign, (*path, "assign")) or b"="
     split = split_of(rows, spec.split, (*path, "split"))
     if not split:
@@ -79,6 +79,7 @@ def text_tags(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: St
             assign=assign,
             split=split,
             words=tuple(words),
+            going=rows.converts.formula(spec.while_, (*path, "while")),
         ),
     )
 

@@ -165,11 +165,9 @@ def skip_row(rows: RowBuilder, row: model.SkipRow, path: Path) -> Nodes:
     return (Skip(size),) * times if size is not None else ()
 
 
-def optional_nodes(rows: RowBuilder, nodes: Nodes) -> Nodes:
-    """Nodes that are there only when bytes are left for them: in text frames any, in binary ones the fewest that they
-    take."""
-    least = 1 if rows.text else max(1, least_size(nodes))
-    return (Condition(left_at_least(least), nodes, optional=True),)
+def optional_nodes(nodes: Nodes) -> Nodes:
+    """Nodes that are there when any byte is left: a row that is cut off leaves its bytes to no smaller one behind it."""
+    return (Condition(left_at_least(1), nodes, optional=True),)
 
 
 def unless_empty(built: Nodes) -> Nodes:

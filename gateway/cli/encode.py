@@ -17,7 +17,7 @@ from decoders.golden_builds import encoders_of
 from decoders.product import CompiledProduct
 from decoders.read_back import arrival_of, lost_values
 from decoders.spec.problems import nearest
-from decoders.times import Zone, zone_of
+from decoders.times import Zone, unix_ms_from_iso, zone_of
 from decoders.types import SessionContext
 from gateway.cli.catalog import SpecsOption, open_product
 from gateway.cli.decode import BadInput, Request, session_of
@@ -39,6 +39,9 @@ def encode(
         list[str] | None,
         typer.Option(metavar="K=V", help="What a login said: device_id=..., zone=+08:00, ...; may be repeated."),
     ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When it arrives (RFC 3339); default: its first time, else now.")
+    ] = None,
     specs: SpecsOption = None,
     output: Annotated[Output | None, typer.Option("--output", help="table | json | ndjson")] = None,
 ) -> None:
@@ -57,7 +60,7 @@ def encode(
     for path, words in strangers(encoder.nodes, given):
         print_error(_no("value", path, words))
         raise typer.Exit(EXIT_FAILED)
-    received_ms = arrival_of(encoder, given) or time.time_ns() // 1_000_000
+    received_ms = _arrival(at) or arrival_of(encoder, given) or time.time_ns() // 1_000_000
     port = int(encoder.when.get("port", 0))
     try:
         context = Request(b"", variant, port, session_of(session or []), received_ms).context()
@@ -69,7 +72,9 @@ def encode(
     except ValueError as error:
         raise typer.BadParameter(f"--zone: {error}") from None
     context.zone_s = zone_s
-    known = {**context.values, "device_id": context.device_id} if context.device_id else context.values
+    known = {**context.values, "received": received_ms / 1000}
+    if context.device_id:
+        known["device_id"] = context.device_id
     try:
         # What a device leaves empty or unsaid may be missing; of a command nothing may.
         wire = encoder.encode(given, zone_s, fill=not form.spec.messages[message].downlink, session=known)
@@ -83,6 +88,14 @@ def encode(
         print_error(f"the frame would be {wire.hex()}")
         raise typer.Exit(EXIT_FAILED)
     _print(form, message, name, wire, output)
+
+
+def _arrival(at: str | None) -> int:
+    """Unix ms of `--at`; 0 without it."""
+    try:
+        return unix_ms_from_iso(at) if at is not None else 0
+    except ValueError as error:
+        raise typer.BadParameter(f"--at: `{at}` is no time: {error}") from None
 
 
 def _no(what: str, word: str, known: list[str]) -> str:

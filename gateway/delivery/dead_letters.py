@@ -183,8 +183,7 @@ class DeadLetterStore:
                     async with asyncio.timeout(_EXPIRE_EVERY_S):
                         await self._wake.wait()
                 except TimeoutError:
-                    await self._thread.call(self._files.expire)
-                    self._take_stock()
+                    await self._expire()
                     continue
             self._writing = self._take()
             data = b"".join([item[0] for item in self._writing])
@@ -207,6 +206,13 @@ class DeadLetterStore:
                     counts, name = self._counters.refused, refusal.value
                 counts[name] = counts.get(name, 0) + 1
                 owner.letter_done(receipt, reason, refusal)
+
+    async def _expire(self) -> None:
+        try:
+            await self._thread.call(self._files.expire)
+        except OSError as error:  # the cap holds all the same
+            _log.error("dead_letters_not_expired", detail=str(disk_error(error, self._files.directory)))
+        self._take_stock()
 
     async def close(self) -> None:
         if not await self._thread.close(self._files.close, _CLOSE_TIMEOUT_S):

@@ -29,6 +29,7 @@ PUBLISHED = {  # of b"123456789": CRC RevEng catalogue for the CRCs, by hand for
     "crc16_en13757": 0xC2B7,
     "crc16_genibus": 0xD64E,
     "crc16_gsm": 0xCE3C,
+    "crc16_hj212": 0x2F80,
     "crc16_iso14443_3_a": 0xBF05,
     "crc16_kermit": 0x2189,
     "crc16_lj1200": 0xBDF4,
@@ -233,3 +234,9 @@ def test_a_name_that_means_several_says_which() -> None:
     with pytest.raises(UnknownChecksum) as caught:
         checksum("CRC16-CCITT")
     assert "crc16_xmodem" in caught.value.hint
+
+
+def test_the_example_of_hj_212() -> None:
+    """HJ 212-2017, appendix A: the check value 1C80."""
+    sent = b"QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=30&&"
+    assert checksum("crc16_hj212").function(sent) == 0x1C80

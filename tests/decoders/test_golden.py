@@ -281,3 +281,11 @@ def test_each_record_may_have_a_time_and_an_identity_of_its_own() -> None:
     good, wrong = (run_case(compiled, file, case) for case in file.cases)
     assert good.passed
     assert [difference.field for difference in wrong.differences] == ["records[1].time"]
+
+
+def test_replies_without_an_arrival_are_made_at_a_moment_that_is_said() -> None:
+    spec = "messages: {m: {fields: [{name: a, type: u8}], replies: [{text: '{now:%Y%m%d}{received:%Y}'}]}}"
+    for said, reply in ((None, "202601012026"), ("2025-03-01T12:00:00Z", "202503012025")):
+        case = GoldenCase(name="c", hex="01", received_at=said, replies=[reply.encode().hex()])
+        file = GoldenFile(source="s", cases=[case])
+        assert run_case(product(spec), file, case).differences == []

@@ -101,3 +101,14 @@ def test_a_golden_file_may_have_builds_alone() -> None:
     assert (file.cases, len(file.builds)) == ([], 1)
     with pytest.raises(SpecError, match="`cases`, or `builds`"):
         parse_golden(load("source: s", "g.yaml"))
+
+
+def test_a_time_that_counts_from_the_arrival() -> None:
+    compiled = product(
+        "messages: {m: {fields: [{name: age, type: u16, hidden: true}, {name: time, formula: received - age, clock: unix}]}}"
+    )
+    keys = {"name": "b", "message": "m", "values": {"time": "2026-03-01T11:59:00.000Z"}, "hex": "003c"}
+    build = GoldenBuild.model_validate({**keys, "received_at": "2026-03-01T12:00:00Z"})
+    assert run_build(compiled, build) == []
+    with pytest.raises(ValueError, match="a time is such as"):
+        GoldenBuild.model_validate({**keys, "received_at": "noon"})

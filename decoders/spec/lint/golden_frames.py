@@ -109,7 +109,10 @@ def _no_truncated(subject: Subject) -> Iterator[SpecProblem]:
 def _no_corrupt(subject: Subject) -> Iterator[SpecProblem]:
     for name, _, _, corrupt in _golden_frames(subject):
         if not corrupt and _can_be_wrong(subject, name):
-            fix = f"add a good frame with a changed byte, `message: {name}` and the error it gives"
+            fix = (
+                f"add a good frame with a changed byte, `message: {name}` and the error it gives; where no changed byte "
+                "is wrong, one with a byte too many and `error: trailing_bytes`"
+            )
             yield subject.problem(
                 "no_corrupt_frame", subject.spec.place_of(name), f"`{name}` has no corrupt golden frame", fix, key=True
             )
@@ -148,7 +151,7 @@ def _refuses(node: Any) -> bool:
         case Tags():
             return node.unknown == "refuse"
         case Group():
-            return bool(node.encoded) or (node.size is not None and not node.skip_rest)
+            return not node.byte_for_byte or (node.size is not None and not node.skip_rest)
     return not isinstance(node, Condition | Derived | Given | OptionalMark | Repeat | Skip)
 
 
@@ -163,6 +166,9 @@ GOLDEN_RULES = (
     ),
     Rule(
         *("no_corrupt_frame", "warning", "every message has a corrupt golden frame"),
-        *("add a good frame with a changed byte and the error it gives", _no_corrupt),
+        *(
+            "add a good frame with a changed byte and the error it gives, or with a byte too many (`trailing_bytes`)",
+            _no_corrupt,
+        ),
     ),
 )

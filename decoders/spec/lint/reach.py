@@ -60,12 +60,25 @@ def _ends(nodes: Nodes, faults: list[tuple[Any, Any]]) -> Any:
     taker: Any = None
     for node in nodes:
         if taker is not None:
-            if not isinstance(node, layout.Derived | layout.Given | layout.OptionalMark) and not _may_be_empty(node):
+            if not _reads_nothing(node) and not _may_be_empty(node):
                 faults.append((taker, node))
                 break
             continue
-        taker = _taker(node, faults)
+        taker = None if _reads_nothing(node) else _taker(node, faults)
     return taker
+
+
+def _reads_nothing(node: Any) -> bool:
+    """A formula, or rows and lists of nothing else: they may stand behind all bytes."""
+    match node:
+        case layout.Derived() | layout.Given() | layout.OptionalMark():
+            return True
+        case layout.Repeat(size=None, count_wire=None) | layout.Group(size=None, encoded="") | layout.Condition():
+            return bool(node.nodes) and all(map(_reads_nothing, node.nodes))
+        case layout.Branch():
+            held = [nodes for _title, nodes in children(node)]
+            return bool(held) and all(_reads_nothing(inner) for nodes in held for inner in nodes)
+    return False
 
 
 def _may_be_empty(node: Any) -> bool:
