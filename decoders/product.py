@@ -279,8 +279,8 @@ class CompiledProduct:
     def replies(self, message: str, values: Mapping[str, Any], context: SessionContext, now_ms: int) -> list[bytes]:
         """The spec's replies to a message with these values, as wire bytes, in order; [] when there are none.
 
-        now_ms: Unix ms of now, which is taken for the arrival too where the context knows none. message "": the product's `unknown_message` replies. A reply that needs a value that is not there (a frame
-        that failed to decode) is left out.
+        message "": the product's `unknown_message` replies. now_ms: Unix ms of now, taken for the arrival too where the
+        context knows none. A reply that needs a value that is not there (a frame that failed to decode) is left out.
         """
         plans = self.reply_plans.get(message)
         if not plans:

@@ -72,7 +72,7 @@ class RepeatPart(Part):
             if node.item_prefix is not None:
                 part = sub_window(Prefix(node.item_prefix), window, scope, here)
             elif node.item_until:
-                part = sub_window(Until(node.item_until, needed=False), window, scope, here)
+                part = sub_window(item_end(node.item_until, self.marked), window, scope, here)
             self.rows._parse(part, inner, here)
             if part is not window and part.remaining:
                 raise failure(DecodeCode.TRAILING_BYTES, f"{part.remaining} bytes left in the item", part, here)

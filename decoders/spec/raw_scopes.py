@@ -231,6 +231,8 @@ class RawScopes:
             elif name == "length" and name not in there and self._before_body:
                 hint = "`remaining`, a field that says it, or a row of the messages' `fields`"
                 self.faults.add(formula, "`length` is the body's, which is not known in header and trailer", hint)
+            elif name in _NEXT and name in there and id(formula) in self.faults.places.known:
+                self.faults.add(formula, f"`{name}` is what comes next, and a row is called so too", "rename the row")
         if self._before_body and any(body_called(name) is not None for name in formula.names):
             hint = "`next_u8`, a field of the header, or a row of the messages' `fields`"
             self.faults.add(formula, "its bytes are the body's, which is not known in header and trailer", hint)

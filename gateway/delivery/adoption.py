@@ -21,7 +21,8 @@ from gateway.delivery.sender import Sender
 from gateway.delivery.spool.spool import Spool, adoptable
 from gateway.domain.errors import OperatorError
 
-_LOOK_EVERY_S = 30.0
+_LOOK_EVERY_S = 5.0
+_LOOKS = 4  # in a row at which a spool is free: its own gateway may only be starting again
 
 _log = structlog.get_logger("gateway.delivery.adoption")
 
@@ -51,8 +52,11 @@ class Adoption:
 
     async def run(self) -> None:
         """Until cancelled."""
+        looks: dict[Path, int] = {}
         while True:
-            for path in await asyncio.to_thread(adoptable, self._own.parent, self._own.name):
+            free = await asyncio.to_thread(adoptable, self._own.parent, self._own.name)
+            looks = {path: looks.get(path, 0) + 1 for path in free}
+            for path in [path for path, count in looks.items() if count >= _LOOKS]:
                 try:
                     await self._adopt(path)
                 except Exception as error:  # whatever it is, the own delivery goes on

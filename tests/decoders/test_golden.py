@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from decoders.errors import SpecError
-from decoders.golden import GoldenFile, parse_golden, run_case, same
+from decoders.golden import GoldenCase, GoldenFile, parse_golden, run_case, same
 from decoders.spec.source import load
 from tests.decoders.specs import product
 

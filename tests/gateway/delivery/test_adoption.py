@@ -28,7 +28,9 @@ INVALID = EntryFailure(SinkErrorCode.VALIDATION, "never", retriable=False)
 
 
 @contextlib.asynccontextmanager
-async def adopting(r: Rig, own: Path, *sinks: ScriptedSink) -> AsyncIterator[asyncio.Task[None]]:
+async def adopting(
+    r: Rig, own: Path, *sinks: ScriptedSink, look_every_s: float = 0.01
+) -> AsyncIterator[asyncio.Task[None]]:
     metrics = Metrics()
 
     def open_spool(path: Path) -> Spool:
@@ -46,7 +48,7 @@ async def adopting(r: Rig, own: Path, *sinks: ScriptedSink) -> AsyncIterator[asy
         return {sink.name: Sender(sink, metrics, backoff=Backoff(0.001, 0.01), linger_ms=0) for sink in sinks}
 
     routes = Routes([Route(tuple(sink.name for sink in sinks))])
-    adoption = Adoption(own, r.outbox, routes, open_spool, make_senders, look_every_s=0.01)
+    adoption = Adoption(own, r.outbox, routes, open_spool, make_senders, look_every_s=look_every_s)
     task = asyncio.create_task(adoption.run())
     try:
         yield task
@@ -76,6 +78,21 @@ async def test_the_spool_of_a_dead_gateway_is_delivered_and_removed(
         assert other.closed
         assert not own.stored
         assert r.spool.directory.exists()
+
+
+async def test_a_gateway_that_starts_again_finds_its_own_spool(
+    rig: RigFactory, tmp_path: Path, ledger: Ledger, make_record: RecordFactory, make_sink: MakeSink
+) -> None:
+    """Between its end and its start the lock is free: that alone makes nobody dead."""
+    folder = tmp_path / "spool" / "restarted"
+    first, again, other = make_sink("main"), make_sink("main"), make_sink("main")
+    async with rig(make_sink("main")) as r:
+        async with adopting(r, r.spool.directory, other, look_every_s=0.5):
+            await leave_behind(rig, folder, first, ledger, make_record)
+            async with rig(again, directory=folder) as started:
+                await started.until_delivered()
+        assert len(again.stored) == 10
+        assert not other.stored
 
 
 async def test_the_spool_of_a_live_gateway_is_left_alone(
