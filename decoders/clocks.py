@@ -2,6 +2,7 @@
 
 `unix`, `unix_ms`, `since2000`   an integer since an epoch, UTC
 `since 2013-01-01`, `minutes since 2000-01-01`   the same in general; digits as text and fractions too
+`seconds of day`                 the same since midnight (`decoders.clock_of_day`)
 `six`, `bcd_six`                 year to second in six bytes
 `bytes dmyhms`, `bcd hmsdmy`     other orders and parts; `yy` is a year of two bytes, `... le` its lower byte first
 `DDMMYYhhmmss`, `number DDMMYY`  digits by a pattern (`decoders.clock_patterns`), as a text or as a number
@@ -21,6 +22,7 @@ from typing import Any, Protocol
 
 from decoders import times
 from decoders.clock_fields import UNITS, gap_in, unix_ms_of
+from decoders.clock_of_day import of_day
 from decoders.clock_patterns import Pattern, PatternError, compile_pattern, nearest_word
 from decoders.times import Zone
 
@@ -318,6 +320,9 @@ def clock_of(word: str) -> Clock:
     fixed = _FIXED.get(word)
     if fixed is not None:
         return fixed
+    counted = of_day(word)
+    if counted is not None:
+        return counted
     kind, _, rest = word.partition(" ")
     if kind == "list":
         return Listed(rest)
@@ -402,6 +407,8 @@ def spoken_clock(text: str, *, number: bool, integer: bool) -> str:
         return f"{unit} since {times.format_ms(epoch_s * 1000, '%Y-%m-%d')}"
     if _SINCE.fullmatch(text):
         clock_of(text)
+        return text
+    if of_day(text) is not None:
         return text
     if re.fullmatch("[a-z_0-9]+", text) and not re.search("hh|mm|ss", text):
         words = [*COUNTERS, "since 2000-01-01", "minutes since 2000-01-01"]

@@ -268,9 +268,13 @@ def _fill_integer(frame: FrameLayout, data: bytearray, node: Value, wire: IntWir
 
 
 def _counted(frame: FrameLayout, data: bytearray, counts: Counts, header: int) -> int:
+    size = len(data) - header - frame.trailer_size
     if counts.span is not None:
-        return len(data) - counts.span.start - counts.span.tail - counts.adjust
-    return len(data) - header - frame.trailer_size - counts.adjust
+        size = len(data) - counts.span.start - counts.span.tail
+    units, rest = divmod(size - counts.adjust, counts.unit)
+    if rest:
+        raise EncodeError("", f"{size} bytes are no whole number of {counts.unit}, plus {counts.adjust}")
+    return units
 
 
 def strangers(nodes: Sequence[Node], values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, list[str]]]:

@@ -53,6 +53,7 @@ class DecodeError(Exception):
     message: name of the message where it was known already, else "".
     values: what was read before the failure; at least the header and trailer where the frame itself was sound.
     node: the node of the layout where reading failed, for those who show its row; None where no row was read.
+    kind: number of the kind of frame, as of `Decoded`.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class DecodeError(Exception):
         self.message = message
         self.values: dict[str, Any] = values if values is not None else {}
         self.node: Any = None
+        self.kind = -1
 
 
 class EncodeError(Exception):

@@ -215,7 +215,7 @@ class _Translator:
         except ValueError as error:
             raise self.fail(node, str(error)) from None
         if name in BODY_CALLS:
-            raise self.fail(node, f"`{name}` takes a place in the body, such as {name}(6) or {name}(-1)")
+            raise self.fail(node, f"`{name}` takes a fixed place in the body, no formula: {name}(6), {name}(-1)")
         raise self.fail(node, f"`{name}` takes one text, such as {name}(',')")
 
 

@@ -115,6 +115,14 @@ def _strip_left(text: str, characters: str) -> str:
     return text.lstrip(characters) or text[-1:]
 
 
+def _strip_right(text: str, characters: str = " ") -> str:
+    return text.rstrip(characters)
+
+
+def _strip(text: str, characters: str = " ") -> str:
+    return text.strip(characters)
+
+
 def _to_int(value: Any, base: int = 10) -> int:
     if isinstance(value, str):
         if len(value) > 40:
@@ -349,7 +357,9 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "upper": _upper,
     "lower": _lower,
     "replace": _replace,
+    "strip": _strip,
     "strip_left": _strip_left,
+    "strip_right": _strip_right,
     "luhn": _luhn,
     "unix": _unix,
     "unhex": _unhex,
@@ -384,9 +394,8 @@ def argument_counts(name: str) -> tuple[int, int | None]:
     return sum(item.default is item.empty and item.kind is not item.VAR_POSITIONAL for item in given), most
 
 
-GIVE_TEXT = frozenset(
-    {"text", "luhn", "strip_left", "part", "unhex", "hex", "pad", "upper", "lower", "replace", "split"}
-)
+_STRIPS = frozenset({"strip", "strip_left", "strip_right"})
+GIVE_TEXT = _STRIPS | {"text", "luhn", "part", "unhex", "hex", "pad", "upper", "lower", "replace", "split"}
 """Functions that give a text whenever they give something."""
 
 TOLERANT = frozenset({"join", "first", "count", "given"})

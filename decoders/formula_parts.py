@@ -20,7 +20,9 @@ __all__ = ["inner_parts", "pieces"]
 _MOST_PARTS = 24
 _MOST_S = 1e12
 _HEX = re.compile("[0-9A-Fa-f]{1,32}")
-_SAME = frozenset({"round", "floor", "ceil", "abs", "int", "number", "strip_left", "upper", "lower", "first"})
+_SAME = frozenset(
+    {"round", "floor", "ceil", "abs", "int", "number", "upper", "lower", "first", "strip", "strip_left", "strip_right"}
+)
 """Functions that change little of their first argument."""
 
 

@@ -188,7 +188,10 @@ class _EncoderWriter:
         if header is None:
             raise Unsupported("a length that depends on values")
         total = header + self.body_size + self.message.trailer_size
-        return total - counts.span.start - counts.span.tail - counts.adjust
+        units, rest = divmod(total - counts.span.start - counts.span.tail - counts.adjust, counts.unit)
+        if rest:
+            raise Unsupported("a length that is no whole number")
+        return units
 
     def _bytes(self, node: Value) -> None:
         assert isinstance(node.wire, BytesWire)

@@ -217,8 +217,7 @@ def run_case(product: CompiledProduct, file: GoldenFile, case: GoldenCase, now_m
             place = f" at {error.field} (offset {error.offset})" if error.field else ""
             result.differences.append(Difference("frame", expected, f"{error}{place}"))
         elif case.replies is not None:
-            product_replies = product.replies(error.message, error.values, context, now_ms)
-            _same_replies(result, case.replies, product_replies)
+            _same_replies(result, case.replies, product, (error.message, error.values, context, now_ms, error.kind))
         return result
     if case.error:
         result.differences.append(Difference("frame", f"error {case.error}", f"message {decoded.message.name}"))
@@ -243,8 +242,8 @@ def run_case(product: CompiledProduct, file: GoldenFile, case: GoldenCase, now_m
         for index, (metrics, part) in enumerate(zip(case.records, parts, strict=False)):
             _compare(result, f"records[{index}].", metrics, _of_record(decoded, index, part), TOLERANCE)
     if case.replies is not None:
-        replies = product.replies(decoded.message.name, decoded.values, context, now_ms)
-        _same_replies(result, case.replies, replies)
+        asked = decoded.message.name, decoded.values, context, now_ms, decoded.kind
+        _same_replies(result, case.replies, product, asked)
     return result
 
 
@@ -268,10 +267,17 @@ def _in_upstream(decoded: Decoded) -> dict[str, Any]:
     return decoded.values
 
 
-def _same_replies(result: CaseResult, expected: list[str], replies: list[bytes]) -> None:
-    found = [reply.hex() for reply in replies]
+def _same_replies(
+    result: CaseResult,
+    expected: list[str],
+    product: CompiledProduct,
+    asked: tuple[str, Mapping[str, Any], SessionContext, int, int],
+) -> None:
+    """asked: what the replies are made for, as for `CompiledProduct.replies`."""
+    left_out: list[str] = []
+    found = [reply.hex() for reply in product.replies(*asked, left_out)]
     if found != expected:
-        result.differences.append(Difference("replies", expected, found))
+        result.differences.append(Difference("replies", expected, [*found, *left_out]))
 
 
 def _compare(result: CaseResult, prefix: str, expected: Mapping[str, Any], found: Any, tolerance: float) -> None:

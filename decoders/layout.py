@@ -132,10 +132,11 @@ class Span:
 
 @dataclass(slots=True, frozen=True)
 class Counts:
-    """The integer plus `adjust` is the number of bytes of `span` (None: of the body)."""
+    """The integer times `unit` plus `adjust` is the number of bytes of `span` (None: of the body)."""
 
     span: Span | None
     adjust: int = 0
+    unit: int = 1
 
 
 @dataclass(slots=True, frozen=True)
@@ -297,9 +298,9 @@ class Repeat:
     """Equal structures. At most one of count, prefix count, size; without a count to the window's end, where `left`
     bytes may remain. going: over raw values of the structure and of the item before; items end when it is false.
     `keep`: items for which it is false are dropped. plain: each item is the value of its only node, which has the
-    list's name. item_until: each item is a window that ends before these bytes, or where the list ends. into: the
-    n-th item adds its values to the n-th item of this earlier list. numbered: no list; the values of the n-th item are
-    called `name_n` in the structure around."""
+    list's name. item_until: each item is a window that ends before these bytes, or, unless `marked`, where the list
+    ends. into: the n-th item adds its values to the n-th item of this earlier list. numbered: no list; the values of
+    the n-th item are called `name_n` in the structure around."""
 
     name: str
     nodes: Nodes
@@ -316,6 +317,14 @@ class Repeat:
     numbered: bool = False
     hidden: bool = False
     item_until: bytes = b""
+    marked: bool = False
+
+    @property
+    def item_size(self) -> Size | None:
+        """What bounds each item."""
+        if self.item_until:
+            return Until(self.item_until, needed=self.marked)
+        return None if self.item_prefix is None else Prefix(self.item_prefix)
 
 
 Keys: TypeAlias = tuple[tuple[int, int], ...]
@@ -489,7 +498,7 @@ def open_ended(nodes: Sequence[Node]) -> bool:
     """True when a value, or an item of a list, may end with its window in place of a mark: what reads it is then behind
     the window's end."""
     for node in walk(nodes):
-        if isinstance(node, TextTags) or (isinstance(node, Repeat) and node.item_until):
+        if isinstance(node, TextTags) or (isinstance(node, Repeat) and node.item_until and not node.marked):
             return True
         size = getattr(node.wire if isinstance(node, Value) else node, "size", None)
         if isinstance(size, Until) and not size.needed:

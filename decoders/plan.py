@@ -174,11 +174,13 @@ class Decoded:
 
     message: the plan of the message (name, record type, replies, identity, metrics).
     values: every named field as the spec names it, header included. violations: contract breaches and flags.
+    kind: number of the kind of frame that it came in; -1: in none.
     """
 
     message: MessagePlan
     values: Values
     violations: list[Violation] | None = None
+    kind: int = -1
 
 
 def _identity(roles: tuple[tuple[str, str], ...], values: Values) -> Identity | None:

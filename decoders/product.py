@@ -141,7 +141,11 @@ class CompiledProduct:
         kind = self.kinds[frame.kind.index]
         data = frame.wire if kind.escape is None else unescape(kind.escape, frame.wire)
         zone_s = self.zone_s if context.zone_s is None else context.zone_s
-        name, values = self._values(kind, data, context, zone_s)
+        try:
+            name, values = self._values(kind, data, context, zone_s)
+        except DecodeError as error:
+            error.kind = frame.kind.index
+            raise
         plan = self.messages[name] if kind.document is None else self.messages.get(name, _HEADER_PLAN)
         told = zone_told(plan, values) if plan.session else None
         if told is not None and told[1] is not None and told[1] != zone_s and not context.zone_fixed:
@@ -151,7 +155,7 @@ class CompiledProduct:
             violations = flagged(values, violations)
         if name in kind.flagged:
             violations = _wrong_checks(kind.flagged[name], data, violations)
-        return Decoded(plan, values, _wrong_zone(told, violations))
+        return Decoded(plan, values, _wrong_zone(told, violations), frame.kind.index)
 
     def _values(
         self, kind: KindCodec, data: bytes, context: SessionContext, zone_s: Zone
@@ -276,11 +280,21 @@ class CompiledProduct:
         """The values of each record that the message makes."""
         return decoded.message.parts(decoded.values, decoded.violations)
 
-    def replies(self, message: str, values: Mapping[str, Any], context: SessionContext, now_ms: int) -> list[bytes]:
+    def replies(
+        self,
+        message: str,
+        values: Mapping[str, Any],
+        context: SessionContext,
+        now_ms: int,
+        kind: int = -1,
+        left_out: list[str] | None = None,
+    ) -> list[bytes]:
         """The spec's replies to a message with these values, as wire bytes, in order; [] when there are none.
 
         message "": the product's `unknown_message` replies. now_ms: Unix ms of now, taken for the arrival too where the
-        context knows none. A reply that needs a value that is not there (a frame that failed to decode) is left out.
+        context knows none. kind: of the request's frame, which is the reply's too where its message comes in it. A
+        reply that needs a value that is not there (a frame that failed to decode), or has one that its row cannot hold,
+        is left out; left_out gets why.
         """
         plans = self.reply_plans.get(message)
         if not plans:
@@ -292,7 +306,7 @@ class CompiledProduct:
                 if context.zone_s is not None:
                     values[ZONE_OF_SESSION] = context.zone_s
                 break
-        return render_all(plans, values)
+        return render_all(plans, values, kind, left_out)
 
 
 def _wrong_checks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from decoders.encode import Encoder
@@ -21,25 +21,32 @@ SESSION_NAMES = frozenset({"now", "device_id", "received"})
 class ReplyPlan:
     """One reply: when it is sent and how it is made. `name` is for people (`ack`, `hex`, `text`).
 
-    of_session: it reads more than the request's values (SESSION_NAMES).
+    of_session: it reads more than the request's values (SESSION_NAMES). of_kind: how it is made for requests in other
+    kinds of frame, by their number.
     """
 
     name: str
     render: Render
     test: Formula | None = None
     of_session: bool = False
+    of_kind: Mapping[int, Render] = field(default_factory=dict)
 
 
-def render_all(plans: Sequence[ReplyPlan], values: Mapping[str, Any]) -> list[bytes]:
-    """All replies that the values suffice for, in order. One that lacks a value is left out."""
+def render_all(
+    plans: Sequence[ReplyPlan], values: Mapping[str, Any], kind: int = -1, left_out: list[str] | None = None
+) -> list[bytes]:
+    """All replies that the values suffice for, in order. One that lacks a value, or has one that its row cannot hold,
+    is left out. kind: of the request's frame. left_out: gets why."""
     rendered = []
     for plan in plans:
         if plan.test is not None and not plan.test.evaluate(values.get):
             continue
         try:
-            rendered.append(plan.render(values))
-        except (EncodeError, KeyError):
-            continue
+            rendered.append(plan.of_kind.get(kind, plan.render)(values))
+        except (EncodeError, KeyError) as error:
+            if left_out is not None:
+                why = f"no value `{error.args[0]}`" if isinstance(error, KeyError) else str(error)
+                left_out.append(f"{plan.name} is left out: {why}")
     return rendered
 
 

@@ -62,8 +62,9 @@ class ReplyBuilder:
             else:
                 render = self._message_reply(reply, here, frames, request)
                 if render is not None:
+                    others = self._in_other_kinds(reply, here, frames, request)
                     of_session = render.uses_zone or not (SESSION_NAMES | self.kept).isdisjoint(render.names)
-                    plans.append(ReplyPlan(reply.message or "", render, test, of_session))
+                    plans.append(ReplyPlan(reply.message or "", render, test, of_session, others))
             if plans and test is not None and not (SESSION_NAMES | self.kept).isdisjoint(test.names):
                 plans[-1].of_session = True
         return plans
@@ -145,6 +146,20 @@ class ReplyBuilder:
         except Unsupported:
             fused = None
         return MessageReply(encoder, sources, fused)
+
+    def _in_other_kinds(
+        self, reply: model.Reply, path: Path, frames: Sequence[FramePlan], request: MessageDraft | None
+    ) -> dict[int, MessageReply]:
+        """The reply in the kinds of frame, but for the first one, in which both it and the request may come."""
+        target = next(message for message in self.messages if message.name == reply.message)
+        found = {}
+        for plan in [plan for plan in frames if plan in target.frames][1:]:
+            encoder = self.encoder_of(target, plan, self.layouts[plan.kind.index])
+            known = set(field_paths(encoder.nodes))
+            mine = reply.model_copy(update={"with_": {name: reply.with_[name] for name in reply.with_ if name in known}})
+            sources = self._sources(mine, target, encoder, path, request)
+            found[plan.kind.index] = MessageReply(encoder, sources, None)
+        return found
 
     def _sources(
         self, reply: model.Reply, target: MessageDraft, encoder: Encoder, path: Path, request: MessageDraft | None

@@ -224,7 +224,8 @@ def _lengths(out: SourceWriter, scope: Structure, message: MessageLayout) -> Non
             adjust = f" + {counts.adjust}" if counts.adjust else ""
             known = scope.raw[part.name]
             missing = "" if known.sure else f"{known.source}.__class__ is not int or "
-            _once(out, f"if {missing}{known.source}{adjust} != {size}: raise Refused")
+            unit = f" * {counts.unit}" if counts.unit != 1 else ""
+            _once(out, f"if {missing}{known.source}{unit}{adjust} != {size}: raise Refused")
         if node.equals:
             _once(out, f"if {scope.raw[node.name].source} != {scope.raw[node.equals].source}: raise Refused")
 

@@ -15,7 +15,7 @@ from decoders.fused.sizes import count_of, enter_span, whole
 from decoders.fused.structures import inside
 from decoders.fused.values import give, keep_raw
 from decoders.fused.writer import Writer
-from decoders.layout import Derived, Prefix, Repeat, Size, Skip, Until, Value, fixed_size, raw_names
+from decoders.layout import Derived, Repeat, Skip, Value, fixed_size, raw_names
 
 
 def repeat(writer: Writer, node: Repeat, scope: Structure) -> None:
@@ -51,14 +51,14 @@ def _keep_count(writer: Writer, node: Repeat, scope: Structure, items: str) -> N
 
 def _items(writer: Writer, node: Repeat, scope: Structure, target: str) -> str:
     """Reads the items. target: variable of the list whose items their formulas may read."""
-    plain = node.size is None and _item_size(node) is None and node.going is None and not target
+    plain = node.size is None and node.item_size is None and node.going is None and not target
     if node.count is not None and node.count.text == "1" and plain:
         items = _single(writer, node, scope)
     else:
         count = count_of(writer, node.count, node.count_wire, node.max_items, scope)
         behind = None if node.size is None else enter_span(writer, node.size, scope)
         stop = writer.place.end
-        size = fixed_size(node.nodes) if _item_size(node) is None and not writer.open_ended else None
+        size = fixed_size(node.nodes) if node.item_size is None and not writer.open_ended else None
         if size and (count or node.left is None) and node.going is None:
             items = _equal_sizes(writer, node, scope, count, size, target)
         else:
@@ -68,13 +68,6 @@ def _items(writer: Writer, node: Repeat, scope: Structure, target: str) -> str:
                 writer.refuse_if(writer.unread(stop))
             writer.place = behind
     return items
-
-
-def _item_size(node: Repeat) -> Size | None:
-    """What bounds each item."""
-    if node.item_until:
-        return Until(node.item_until, needed=False)
-    return None if node.item_prefix is None else Prefix(node.item_prefix)
 
 
 def _single(writer: Writer, node: Repeat, scope: Structure) -> str:
@@ -214,7 +207,7 @@ def _any_sizes(writer: Writer, node: Repeat, scope: Structure, count: str, targe
         if target:
             beside(writer, node, scope, inner, target, items)
         _indexed(writer, node, inner, index)
-        size = _item_size(node)
+        size = node.item_size
         if size is None:
             writer.write(node.nodes, inner)
             out.emit(f"{place} = {writer.position}")

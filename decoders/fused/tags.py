@@ -25,7 +25,7 @@ from decoders.reference.fields import own_rows
 class _Loop:
     """The loop over the items. place: variable with the start of the next item; end: where the items end; value:
     variable with an item's value as an unsigned integer, where it was read together with its key; last: variable with
-    the key of the item before, where the test for another item reads it."""
+    the key of the item before, where the test for another item reads it; left: bytes that stay unread."""
 
     node: Tags
     scope: Structure
@@ -33,6 +33,7 @@ class _Loop:
     end: str
     value: str = ""
     last: str = ""
+    left: str = ""
 
     @property
     def tells_key(self) -> bool:
@@ -56,7 +57,7 @@ def tags(writer: Writer, node: Tags, scope: Structure) -> None:
             left = whole(writer, node.left, scope).source if node.left is not None else ""
             place = out.fresh("o")
             out.emit(f"{place} = {writer.position}")
-            loop = _Loop(node, scope, place, writer.place.end)
+            loop = _Loop(node, scope, place, writer.place.end, left=left)
             if loop.tells_key and node.going is not None and "key" in node.going.names:
                 loop.last = out.fresh("last_key")
                 out.emit(f"{loop.last} = None")
@@ -352,7 +353,7 @@ def _in_keys(key: str, keys: Keys, joined: bool) -> str:
 def _unknown(writer: Writer, loop: _Loop, key: str) -> None:
     node, out = loop.node, writer.out
     if node.unknown == "stop":
-        out.emit(f"{loop.place} = {loop.end}")
+        out.emit(f"{loop.place} = {loop.end}{f' - {loop.left}' if loop.left else ''}")
         out.emit("break")
     elif node.unknown == "refuse" or node.length is None:
         out.emit("raise Refused")

@@ -76,6 +76,7 @@ def build_condition(part: Any, stream: Any, context: Any, path: str) -> None:
         part.rows._build(None, out, context, path)
     except EncodeError as error:
         scope.work.refused.add(mark)
+        scope.work.faults.setdefault(error.field, error)
         scope.work.changed = True
         scope.unfit |= {name: error for name in told if name not in scope.unfit}
         if chosen and not scope.settle(node.test, False, firm=False):
@@ -300,7 +301,7 @@ def _build_item(part: Any, target: Any, context: Any, path: str) -> None:
     if node.item_prefix is not None:
         _write_prefix(Prefix(node.item_prefix), out.getvalue(), target, context)
     else:
-        write_value(target, out.getvalue(), Until(node.item_until, needed=False))
+        write_value(target, out.getvalue(), Until(node.item_until, needed=node.marked))
 
 
 def _items(part: Any, node: Repeat, scope: Draft) -> list[Mapping[str, Any]]:

@@ -209,7 +209,7 @@ class ReferenceCodec:
             for name, counts in counted:
                 size = body.size if counts.span is None else len(data) - counts.span.start - counts.span.tail
                 raw = scope.raw[name]
-                said = raw + counts.adjust if isinstance(raw, int) else raw
+                said = raw * counts.unit + counts.adjust if isinstance(raw, int) else raw
                 if said != size:
                     raise DecodeError(DecodeCode.BAD_LENGTH, f"says {said} bytes, there are {size}", field=name)
         for node in (*self.layout.header, *self.layout.trailer):

@@ -52,6 +52,7 @@ class Work:
     strict: bool = True
     solved: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: set[tuple[str, int]] = field(default_factory=set)  # optional rows that the values do not fit
+    faults: dict[str, EncodeError] = field(default_factory=dict)  # what did not fit in them, by the value's place
     unread: set[tuple[str, int]] = field(default_factory=set)  # those that would not be read as they were built
     firm: set[tuple[str, str]] = field(default_factory=set)  # fields that counts and sizes are solved for
     stream: Any = None  # what header and body are built into
@@ -106,7 +107,8 @@ class Draft(Scope):
         many is none."""
         for name in names:
             if (self.work.strict or always) and name not in self.unfit:
-                self.unfit[name] = EncodeError(self.place(name), why)
+                place = self.place(name)
+                self.unfit[name] = self.work.faults.get(place) or EncodeError(place, why)
 
     def finish(self) -> None:
         """Raises EncodeError for a value that no rows had room for."""
@@ -335,7 +337,9 @@ class Draft(Scope):
         node = self.fields.values[name]
         wire = node.wire
         most = (1 << 8 * wire.size) - 1 if isinstance(wire, IntWire) and wire.sign == "unsigned" else None
-        return Unknown(name, (0 if is_number(node.wire) else "") if now is None else now, most)
+        whole = isinstance(wire, IntWire)
+        start = (0 if is_number(node.wire) else "") if now is None else now
+        return Unknown(name, start, most, fits=lambda value: not (whole and isinstance(value, float)))
 
     def _without_sign(self, node: Value, value: Any) -> Any:
         """The number without the sign that other values give it."""

@@ -107,16 +107,26 @@ def own_rows(nodes: Sequence[Node]) -> Iterator[Node]:
                 yield node
 
 
-_FORMULAS = ("test", "on", "count", "left", "size", "going", "key", "length", "negate")
+_SIZES = ("count", "left", "size", "length")
+_FORMULAS = ("test", "on", *_SIZES, "going", "key", "negate")
+
+
+def sizing_names(nodes: Sequence[Node]) -> frozenset[str]:
+    """Fields that say how many, or how large, others are: they follow from what is built."""
+    return _names_read(nodes, _SIZES)
 
 
 def told_names(nodes: Sequence[Node]) -> frozenset[str]:
     """Fields that say something about others: those that layout formulas and `negate` read."""
+    return _names_read(nodes, _FORMULAS)
+
+
+def _names_read(nodes: Sequence[Node], keys: Sequence[str]) -> frozenset[str]:
     names: set[str] = set()
     for node in walk(nodes):
         if isinstance(node, Derived):
             continue
-        parts = [getattr(node, key, None) for key in _FORMULAS] + [getattr(getattr(node, "wire", None), "size", None)]
+        parts = [getattr(node, key, None) for key in keys] + [getattr(getattr(node, "wire", None), "size", None)]
         for part in parts:
             if isinstance(part, Formula):
                 names.update(part.names)

@@ -8,7 +8,7 @@ import construct as c
 
 from decoders.errors import DecodeCode
 from decoders.formula import Formula
-from decoders.layout import IntWire, Prefix, Repeat, Rest, Tags, Until, least_size, may_be_empty, raw_names
+from decoders.layout import IntWire, Prefix, Repeat, Rest, Tags, least_size, may_be_empty, raw_names
 from decoders.raw import as_size
 from decoders.reference.building import build_list
 from decoders.reference.raw_tree import (
@@ -69,10 +69,8 @@ class RepeatPart(Part):
             check_depth(inner["scope"], stream, path)
             here = f"{path}[{len(items)}]"
             part = window
-            if node.item_prefix is not None:
-                part = sub_window(Prefix(node.item_prefix), window, scope, here)
-            elif node.item_until:
-                part = sub_window(item_end(node.item_until, self.marked), window, scope, here)
+            if node.item_size is not None:
+                part = sub_window(node.item_size, window, scope, here)
             self.rows._parse(part, inner, here)
             if part is not window and part.remaining:
                 raise failure(DecodeCode.TRAILING_BYTES, f"{part.remaining} bytes left in the item", part, here)
@@ -132,7 +130,7 @@ class TagList(Part):
                 check_empty_items(scope, window, path)
             done += 1
             if not self.item(window, context, path):
-                window.seek(window.size)
+                window.seek(window.size - left)
                 return
         if window is not stream and window.remaining:
             raise failure(DecodeCode.TRAILING_BYTES, f"{window.remaining} bytes left in the list", window, path)

@@ -234,7 +234,10 @@ def resolve_check(rows: RowBuilder, spans: Spans, node: Value, path: Path) -> Va
         if node.check.flag:
             rows.report((*path, "on_wrong"), "a check value whose place changes refuses the frame", "remove `on_wrong`")
         return replace(node, check=replace(node.check, span=running, running=True))
-    if node.check.over:
+    if first == "body" and "body" not in spans.starts:
+        hint = f"`over: {next(iter(spans.starts), 'first')}..body`, or a kind of frame for each size of the header"
+        rows.report((*path, "over"), "the body begins behind rows of changing size, so nothing tells where", hint)
+    elif node.check.over:
         rows.report((*path, "over"), f"`{node.check.over}` names no span of this frame", spans.words)
     else:
         rows.report(path, f"`{node.name}`: say what the check value covers", "`over: first..last`, or `over: 2..-3`")

@@ -15,6 +15,7 @@ from decoders.raw import BCD_NUMBERS, INTEGER_FORMS, MIXED, MIXED_INTEGERS, is_n
 from decoders.spec import model
 from decoders.spec.clock_parts import carrying
 from decoders.spec.formula_faults import FormulaPlaces, operator_hint
+from decoders.spec.formula_words import rows_called_so, unreadable
 from decoders.spec.model_conversion import Absent, BitOrder, FlagMap
 from decoders.spec.notes import Path, Report
 from decoders.spec.problems import nearest
@@ -40,6 +41,7 @@ class ConvertBuilder:
         self.spec = spec
         self.report = report
         self.places = FormulaPlaces()
+        self.called = rows_called_so(spec)
         self.entries = 0
 
     def room_for(self, entries: int, path: Path) -> bool:
@@ -389,13 +391,23 @@ class ConvertBuilder:
         try:
             formula = compile_formula(text)
         except FormulaError as error:
-            self.report(path, str(error), operator_hint(text))
+            if not self._reads_words(text, sound=False):
+                self.report(path, str(error), operator_hint(text))
             return None
+        self._reads_words(text, sound=True)
         if only is not None and not only.issuperset(formula.names):
             wrong = next(name for name in formula.names if name not in only)
             self.report(path, f"`{wrong}` cannot be used here", "a field's own formula reads `x`; use a formula row")
             return None
         return self.places.keep(formula, path)
+
+    def _reads_words(self, text: str, *, sound: bool) -> bool:
+        """Whether the formula reads rows whose names are words of formulas, which is reported at the rows."""
+        found = list(unreadable(text, self.called, sound=sound)) if self.called else []
+        for name, place in found:
+            hint = f"choose another name, such as `{name.lower()}_`"
+            self.report(place, f"`{name}` is a word of formulas, and `{text}` reads it as such", hint)
+        return bool(found)
 
     def unknown(self, word: str, words: Mapping[str, Any], path: Path, what: str) -> None:
         close = nearest(word, words)

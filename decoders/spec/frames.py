@@ -41,7 +41,7 @@ from decoders.spec.frame_marks import MAX_BEGINS, byte_pattern, const_bytes, hex
 from decoders.spec.notes import Path, Structure
 from decoders.spec.optional_trailer import Choice, choices, told_apart, without_nothing
 from decoders.spec.rows import RowBuilder
-from decoders.spec.size_formulas import DIGITS, size_formula
+from decoders.spec.size_formulas import DIGITS, counted_by, size_formula
 from decoders.spec.text_rows import mark_of
 from decoders.spec.words import is_whole
 
@@ -122,6 +122,8 @@ class _FrameBuilder:
         spans = _Spans(header, trailer, trailer_size, self)
         header = spans.resolve(header, frame.header, (*self.path, "header"))
         trailer = spans.resolve(trailer, [*frame.trailer, *frame.tail], (*self.path, "trailer"))
+        if isinstance(frame.size, str) and frame.format == "binary" and not (frame.escape or frame.tail or self.choice):
+            header = self._sized(frame.size, header)
         least = least_size(header) + trailer_size
         self._check_sizes(self._on_wire(least))
         kind = FrameKind(
@@ -333,6 +335,13 @@ class _FrameBuilder:
                 return None
             offset += size
         return None
+
+    def _sized(self, text: str, header: Nodes) -> Nodes:
+        """The header with the field that says the frame's size."""
+        made = counted_by(text, header)
+        for before, after in zip(header, made, strict=True):
+            self.rows.origins.moved(before, after)
+        return made
 
     def _computed(self, text: str, header: Nodes, stop: bytes) -> SizeRule:
         try:

@@ -83,6 +83,7 @@ def list_row(rows: RowBuilder, row: model.ListRow, path: Path, structure: Struct
             into=row.into or "",
             numbered=row.numbered,
             item_until=item_until,
+            marked=bool(item_until) and not rows.text,
             hidden=bool(row.hidden),
         ),
         *mark,
@@ -143,6 +144,9 @@ def _plain(rows: RowBuilder, row: model.ListRow, path: Path, mine: Structure) ->
     size = {"bytes": "rest"} if sizeless and bounded else {}
     if row.item_bytes is not None:
         size = {"bytes": row.item_bytes}
+    if isinstance(row.absent, dict):
+        hint = f"`fields: [{{name: value, type: {row.type}, absent: …}}]` in place of `type`, or no words"
+        rows.report((*path, "absent"), "a list of plain values has no place for words of sentinels", hint)
     value = model.ValueRow(name=row.list_, type=row.type or "", metric=row.metric, **size, **options)
     nodes = value_row(rows, value, path, mine, conditional=True)
     for note in mine.notes.values():

@@ -26,7 +26,7 @@ _NODES: tuple[type[Any], ...] = get_args(Node)
 _SIGNS: Mapping[str, str] = {"unsigned": "u", "twos": "i", "magnitude": "sm"}
 _PLAIN_TYPE = re.compile(r"u?int(le|be)?|(u|i|sm|f)\d+(le|be)?")
 _COLUMNS = "name nodes cases default tags bits wire convert hidden formula on size place status plain words format"
-_WORDED = "negate const counts check equals test max_items keep count count_wire unknown unknown_wire key length"
+_WORDED = "marked negate const counts check equals test max_items keep count count_wire unknown unknown_wire key length"
 _SHOWN_ELSEWHERE = frozenset([*_COLUMNS.split(), *_WORDED.split()])
 """Attributes of nodes that have a column or words of their own."""
 _MAX_ENUM = 8
@@ -161,7 +161,8 @@ def _wire_words(node: Any, row: Any) -> Iterator[str]:
         yield f"= {spelled(node.const)}"
     if getattr(node, "counts", None) is not None:
         adjust = getattr(row, "adjust", 0)
-        yield f"length of {getattr(row, 'counts', None) or 'body'}" + (f" {adjust:+d}" if adjust else "")
+        whole = "body" if node.counts.span is None else "the frame, by its `size`"
+        yield f"length of {getattr(row, 'counts', None) or whole}" + (f" {adjust:+d}" if adjust else "")
     check = getattr(node, "check", None)
     if check is not None:
         over = getattr(row, "over", None) or "the frame up to here"

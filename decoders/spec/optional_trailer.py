@@ -98,7 +98,14 @@ def _by_header(rows: RowBuilder, choice: Choice, kind: FrameKind, header: Nodes)
         rows.report(here, f"`{choice.test}` reads more than the header tells in front", hint)
         return kind
     node, offset = found
+    assert isinstance(node.wire, IntWire)
     place = _deciding(formula, node, wanted=choice.there)
+    if place is None and node.wire.size > 1:
+        kinds = "two kinds under `frames`, first the one without these rows, told by `begins`"
+        marks = " ".join(["??"] * offset + ["00"] * node.wire.size)
+        hint = f"{kinds}, such as `begins: \"{marks}\"` where `{node.name}` is 0"
+        rows.report(here, f"`{choice.test}` cannot be told from one byte of `{node.name}`", hint)
+        return kind
     if place is None or offset + place[0] >= MAX_BEGINS:
         rows.report(here, f"`{choice.test}` cannot be told from one byte", hint)
         return kind

@@ -326,7 +326,7 @@ def _example(product: CompiledProduct, case: GoldenCase) -> Iterator[str]:
         more = [f"… and {len(parts) - 3} more"] if len(parts) > 3 else []
         yield "\n".join([f"Record{'s' if len(parts) > 1 else ''}:", "", "```json", *lines, "```", *more])
     product.remember(decoded, context)
-    replies = product.replies(decoded.message.name, decoded.values, context, context.received_ms)
+    replies = product.replies(decoded.message.name, decoded.values, context, context.received_ms, decoded.kind)
     if replies:
         yield "Answer: " + ", ".join(_code(_hex(reply)) for reply in replies)
 

@@ -40,6 +40,7 @@ __all__ = ["RawScopes", "branches", "kind_of"]
 
 There: TypeAlias = dict[str, Any]
 """Raw values that are there: name -> the node or bit that gives it."""
+_NEXT = frozenset({"remaining", "next_u8", "next_u16"})
 _TEXTS = frozenset({"text", "hex", "bcd", "mac", "raw"})
 _READ_AS = {"bcd": "read it as `bcdnumber`", "text": "read it as `number`"}
 

@@ -41,6 +41,8 @@ _FUNCTIONS: Mapping[str, tuple[str, str]] = {
     "int": ("int(x, base)", "whole number of a number or text; `base` 16 for hex text"),
     "text": ("text(x)", "as text"),
     "part": ("part(t, start, stop)", "characters `start` to before `stop`, from 0"),
+    "strip": ("strip(t, characters)", "without these characters, or blanks, at both ends"),
+    "strip_right": ("strip_right(t, characters)", "without these characters, or blanks, at the right"),
     "strip_left": ("strip_left(t, characters)", "without these characters at the left; the last one stays"),
     "unix": ("unix(t)", "seconds since 1970 of a time, or of a text such as `2026-03-01T12:00:00Z`"),
     "luhn": ("luhn(t)", "the check digit of a number, such as an IMEI without its last digit"),

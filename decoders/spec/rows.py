@@ -7,7 +7,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from decoders.layout import Branch, Condition, Derived, Group, IntWire, Node, Nodes, Place, Prefix, Rest, Size, fixed_size
+from decoders.layout import (
+    Branch,
+    Condition,
+    Derived,
+    Group,
+    IntWire,
+    Node,
+    Nodes,
+    Place,
+    Prefix,
+    Rest,
+    Size,
+    fixed_size,
+)
 from decoders.naming import resolved
 from decoders.spec import model
 from decoders.spec.conversions import ConvertBuilder

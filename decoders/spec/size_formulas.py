@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from decoders.errors import DecodeError
 from decoders.formula import Formula, FormulaError, compile_formula
-from decoders.layout import Bit, BytesWire, IntWire, Node, Value, fixed_size
+from decoders.layout import Bit, BytesWire, Counts, IntWire, Node, Nodes, Span, Value, fixed_size
 from decoders.raw import read_bits
 
 Place = Callable[["SizeReader"], int]
 """Reads a header value out of the buffer."""
 _MAX_OFFSET = 1 << 20
 _MAX_COUNT = 9
+_TRIED = 300
 DIGITS = {"number": 10, "whole": 10, "hexnumber": 16}
 """Forms of numbers written as text -> base."""
 
@@ -91,6 +92,43 @@ def size_formula(text: str, header: Sequence[Node]) -> Callable[[bytes | bytearr
         if name not in places:
             raise FormulaError(f"`{name}` has no fixed place in the header; use `u8(n)`, n bytes from its start")
     return reader.rule(formula, [places[name] for name in formula.names])
+
+
+def counted_by(text: str, header: Nodes) -> Nodes:
+    """The header with the field that a formula such as `n + 4` is all about as one that counts the frame's bytes, so that
+    a frame that is built has its own n. Unchanged for all other formulas."""
+    try:
+        formula = compile_formula(text)
+    except FormulaError:
+        return header
+    if len(formula.names) != 1:
+        return header
+    (name,) = formula.names
+    found: list[Node] = []
+    for node in header:
+        if isinstance(node, Value) and isinstance(node.wire, IntWire) and node.const is None and node.counts is None:
+            most = (1 << 8 * node.wire.size) - 1
+            if node.name == name and not node.bits and node.wire.sign == "unsigned":
+                node = replace(node, counts=_line(formula, most))
+            bits = [
+                replace(bit, counts=_line(formula, (1 << bit.width) - 1))
+                if bit.name == name and bit.counts is None and bit.const is None and not (bit.bcd or bit.parts)
+                else bit
+                for bit in node.bits
+            ]
+            node = replace(node, bits=tuple(bits))
+        found.append(node)
+    return tuple(found)
+
+
+def _line(formula: Formula, most: int) -> Counts | None:
+    """The formula as a number of bytes for each one and some more; None where it is nothing so simple."""
+    add, first = formula.function(0), formula.function(1)
+    if not isinstance(add, int) or not isinstance(first, int) or first <= add:
+        return None
+    unit = first - add
+    tried = (*range(2, min(most, _TRIED) + 1), most)
+    return Counts(Span(0, 0), add, unit) if all(formula.function(n) == n * unit + add for n in tried) else None
 
 
 def _places(header: Sequence[Node]) -> dict[str, Place]:

@@ -44,11 +44,21 @@ class Sender:
     """Keeps up to `sink.max_requests` requests to one sink in flight.
 
     linger_ms: see above; 0 sends the next request as soon as the last one ended; None takes the sink's own.
+    always_lingers: also when nothing came while the last request was in flight: for a sink where a request costs more
+    than being late.
     backoff: waits after a failed request, and of a group (a shard) some of whose parcels failed.
     last_error: what the sink said last, while it is not healthy; else empty.
     """
 
-    def __init__(self, sink: Sink, metrics: Metrics, *, backoff: Backoff, linger_ms: float | None = None) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        metrics: Metrics,
+        *,
+        backoff: Backoff,
+        linger_ms: float | None = None,
+        always_lingers: bool = False,
+    ) -> None:
         self.sink = sink
         self.counters = metrics.sink(sink.name)
         for code in sink.error_codes:
@@ -56,6 +66,7 @@ class Sender:
         self.last_error = ""
         self._request_seconds = metrics.request_seconds.labels(sink.name)
         self._batch_records = metrics.batch_records.labels(sink.name)
+        self._always_lingers = always_lingers
         self._linger_s = (sink.linger_ms if linger_ms is None else linger_ms) / 1000
         self._backoff = backoff
 
@@ -229,7 +240,7 @@ class Sender:
             self._answered(parcels, results, suspects, owner, started)
         else:
             self._request_failed(parcels, error, suspects, owner, started)
-        if not self._queue.ready and not self._in_flight:
+        if not self._queue.ready and not self._in_flight and not self._always_lingers:
             self._linger_until = 0.0  # nothing came meanwhile: what comes next need not wait
 
     def _answered(

@@ -433,9 +433,9 @@ class DeviceSession:
             context.device_id = uplink.device.key.device_id
             context.received_ms = uplink.received_ms
             if decoded is not None:
-                replies += uplink.product.replies(decoded.message.name, decoded.values, context, now_ms)
+                replies += uplink.product.replies(decoded.message.name, decoded.values, context, now_ms, decoded.kind)
             elif error is not None and _is_sound(error):
-                replies += uplink.product.replies(error.message, error.values, context, now_ms)
+                replies += uplink.product.replies(error.message, error.values, context, now_ms, error.kind)
         if replies:
             self._traffic.replies += len(replies)
             data = replies[0] if len(replies) == 1 else b"".join(replies)

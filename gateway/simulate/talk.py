@@ -42,10 +42,10 @@ def expected_answers(product: CompiledProduct, frame: bytes, context: SessionCon
     except DecodeError as error:
         if error.code is DecodeCode.BAD_CHECK or not error.values:
             return []
-        return product.replies(error.message, error.values, context, now_ms)
+        return product.replies(error.message, error.values, context, now_ms, error.kind)
     if decoded.message.login:
         product.remember(decoded, context)
-    return product.replies(decoded.message.name, decoded.values, context, now_ms)
+    return product.replies(decoded.message.name, decoded.values, context, now_ms, decoded.kind)
 
 
 async def talk(

@@ -125,7 +125,7 @@ class FrameTemplate:
         decoded = self.product.decode(cut(self.product.framing, wire), context)
         if decoded.message.login:
             self.product.remember(decoded, context)
-        replies = self.product.replies(self.message, decoded.values, context, now_ms)
+        replies = self.product.replies(self.message, decoded.values, context, now_ms, decoded.kind)
         return SentFrame(wire, replies, self.exact, self.records, decoded.values)
 
     def renew(self, frame: SentFrame, number: int, serial: int, now_ms: int, context: SessionContext) -> SentFrame:
@@ -137,7 +137,7 @@ class FrameTemplate:
             if place.role == "serial":
                 values = {**values, place.node.name: serial % (1 << place.size * 8)}
         wire = self.wire(number, serial, now_ms, context.zone_s)
-        replies = self.product.replies(self.message, values, context, now_ms)
+        replies = self.product.replies(self.message, values, context, now_ms, self.kind.kind.index)
         return SentFrame(wire, replies, self.exact, self.records, values)
 
 
@@ -200,7 +200,9 @@ def _template(product: CompiledProduct, case: GoldenCase) -> FrameTemplate | Non
         return None
     records = 0 if decoded.message.record == "none" else len(product.parts(decoded))
     template = FrameTemplate(case.name, product, kind, data, decoded.message.name, records)
-    early, late = (product.replies(template.message, decoded.values, context, now) for now in (1, 1_700_000_000_000))
+    early, late = (
+        product.replies(template.message, decoded.values, context, now, decoded.kind) for now in (1, 1_700_000_000_000)
+    )
     template.exact, template.reply_count = early == late, len(early)
     front = {getattr(node, "name", "") for node in walk((*kind.layout.header, *kind.layout.trailer))}
     identities = decoded.message.whole.identities

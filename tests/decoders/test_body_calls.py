@@ -67,7 +67,7 @@ def test_when_may_compute_with_the_header() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[{name: a, type: u8, if: u8(b)}]", "takes a place in the body"),
+        ("[{name: a, type: u8, if: u8(b)}]", "takes a fixed place in the body"),
         ("[{name: a, type: u8, if: u8(99999)}]", "a body has at most"),
         ("[{name: a, type: u8}, {name: b, formula: a + u8(0)}]", "it reads values, no bytes"),
     ],

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from decoders.encode import strangers
 from decoders.errors import DecodeError, EncodeError
 from decoders.framing.framer import cut
+from decoders.golden import GoldenBuild
+from decoders.golden_builds import run_build
 from decoders.product import CompiledProduct
 from decoders.types import SessionContext
 from tests.decoders.specs import product, rows
@@ -270,3 +272,17 @@ def test_names_that_no_row_has_are_found() -> None:
     assert list(strangers(nodes, {"m": 1, "l": [{"c": 2}]})) == [("m", ["l", "n"]), ("l[0].c", ["a", "b"])]
     nodes = COMPILED["numbered"].encoders[0, "sample"].nodes
     assert [path for path, _ in strangers(nodes, {"t_1": 1, "a_9": 2, "c_1": 3})] == ["c_1"]
+
+
+def test_a_key_that_is_a_sum_of_products_is_turned_round() -> None:
+    header = "header: [{name: c, type: u8}, {name: m, type: u8}]"
+    compiled = product(f"fields: [{{items: {{key: c * 256 + m, {header}, tags: {{260: {{name: a, type: u8}}}}}}}}]")
+    build = GoldenBuild(name="b", message=next(iter(compiled.messages)), values={"a": 5}, hex="010405")
+    assert run_build(compiled, build) == []
+
+
+def test_a_value_of_an_optional_row_that_does_not_fit_says_why() -> None:
+    row = "{name: v, type: u24, formula: \"join('.', x >> 16, x & 255)\", optional: true}"
+    compiled = product(f"fields: [{{name: a, type: u8}}, {row}]")
+    build = GoldenBuild(name="b", message=next(iter(compiled.messages)), values={"a": 5, "v": "1.2"}, hex="05")
+    assert "cannot be turned round" in str(run_build(compiled, build)[0])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from decoders.errors import DecodeError
 from decoders.golden import GoldenBuild
 from decoders.golden_builds import run_build
-from decoders.errors import DecodeError
 from decoders.spec.problems import SpecError
 from tests.decoders.specs import product, read, rows
 
@@ -41,7 +41,8 @@ def test_bytes_above_the_constant_come_round() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "[{group: null, encoded: {xor: 0x5A}, fields: [{name: a, type: u8}, {name: b, type: u16}]}, {name: c, type: u8}]",
+        "[{group: null, encoded: {xor: 0x5A}, fields: [{name: a, type: u8}, {name: b, type: u16}]}, "
+        "{name: c, type: u8}]",
         "[{group: null, bytes: 3, encoded: {xor: 90}, fields: [{name: a, type: u8}, {name: b, type: u16}]}, "
         "{name: c, type: u8}]",
         "[{name: a, type: u8, formula: x ^ 0x5A}, {group: null, encoded: {xor: 0x5A}, fields: [{name: b, type: u16}]}, "
@@ -64,8 +65,8 @@ def test_in_lists_tags_and_with_marks() -> None:
     assert read(rows(f"[{{list: l, count: 2, fields: [{each}]}}]"), "0203") == {"l": [{"v": 1}, {"v": 2}]}
     tags = f"{{1: [{each}]}}"
     assert read(rows(f"[{{items: {{key: u8, tags: {tags}}}}}]"), "0105") == {"v": 4}
-    text = "[{group: null, until: '0D', encoded: {xor: 0x20}, fields: [{group: null, encoded: text, split: ',', fields: "
-    assert read(rows(text + "[{name: a}, {name: b, type: number}]}]}]"), "610C120D") == {"a": "A", "b": 2}
+    text = "[{group: null, until: '0D', encoded: {xor: 0x20}, fields: [{group: null, encoded: text, split: ',', "
+    assert read(rows(text + "fields: [{name: a}, {name: b, type: number}]}]}]"), "610C120D") == {"a": "A", "b": 2}
 
 
 @pytest.mark.parametrize("given", ["{add: 0}", "{add: 256}", "{sub: 3}", "{add: 1, xor: 1}", "{xor: a}", '"add:3"'])

@@ -104,9 +104,8 @@ def test_a_golden_file_may_have_builds_alone() -> None:
 
 
 def test_a_time_that_counts_from_the_arrival() -> None:
-    compiled = product(
-        "messages: {m: {fields: [{name: age, type: u16, hidden: true}, {name: time, formula: received - age, clock: unix}]}}"
-    )
+    time = "{name: time, formula: received - age, clock: unix}"
+    compiled = product(f"messages: {{m: {{fields: [{{name: age, type: u16, hidden: true}}, {time}]}}}}")
     keys = {"name": "b", "message": "m", "values": {"time": "2026-03-01T11:59:00.000Z"}, "hex": "003c"}
     build = GoldenBuild.model_validate({**keys, "received_at": "2026-03-01T12:00:00Z"})
     assert run_build(compiled, build) == []

@@ -110,8 +110,8 @@ def _no_corrupt(subject: Subject) -> Iterator[SpecProblem]:
     for name, _, _, corrupt in _golden_frames(subject):
         if not corrupt and _can_be_wrong(subject, name):
             fix = (
-                f"add a good frame with a changed byte, `message: {name}` and the error it gives; where no changed byte "
-                "is wrong, one with a byte too many and `error: trailing_bytes`"
+                f"add a good frame with a changed byte, `message: {name}` and the error it gives; where no changed "
+                "byte is wrong, one with a byte too many and `error: trailing_bytes`"
             )
             yield subject.problem(
                 "no_corrupt_frame", subject.spec.place_of(name), f"`{name}` has no corrupt golden frame", fix, key=True

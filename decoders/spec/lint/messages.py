@@ -8,7 +8,7 @@ from typing import Any
 from decoders.errors import SpecProblem
 from decoders.layout import Group, Nodes, Value, walk
 from decoders.reference.codec import Selector
-from decoders.reference.fields import own_rows
+from decoders.reference.fields import own_rows, sizing_names
 from decoders.replies import SESSION_NAMES, MessageReply
 from decoders.reply_text import placeholders
 from decoders.spec import model
@@ -139,7 +139,8 @@ def _built_names(render: Any) -> set[str]:
     if not isinstance(render, MessageReply):
         return set()
     told = {name for name, source in render.sources.items() if source.formula is not None}
-    fields = set(_open_fields(render.encoder.nodes, told))
+    nodes = render.encoder.nodes
+    fields = set(_open_fields(nodes, told)) - sizing_names(nodes)
     needed: set[str] = set()
     for name, source in render.sources.items():
         if source.formula is not None:

@@ -58,6 +58,7 @@ FUNCTIONS = of(
     *("poly({0}, {1}, {2}, 3)", "interpolate({0}, 0, {1}, 100, {2})", "ddmm({0})", "bit({0}, 1)", "bits({0}, 1, 3)"),
     *("signed({0}, 8)", "int({0})", "int({0}, 16)", "number({0})", "text({0})", "hex({0}, 2)", "pad({0}, 3)"),
     *("part({0}, 0, 2)", "split({0}, ',', 0)", "upper({0})", "lower({0})", "replace({0}, '0', 'oo')"),
+    *("strip_right({0}, '0')", "strip({0})"),
     *("strip_left({0}, '0')", "luhn({0})", "unhex({0})", "join('-', {0}, {1})", "join({0}, {1}, {2})"),
     *("first({0}, {1}, {2})", "count({0})", "given({0})", "contains({0}, {1})", "sum({0}, {1})", "mean({0}, {1})"),
     *("item({0}, 0)", "item({0}, -1, 'a')", "values({0}, 'a')", "max({0}) > '9'", "count(values({0}, 'b'))"),

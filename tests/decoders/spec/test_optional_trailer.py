@@ -88,6 +88,10 @@ HEADER = "{name: start, type: u8, const: 0xA5}, {name: n, type: u8, counts: body
         (f"header: [{HEADER}], trailer: [{{name: c, crc: sum8, optional: true}}]", "nothing tells whether"),
         (f"header: [{HEADER}], trailer: [{{name: c, crc: sum8, if: other}}]", "reads more than the header"),
         (f"header: [{HEADER}, {{name: f, type: u16}}], trailer: [{{name: c, crc: sum8, if: f % 7}}]", "from one byte"),
+        (f"header: [{HEADER}, {{name: f, type: u16}}], trailer: [{{name: c, crc: sum8, if: f}}]",
+         r'begins: "\?\? .*00 00"'),
+        (f"size: u8(1) + 4, header: [{HEADER}, {{name: f, type: u8, if: n > 3}}], trailer: [{{name: c, crc: sum8, "
+         "over: body}]", "the body begins behind rows of changing size"),
         (f"header: [{HEADER}, {{name: f, type: u32}}], trailer: [{{name: c, crc: sum8, if: f}}]", "reads more than"),
         (f"header: [{HEADER}, {{name: f, type: u8}}], trailer: [{{name: c, crc: sum8, if: f}}, "
          "{name: d, type: u8, optional: true}]", "one condition"),

@@ -191,10 +191,13 @@ def sending() -> SendingFactory:
 
     @contextlib.asynccontextmanager
     async def make(
-        sink: Sink, *, linger_ms: float | None = 0, backoff: Backoff | None = None
+        sink: Sink, *, linger_ms: float | None = 0, backoff: Backoff | None = None, always_lingers: bool = False
     ) -> AsyncIterator[Sending]:
         metrics = Metrics()
-        made = Sending(Sender(sink, metrics, linger_ms=linger_ms, backoff=backoff or Backoff(0.001, 0.01)), metrics)
+        sender = Sender(
+            sink, metrics, linger_ms=linger_ms, backoff=backoff or Backoff(0.001, 0.01), always_lingers=always_lingers
+        )
+        made = Sending(sender, metrics)
         try:
             await made.sender.start()
             made.task = asyncio.create_task(made.sender.run(made), name="sender")

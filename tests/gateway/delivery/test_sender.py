@@ -92,6 +92,21 @@ async def test_a_backlog_lingers_until_a_request_is_full(
         assert [len(request) for request in fifo_sink.requests] == [1, 10]
 
 
+async def test_a_sink_that_always_lingers_keeps_its_requests_apart(
+    sending: SendingFactory, fifo_sink: ScriptedSink, make_record: RecordFactory
+) -> None:
+    async with sending(fifo_sink, linger_ms=3_600_000, always_lingers=True) as s:
+        s.put(make_record())
+        await s.wait()  # the first one leaves at once
+        s.put(make_record())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(fifo_sink.requests) == 1
+        s.sender.hurry()
+        await s.wait()
+        assert len(fifo_sink.requests) == 2
+
+
 async def test_who_is_in_a_hurry_does_not_linger(
     sending: SendingFactory, fifo_sink: ScriptedSink, make_record: RecordFactory
 ) -> None:

@@ -102,3 +102,10 @@ def test_a_reply_needs_the_groups_that_it_is_built_from(request_: str, with_: st
   ack: {{downlink: true, when: {{port: 2}}, fields: [{{group: b, fields: [{{name: y, type: u8}}]}}]}}
 """
     assert [code for code, _ in codes(spec) if code == "reply_needs"] == found
+
+
+def test_a_size_that_follows_from_the_rows_needs_no_value() -> None:
+    rows = "{name: rl, type: u16, hidden: true}, {list: data, bytes: rl, fields: [{name: s, type: u8, default: 0}]}"
+    spec = REPLIES.replace("{name: result, type: u8}", rows)
+    found = [each.problem.message for each in findings(spec.replace("REPLY", "ack"))]
+    assert not any("`rl`" in message for message in found)
