@@ -75,6 +75,10 @@ class ParcelQueue(Protocol):
         """These are gone (stored or buried): their keys may go on."""
         ...
 
+    def key_of(self, lane: str) -> str:
+        """The key of the parcels in which this lane's records leave."""
+        ...
+
     def depth(self, lane: str) -> int:
         """How many records wait, or are out, with the key of this lane: what a slow lane has piled up."""
         ...
@@ -144,6 +148,9 @@ class FifoQueue:
 
     def done(self, parcels: Sequence[Parcel]) -> None:
         self._out = None
+
+    def key_of(self, lane: str) -> str:
+        return ""
 
     def depth(self, lane: str) -> int:
         """0: no lane is behind the others here."""
@@ -276,6 +283,9 @@ class LaneQueue(_KeyedQueue[Parcel]):
             else:
                 del lanes[lane]
 
+    def key_of(self, lane: str) -> str:
+        return lane
+
     def depth(self, lane: str) -> int:
         if lane not in self._successors:
             return 0
@@ -370,6 +380,9 @@ class StripeQueue(_KeyedQueue[_Stripe]):
                 self.ready.append(stripe)
             else:
                 stripe.known = False
+
+    def key_of(self, lane: str) -> str:
+        return (self._by_lane.get(lane) or self._stripe(lane)).key
 
     def depth(self, lane: str) -> int:
         stripe = self._by_lane.get(lane) or self._stripe(lane)

@@ -23,6 +23,7 @@ from gateway.domain.errors import SinkError
 from gateway.observe.metrics import Metrics
 
 _NEVER = sys.maxsize
+_FAILING = 3  # so many failures of a shard in a row are more than a busy moment
 _TICK_S = 0.001  # uvloop's clock and timers count in ms: waiting for less than one would spin
 
 _log = structlog.get_logger("gateway.delivery.sender")
@@ -107,7 +108,12 @@ class Sender:
             self._wake()
 
     def depth(self, lane: str) -> int:
-        """How many records wait, or are in flight, with the same key (lane or stripe) as this lane's."""
+        """How many records wait, or are in flight, with the same key (lane or stripe) as this lane's. One whose shard
+        fails again and again while others do not has more than enough."""
+        if self._backing_off and self._failures == 0:
+            group = self._pacing.group(self._queue.key_of(lane))
+            if group in self._backing_off and group.failures >= _FAILING:
+                return sys.maxsize
         return self._queue.depth(lane)
 
     def hurry(self) -> None:

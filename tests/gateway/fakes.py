@@ -90,7 +90,9 @@ class LineProduct(CompiledProduct):
     def remember(self, decoded: Decoded, context: SessionContext) -> None:
         context.values["logged_in_with"] = decoded.values["letter"]
 
-    def replies(self, message: str, values: Mapping[str, Any], context: SessionContext, now_ms: int) -> list[bytes]:
+    def replies(
+        self, message: str, values: Mapping[str, Any], context: SessionContext, now_ms: int, kind: int = -1
+    ) -> list[bytes]:
         if values["letter"] == "P":
             return [b"p" * int(values["text"])]
         return [f"{values['letter'].lower()}{values['text']}\n".encode("latin-1")]

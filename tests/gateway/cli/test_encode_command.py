@@ -163,3 +163,14 @@ messages:
     assert run(specs, "data", "--values", values, product="scale") == 1
     assert "level" in capsys.readouterr().err
     assert run(specs, "data", "--values", values, "--session", "divisor", product="scale") == 2
+
+
+def test_times_that_count_from_the_arrival(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = "{name: age, type: u16, hidden: true}, {name: time, formula: received - age, clock: unix}"
+    text = f"product: late\nsource: made for this test\nmessages: {{m: {{fields: [{row}]}}}}\n"
+    write_product(specs, text, None, "late")
+    values = ("m", "--values", '{"time": "2026-03-01T11:59:00.000Z"}')
+    assert run(specs, *values, "--at", "2026-03-01T12:00:00Z", product="late") == 0
+    assert capsys.readouterr().out == "003c\n"
+    assert run(specs, *values, "--at", "noon", product="late") == 2
+    assert "`noon` is no time" in capsys.readouterr().err

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.delivery.pacing import Pacing, ShardRange
 from gateway.delivery.routes import Route
+from gateway.delivery.sinks import EntryFailure, SinkErrorCode
 from gateway.domain.errors import OperatorError, SinkError
 from gateway.domain.receipt import Outcome
+from gateway.domain.record import Record
 
 if TYPE_CHECKING:
     from tests.gateway.delivery.conftest import Ledger, RecordFactory, RigFactory, ScriptedSink
@@ -133,3 +137,40 @@ async def test_a_sink_that_cannot_be_closed_keeps_nothing_else_open(
     assert good.closed
     async with rig(make_sink("bad")):  # the spool's lock is free
         pass
+
+
+async def test_a_shard_that_fails_does_not_hold_up_the_others(
+    rig: RigFactory,
+    ledger: Ledger,
+    make_record: RecordFactory,
+    make_sink: Callable[..., ScriptedSink],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """32 MB for many devices of a shard that takes nothing, twice what may be in memory."""
+    monkeypatch.setattr("gateway.delivery.pacing.RECORDS_PER_S", math.inf)
+    monkeypatch.setattr("gateway.delivery.pacing.BYTES_PER_S", math.inf)
+    sink = make_sink("main", one_per_lane=True)
+    sink.pacing = Pacing(lambda key: 0 if key.startswith("hot") else 2)
+    sink.pacing.learn([ShardRange("shard-0", 1), ShardRange("shard-1", 3)])
+    busy = EntryFailure(SinkErrorCode.INTERNAL, "not now")
+    failing = True
+
+    def answer(records: Sequence[Record]) -> list[EntryFailure | None]:
+        return [busy if failing and record.lane.startswith("hot") else None for record in records]
+
+    sink.script += [answer] * 100_000
+    async with rig(sink) as r:
+        for turn in range(800):
+            r.outbox.put(ledger.receipt(), [*(make_record(f"hot-{turn * 5 + n}", size=8_000) for n in range(5))])
+            r.outbox.put(ledger.receipt(), [make_record(f"cold-{turn % 50}", size=8_000)])
+            if turn % 20 == 0:
+                await ledger.wait()
+        await r.until(lambda: sum(record.lane.startswith("cold") for record in sink.stored) == 800)
+        assert not any(record.lane.startswith("hot") for record in sink.stored)
+        failing = False
+        await r.until_delivered()
+    expected = [f"hot-{n}#1" for n in range(4_000)] + [f"cold-{n % 50}#{n // 50 + 1}" for n in range(800)]
+    assert sorted(ids(sink)) == sorted(expected)
+    for lane in range(50):
+        numbers = [int(name.partition("#")[2]) for name in ids(sink) if name.startswith(f"cold-{lane}#")]
+        assert numbers == sorted(numbers)

@@ -239,6 +239,30 @@ async def test_another_map_lets_go_what_waited_for_its_shard(
         assert [i for i in ids(lane_sink.stored) if i.startswith("hot")] == ["hot-1#1", "hot-1#2"]
 
 
+async def test_a_shard_that_keeps_failing_has_more_than_enough(
+    sending: SendingFactory, lane_sink: ScriptedSink, make_record: RecordFactory
+) -> None:
+    """What is read ahead goes to the others; when it works again, it counts like them."""
+    lane_sink.pacing = two_shards()
+    failing = True
+    busy = EntryFailure(SinkErrorCode.THROTTLED, "rate exceeded")
+
+    def answer(records: Sequence[Record]) -> list[EntryFailure | None]:
+        return [busy if failing and record.lane.startswith("hot") else None for record in records]
+
+    lane_sink.script += [answer] * 10_000
+    async with sending(lane_sink) as s:
+        s.put(make_record("hot-1"))
+        while s.sender.depth("hot-2") == 0:
+            s.put(make_record("cold"))
+            await s.wait(len(s.accepted) - 1)
+        assert s.sender.depth("hot-2") > 1_000_000
+        assert s.sender.depth("cold") == 0
+        failing = False
+        await s.wait()
+        assert s.sender.depth("hot-2") == 0
+
+
 async def test_a_shard_gets_no_more_than_its_rate(
     sending: SendingFactory, lane_sink: ScriptedSink, make_record: RecordFactory
 ) -> None:
