@@ -156,7 +156,8 @@ class ReplyBuilder:
         for plan in [plan for plan in frames if plan in target.frames][1:]:
             encoder = self.encoder_of(target, plan, self.layouts[plan.kind.index])
             known = set(field_paths(encoder.nodes))
-            mine = reply.model_copy(update={"with_": {name: reply.with_[name] for name in reply.with_ if name in known}})
+            given = {name: text for name, text in reply.with_.items() if name in known}
+            mine = reply.model_copy(update={"with_": given})
             sources = self._sources(mine, target, encoder, path, request)
             found[plan.kind.index] = MessageReply(encoder, sources, None)
         return found

@@ -15,8 +15,8 @@ from decoders.source_writer import SourceWriter
 
 
 def read_header(out: SourceWriter, layout: FrameLayout, wanted: set[str]) -> tuple[dict[str, str], str]:
-    """Writes code that reads the header; gives the sources of the wanted raw values that it has, of `length` unless that
-    is wanted as a row, and of the body's start. Raises Unsupported."""
+    """Writes code that reads the header; gives the sources of the wanted raw values that it has, of `length` unless
+    that is wanted as a row, and of the body's start. Raises Unsupported."""
     nodes = _bare(layout.header)
     names = names_of(nodes)
     names.raw |= wanted

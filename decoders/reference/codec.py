@@ -31,8 +31,8 @@ Spans = tuple[tuple[int | str, int | str], ...]
 class Selector:
     """When a frame is this message: every named raw value lies in one of its ranges.
 
-    Names: integers of the header, else `port`, `length` (bytes of the body); `first`: hex texts that the body starts with;
-    or the text of one of `formulas`, which are layout formulas that stand at the start of the body.
+    Names: integers of the header, else `port`, `length` (bytes of the body); `first`: hex texts that the body starts
+    with; or the text of one of `formulas`, which are layout formulas that stand at the start of the body.
     """
 
     message: str

@@ -33,7 +33,6 @@ _MAX_ENTRIES = 250_000
 _ALONE = "without `enum`, `formula`, `scale`, `offset`, `raw_offset` or a clock"
 
 
-
 class ConvertBuilder:
     """Builds the conversions of one spec."""
 

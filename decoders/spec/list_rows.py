@@ -23,6 +23,7 @@ from decoders.layout import (
     Wire,
     fixed_size,
     raw_names,
+    walk,
 )
 from decoders.naming import resolved
 from decoders.spec import model
@@ -32,8 +33,10 @@ from decoders.spec.text_rows import list_size, literal_node, mark_of, split_of
 from decoders.spec.unknown_tags import note_object, unknown_rows
 from decoders.spec.value_rows import value_row
 from decoders.spec.words import integer, is_whole, wire_of, without_size
+from decoders.text_forms import READERS
 
 _NEXT = ("next_u8", "next_u16")
+_TEXT_FORMS = READERS.keys() | {"text"}
 _OF_LISTS = {"note", "hidden"}  # of the options of values, those that lists of structures have too
 Length: TypeAlias = IntWire | int | Formula | None
 _MAX_NOTES = 4096
@@ -83,11 +86,16 @@ def list_row(rows: RowBuilder, row: model.ListRow, path: Path, structure: Struct
             into=row.into or "",
             numbered=row.numbered,
             item_until=item_until,
-            marked=bool(item_until) and not rows.text,
+            marked=bool(item_until) and not rows.text and not any(map(_is_text, walk(nodes))),
             hidden=bool(row.hidden),
         ),
         *mark,
     )
+
+
+def _is_text(node: Node) -> bool:
+    """True for characters: where items are made of them, a mark may stand between these only, as in text frames."""
+    return isinstance(node, Value) and isinstance(node.wire, BytesWire) and node.wire.form in _TEXT_FORMS
 
 
 def _going(rows: RowBuilder, row: model.ListRow | model.ItemsSpec, path: Path) -> tuple[Formula | None, Nodes]:

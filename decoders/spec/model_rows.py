@@ -58,7 +58,7 @@ class ValueRow(ValueOptions):
     chars: str | None = Field(
         None, description="Text: the value is the longest run of these characters, such as `0-9.`; may be empty."
     )
-    optional: bool = Field(False, description="The row is there only when the bytes for it are.")
+    optional: bool = Field(False, description="The row is there only when any byte is left for it.")
     else_: int | float | str | bool | None = Field(None, alias="else", description="Value when the row is not there.")
     repeat: Literal["list", "number"] | None = Field(
         None,

@@ -103,7 +103,7 @@ def _by_header(rows: RowBuilder, choice: Choice, kind: FrameKind, header: Nodes)
     if place is None and node.wire.size > 1:
         kinds = "two kinds under `frames`, first the one without these rows, told by `begins`"
         marks = " ".join(["??"] * offset + ["00"] * node.wire.size)
-        hint = f"{kinds}, such as `begins: \"{marks}\"` where `{node.name}` is 0"
+        hint = f'{kinds}, such as `begins: "{marks}"` where `{node.name}` is 0'
         rows.report(here, f"`{choice.test}` cannot be told from one byte of `{node.name}`", hint)
         return kind
     if place is None or offset + place[0] >= MAX_BEGINS:

@@ -13,7 +13,7 @@ __all__ = ["spec_schema"]
 
 _EVERYWHERE: Mapping[str, str] = {
     "if": "The row is there only when this formula over raw values is true.",
-    "optional": "The row is there only when the bytes for it are.",
+    "optional": "The row is there only when any byte is left for it.",
     "note": "For people: what it means.",
     "title": "For people: what it is.",
     "endian": "Byte order of integers without `le` or `be` behind their type.",

@@ -95,8 +95,8 @@ def size_formula(text: str, header: Sequence[Node]) -> Callable[[bytes | bytearr
 
 
 def counted_by(text: str, header: Nodes) -> Nodes:
-    """The header with the field that a formula such as `n + 4` is all about as one that counts the frame's bytes, so that
-    a frame that is built has its own n. Unchanged for all other formulas."""
+    """The header with the field that a formula such as `n + 4` is all about as one that counts the frame's bytes, so
+    that a frame that is built has its own n. Unchanged for all other formulas."""
     try:
         formula = compile_formula(text)
     except FormulaError:

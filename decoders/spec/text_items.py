@@ -29,7 +29,8 @@ def text_tags(rows: RowBuilder, spec: model.ItemsSpec, path: Path, structure: St
         rows.report((*path, "key"), f"`{spec.key}` reads bytes, and this is a text frame", "`key: text`")
     for option in _NOT_OF_TEXT:
         if option in spec.model_fields_set and getattr(spec, option):
-            rows.report((*path, option), f"`{option}` is for binary tag lists", "text has `assign` and `split`, `count` and `while`")
+            hint = "text has `assign` and `split`, `count` and `while`"
+            rows.report((*path, option), f"`{option}` is for binary tag lists", hint)
     assign = mark_of(rows, spec.assign, (*path, "assign")) or b"="
     split = split_of(rows, spec.split, (*path, "split"))
     if not split:

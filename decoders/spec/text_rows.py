@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from decoders.convert import PLAIN
-from decoders.formula import Formula, compile_formula
+from decoders.formula import compile_formula
 from decoders.layout import (
     Branch,
     BytesWire,
@@ -24,7 +24,6 @@ from decoders.layout import (
     Skip,
     Until,
     Value,
-    least_size,
 )
 from decoders.spec import model
 from decoders.spec.notes import Path
@@ -166,8 +165,8 @@ def skip_row(rows: RowBuilder, row: model.SkipRow, path: Path) -> Nodes:
 
 
 def optional_nodes(nodes: Nodes) -> Nodes:
-    """Nodes that are there when any byte is left: a row that is cut off leaves its bytes to no smaller one behind it."""
-    return (Condition(left_at_least(1), nodes, optional=True),)
+    """Nodes that are there when any byte is left: a row that is cut off leaves its bytes to no smaller one behind."""
+    return (Condition(compile_formula("remaining >= 1"), nodes, optional=True),)
 
 
 def unless_empty(built: Nodes) -> Nodes:
@@ -177,10 +176,6 @@ def unless_empty(built: Nodes) -> Nodes:
         return built
     empty = compile_formula(f"1 if starts({group.size.mark.decode()!r}) else 0")
     return (Branch(empty, ((((1, 1),), (Skip(group.size),)),), built),)
-
-
-def left_at_least(least: int) -> Formula:
-    return compile_formula(f"remaining >= {least}")
 
 
 def is_bounded(rows: RowBuilder, split: str | None, item_until: str | None = None) -> bool:

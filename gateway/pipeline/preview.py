@@ -76,7 +76,7 @@ class Preview:
             "device_id": _speaker(identity) or device.key.device_id or None,
             "values": decoded.values,
             "records": self._records(wire, device, decoded, context.received_ms),
-            "replies": [reply.hex() for reply in product.replies(name, decoded.values, context, now_ms)],
+            "replies": [reply.hex() for reply in product.replies(name, decoded.values, context, now_ms, decoded.kind)],
             "violations": [{"field": item.field, "code": item.code.value} for item in decoded.violations or ()],
         }
 

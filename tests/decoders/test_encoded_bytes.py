@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from decoders.errors import DecodeError
+from decoders.errors import DecodeError, SpecError
 from decoders.golden import GoldenBuild
 from decoders.golden_builds import run_build
-from decoders.spec.problems import SpecError
 from tests.decoders.specs import product, read, rows
 
 METER = """
@@ -73,3 +72,17 @@ def test_in_lists_tags_and_with_marks() -> None:
 def test_mistakes(given: str) -> None:
     with pytest.raises(SpecError, match="add"):
         rows(f"[{{group: g, encoded: {given}, fields: [{{name: a, type: u8}}]}}]")
+
+
+def test_in_a_header() -> None:
+    compiled = product(
+        """
+frame:
+  header: [{name: size, type: u8, counts: body}, {group: null, encoded: {add: 0x33}, fields: [{name: di, type: u16}]}]
+messages:
+  a: {when: {di: 1}, fields: [{name: v, type: u8}]}
+  ack: {downlink: true, when: {di: 0x0203}, fields: [{name: r, type: u8, default: 5}]}
+"""
+    )
+    assert read(compiled, "01333407") == {"di": 1, "v": 7}
+    assert run_build(compiled, GoldenBuild(name="b", message="ack", hex="01353605")) == []

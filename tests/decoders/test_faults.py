@@ -186,7 +186,8 @@ def test_names_of_devices_are_no_faults() -> None:
 
 def test_lifting() -> None:
     values: dict[str, Any] = {"a": 1, FAULTS: Faults(a=ViolationCode.BAD_TIME, b=ViolationCode.BAD_TIME)}
-    add_values(values, {"c": [{}, {FAULTS: Faults(d=ViolationCode.FORMULA_FAILED)}], FAULTS: Faults(e=ViolationCode.BAD_TIME)})
+    inner = {FAULTS: Faults(d=ViolationCode.FORMULA_FAILED)}
+    add_values(values, {"c": [{}, inner], FAULTS: Faults(e=ViolationCode.BAD_TIME)})
     found = lifted(values)
     assert found[FAULTS] == {"b": "bad_time", "e": "bad_time", "c[1].d": "formula_failed"}
     said = flagged(found, [Violation("e", ViolationCode.REQUIRED)])
@@ -209,3 +210,31 @@ def test_any_bytes(data: bytes) -> None:
     except DecodeError:
         return
     flags(compiled, data)
+
+
+OWN = {
+    "row": ("[{name: a, type: u8, formula: 10 / x}]", "00", "05", "a"),
+    "scaled": ("[{name: a, type: u8, scale: 0.1, formula: log(x)}]", "00", "05", "a"),
+    "bit": ("[{name: q, type: u8, bits: {a: {at: 4-7, formula: 10 / x}}}]", "0f", "5f", "a"),
+    "list": ("[{list: a, type: u8, count: 2, formula: 10 / x}]", "0500", "0505", "a[1]"),
+    "numbered": ("[{list: a, type: u8, count: 2, numbered: true, formula: 10 / x}]", "0500", "0505", "a_2"),
+    "item": ("[{list: l, fields: [{name: a, type: u8, formula: 10 / x}]}]", "0500", "0505", "l[1].a"),
+    "tag": ("[{items: {key: u8, tags: {7: {name: 'a_{key}', type: u8, formula: 10 / x}}}}]", "0700", "0705", "a_7"),
+    "clock": ("[{name: a, type: u8, formula: 10 / x, clock: unix}]", "00", "05", "a"),
+}
+
+
+@pytest.mark.parametrize("place", OWN)
+def test_a_formula_of_a_row_that_fails(place: str) -> None:
+    text, bad, good, name = OWN[place]
+    compiled = rows(text)
+    found = compiled.decode(cut(compiled.framing, bytes.fromhex(bad)), SessionContext())
+    assert found.violations == [Violation(name, ViolationCode.FORMULA_FAILED)]
+    assert flags(compiled, good) == {}
+    assert prove(compiled, [golden(bad), golden(good)]).holds
+
+
+def test_a_sentinel_and_a_tolerant_formula_fail_nothing() -> None:
+    compiled = rows("[{name: a, type: u8, absent: 0, formula: 10 / x}, {name: b, type: f32, formula: x + 1}]")
+    assert flags(compiled, "007fc00000") == {}
+    assert flags(rows("[{name: a, type: u8, formula: 'first(10 / x)'}]"), "00") == {}

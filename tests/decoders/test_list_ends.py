@@ -98,3 +98,34 @@ def test_building() -> None:
 def test_mistakes(row: str, words: str) -> None:
     with pytest.raises(SpecError, match=words):
         rows(f"[{row}]")
+
+
+def test_the_last_item_has_its_mark() -> None:
+    compiled = rows('[{list: l, item_until: "00", fields: [{name: k, type: u8}, {name: v, type: u8}]}]')
+    assert read(compiled, "010200030400") == {"l": [{"k": 1, "v": 2}, {"k": 3, "v": 4}]}
+    assert read(compiled, "") == {"l": []}
+    with pytest.raises(DecodeError) as caught:
+        read(compiled, "0102000304")
+    assert caught.value.code is DecodeCode.TRUNCATED
+    assert compiled.encoders[0, "sample"].encode({"l": [{"k": 1, "v": 2}]}).hex() == "010200"
+    assert prove(compiled, [golden("010200030400")]).holds
+
+
+@pytest.mark.parametrize("wire", ["41 7C 42", "41 7C 42 7C"])
+@pytest.mark.parametrize("more", ["type: hexnumber", "fields: [{name: v, type: hexnumber, bytes: rest}]"])
+def test_a_mark_may_only_part_characters(wire: str, more: str) -> None:
+    compiled = rows(f'[{{list: l, item_until: "7C", {more}}}]')
+    assert read(compiled, wire)["l"] == ([10, 11] if more == "type: hexnumber" else [{"v": 10}, {"v": 11}])
+    assert prove(compiled, [golden(wire.replace(" ", ""))]).holds
+
+
+@pytest.mark.parametrize("wire", ["01050007", "0105990007", "0105 9900000007"])
+def test_an_unknown_tag_that_says_stop_leaves_what_is_reserved(wire: str) -> None:
+    text = "[{items: {key: u8, until_left: 2, on_unknown: stop, tags: {1: {name: a, type: u8}}}}, {name: z, type: u16}]"
+    assert read(rows(text), wire) == {"a": 5, "z": 7}
+    assert prove(rows(text), [golden(wire.replace(" ", ""))]).holds
+
+
+def test_words_of_sentinels_are_no_plain_values() -> None:
+    with pytest.raises(SpecError, match="no place for words of sentinels"):
+        rows("[{list: d, count: 2, numbered: true, type: u16, absent: {0xFFFF: invalid}}]")

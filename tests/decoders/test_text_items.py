@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from decoders.errors import DecodeCode, DecodeError, SpecError
 from decoders.explain import explain
 from decoders.product import CompiledProduct
+from decoders.prove import prove
 from decoders.types import SessionContext
-from tests.decoders.specs import product, read
+from tests.decoders.specs import golden, product, read
 
 TAGS = """TMP: {name: temperature, type: number}, 'A, B': {name: ab},
   1..3: {name: door, type: hexnumber, bits: {open: 0}}"""
@@ -146,3 +147,28 @@ def test_a_line_without_a_key() -> None:
         "items: {key: text, assign: '(', tags: {'': {name: gas, type: number, until: ')'}, A: {name: a, until: ')'}}}"
     )
     assert read(compiled, b"/A(x)\n(00001.001)\n!") == {"a": "x", "gas": 1.001}
+
+
+@pytest.mark.parametrize(
+    ("test", "body", "expected"),
+    [
+        ("not starts('CP=')", "A=1;B=2;CP=xx;B=3", {"a": "1", "b": "2", "tail": "CP=xx;B=3"}),
+        ("not starts('CP=')", "A=1;B=2", {"a": "1", "b": "2"}),
+        ("not starts('CP=')", "CP=1", {"tail": "CP=1"}),
+        ("key != 'B'", "A=1;;B=2;A=3", {"a": "1", "b": "2", "tail": "A=3"}),
+        ("key != 'B'", "B=2;A=3", {"b": "2", "tail": "A=3"}),
+    ],
+)
+def test_items_go_on_while(test: str, body: str, expected: dict[str, Any]) -> None:
+    rows = f"""fields:
+  - {{items: {{key: text, while: "{test}", tags: {{A: {{name: a}}, B: {{name: b}}}}}}}}
+  - {{name: tail, bytes: rest}}"""
+    compiled = product('frame: {format: text, start: "#", stop: "\\r\\n", split: ";"}\n' + rows)
+    assert read(compiled, f"#{body}\r\n".encode()) == expected
+    assert prove(compiled, [golden(f"#{body}\r\n".encode().hex())]).holds
+
+
+@pytest.mark.parametrize("key", ["until_left: 2", "count_type: u8"])
+def test_ends_that_text_does_not_have(key: str) -> None:
+    with pytest.raises(SpecError, match="is for binary tag lists"):
+        items(f", {key}")

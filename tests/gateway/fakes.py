@@ -91,7 +91,13 @@ class LineProduct(CompiledProduct):
         context.values["logged_in_with"] = decoded.values["letter"]
 
     def replies(
-        self, message: str, values: Mapping[str, Any], context: SessionContext, now_ms: int, kind: int = -1
+        self,
+        message: str,
+        values: Mapping[str, Any],
+        context: SessionContext,
+        now_ms: int,
+        kind: int = -1,
+        left_out: list[str] | None = None,
     ) -> list[bytes]:
         if values["letter"] == "P":
             return [b"p" * int(values["text"])]

@@ -292,7 +292,7 @@ def groups(rows: Rows) -> st.SearchStrategy[Row]:
             *({}, {"bytes": 3}, {"prefix": "u8"}, {"prefix": "u8", "prefix_counts_itself": True}, {"until": "00"}),
             *({"bytes": "n % 5"}, {"bytes": "rest"}),
         ),
-        options(rest=of("skip", "skip", "refuse"), encoded=of("hex", "base64")),
+        options(rest=of("skip", "skip", "refuse"), encoded=of("hex", "base64", {"add": 0x33}, {"xor": 0x5A})),
     )
 
 

@@ -51,3 +51,10 @@ def test_a_dict_that_was_begun_gets_what_is_read_after_it() -> None:
     code = source(compiled)
     assert code.index("{'a': a_1}") < code.index("for ") < code.index("['b'] = v_b")
     assert read(compiled, "0102" + "030107" + "0100") == {"a": 1, "b": -2, "v3": 7, "z": 1}
+
+
+def test_nothing_with_the_other_sign_is_nothing() -> None:
+    for kind, data in (("u16, scale: 0.1", "000001"), ("f32", "0000000001"), ("u16, scale: 0.1, absent: 9", "000001")):
+        compiled = rows(f"[{{name: a, type: {kind}, negate: s}}, {{name: s, type: u8, bits: {{w: 0}}}}]")
+        value = read(compiled, data)["a"]
+        assert str(value) == "0.0", kind

@@ -72,6 +72,6 @@ def test_hidden_bits_need_no_variable() -> None:
     compiled = rows(
         "[{name: f, type: u8, bits: {west: {at: 1, hidden: true}}}, {name: a, type: u8, scale: 0.1, negate: west}]"
     )
-    assert "if ((f_1 & 2) != 0)" in source(compiled)
+    assert "if v_a_3 and ((f_1 & 2) != 0)" in source(compiled)
     assert read(compiled, "0205") == {"a": -0.5}
     assert read(compiled, "0105") == {"a": 0.5}

@@ -70,7 +70,7 @@ KEYS_AND_TYPES = [
     ("fields: [{group: g}]", "2:10: fields[0].fields: the key `fields` is required and missing"),
     (
         "fields: [{group: g, encoded: b64, fields: []}]",
-        "expected `text`, `hex`, `base64` or `python:name`, got the text 'b64'",
+        "expected `text`, `hex`, `base64`, `{add: 0x33}`, `{xor: 0x5A}` or `python:name`, got the text 'b64'",
     ),
     ("items: {key: u8, tags: {1: {name: a, type: text}}}", "2:44: items.tags.1.type: `text` has no size"),
     ("items: {key: u8, tags: {temp: {name: a, type: u8}}}", "items.tags.temp: `temp` is no key of a tag (a number"),

@@ -34,8 +34,8 @@ def test_rows_behind_the_end_are_never_read(rows: str, place: str) -> None:
     "rows",
     [
         "{skip: rest}, {name: z, formula: 1 + 1}",
-        "{list: d, type: u16, hidden: true}, {list: s, count: count(d), fields: [{name: v, formula: \"sum(part(d, 0, "
-        "index + 1))\"}]}",
+        '{list: d, type: u16, hidden: true}, {list: s, count: count(d), fields: [{name: v, formula: "sum(part(d, 0, '
+        'index + 1))"}]}',
         "{skip: rest}, {group: g, fields: [{name: z, formula: 1 + 1}]}",
         "{items: {key: u8, length: u8, tags: {1: {name: a, type: u8}}}}, {skip: rest}",
         "{skip: rest, if: remaining > 9}, {name: z, type: u8}",
