@@ -76,12 +76,15 @@ def _item(writer: Writer, node: TextTags, scope: Structure, place: str, last: st
     number = out.fresh("tag")
     numbers = {word: index for index, words in enumerate(node.words) for word in words}
     out.emit(f"{number} = {out.bind(numbers)}.get({key}, -1)")
+    around = scope.raw.get("key")  # of the item that this one stands in
     if tells_key:
         scope.raw["key"] = Known(key, kind="text")
     writer.place = Place(begin, 0, stop, 0, begin)
     _dispatch(writer, node, scope, number, key, (place, end))
     if tells_key:
-        del scope.raw["key"]
+        scope.raw.pop("key")
+        if around is not None:
+            scope.raw["key"] = around
 
 
 def _dispatch(writer: Writer, node: TextTags, scope: Structure, number: str, key: str, window: tuple[str, str]) -> None:

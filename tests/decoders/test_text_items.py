@@ -172,3 +172,14 @@ def test_items_go_on_while(test: str, body: str, expected: dict[str, Any]) -> No
 def test_ends_that_text_does_not_have(key: str) -> None:
     with pytest.raises(SpecError, match="is for binary tag lists"):
         items(f", {key}")
+
+
+def test_the_key_of_an_item_within_an_item() -> None:
+    """What formulas call `key` is the key of the innermost item, and of the outer one again behind it."""
+    inner = "{items: {key: text, split: ',', assign: '-', tags: {X: [{name: x}, {name: inner, formula: key}]}}}"
+    assert values("A=X-5;B=7", tags=f"A: [{inner}, {{name: outer, formula: key}}], B: {{name: b}}") == {
+        "x": "5",
+        "inner": "X",
+        "outer": "A",
+        "b": "7",
+    }
