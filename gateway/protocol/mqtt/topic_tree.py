@@ -6,6 +6,7 @@ recursion, whatever their depth.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Generic, TypeVar
 
 from gateway.protocol.mqtt.topics import split_share
@@ -182,6 +183,10 @@ class NameTree(Generic[V]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def values(self) -> Collection[V]:
+        """All of them, whatever their topic."""
+        return self._values.values()
 
     def get(self, topic: str) -> V | None:
         return self._values.get(topic)

@@ -100,12 +100,13 @@ def covers(allowed: str, topic_filter: str) -> bool:
     rules, wanted = allowed.split("/"), topic_filter.split("/")
     if topic_filter[0] == "$" and rules[0] in ("+", "#"):
         return False
-    if rules == ["+", "#"]:
-        del rules[0]  # no name is without a first level
     if rules[-1] == "#":
         del rules[-1]
-        if len(wanted) < len(rules) or (len(wanted) == len(rules) and wanted[-1] == "#" and rules):
+        if len(wanted) < len(rules):
             return False
+        if rules and len(wanted) == len(rules) and wanted[-1] == "#":
+            # a/# matches a as well, and a/+/# does not; but there is no name above # and /#
+            return topic_filter in ("#", "/#") and rules[-1] == "+" and rules[0] in ("", "+")
     elif len(wanted) != len(rules) or wanted[-1] == "#":
         return False
     return all(rule == want or (rule == "+" and want != "#") for rule, want in zip(rules, wanted, strict=False))
