@@ -165,7 +165,7 @@ class Decoder:
             if qos:
                 packet_id = data[name_end] << 8 | data[name_end + 1]
                 if not packet_id:
-                    raise protocol_error("packet identifier 0")  # MQTT-2.2.1-2; 3.1.1: MQTT-2.3.1-1
+                    raise protocol_error("packet identifier 0")  # MQTT-2.2.1-3; 3.1.1: MQTT-2.3.1-1
             properties = None
             if self.version == V5:
                 if at < stop and not data[at]:

@@ -90,7 +90,7 @@ def read_protocol(reader: Reader) -> tuple[int, bool]:
         return 0, False
     if level in (V311, V5):
         return level, True
-    return V311 if level < V311 else V5, False
+    return V5 if level & 0x7F >= V5 else V311, False  # the high bit: a bridge of mosquitto, which then tries without
 
 
 def read_connect(reader: Reader, version: int) -> Connect:

@@ -62,7 +62,7 @@ def encode(packet: Packet, version: int, max_bytes: int = MAX_PACKET_BYTES) -> b
 
     max_bytes: the peer's Maximum Packet Size. User properties and then the reason string of an answer are left out
     where it would be longer (MQTT-3.2.2-19, -20 and their like).
-    Empty where nothing may be sent: longer than max_bytes all the same (MQTT-3.1.2-24: go on as if a PUBLISH were
+    Empty where nothing may be sent: longer than max_bytes all the same (MQTT-3.1.2-24, -25: go on as if a PUBLISH were
     sent), or 3.1.1 has no words for it: AUTH, a DISCONNECT with a reason, a CONNACK whose reason has no return code
     there (3.1.1 section 3.2.2.3: close without a CONNACK).
     Raises OverflowError for a text beyond 65,535 bytes.

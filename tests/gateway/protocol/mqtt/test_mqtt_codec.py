@@ -183,7 +183,7 @@ def test_there_is_one_connect() -> None:  # MQTT-3.1.0-2
         (b"MQIsdp", 3, V311),  # 3.1, which understands the return codes
         (b"MQTT", 3, V311),
         (b"MQTT", 6, V5),
-        (b"MQTT", 0x84, V5),  # a bridge of mosquitto
+        (b"MQTT", 0x84, V311),  # a bridge of mosquitto: it tries again without the high bit
         (b"MQTS", 4, 0),
         (b"", 4, 0),
         (b"\xff\xff", 4, 0),

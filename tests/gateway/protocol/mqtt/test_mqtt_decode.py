@@ -53,10 +53,9 @@ BAD_CONNECTS = [
     ("0004'MQTT' 05 02 003c 05 18 00000001 0001'd'", MALFORMED),  # a will delay where the will is not
 ]
 
-BAD: list[tuple[int, int, str, ReasonCode]] = [
+BAD_HEADERS: list[tuple[int, int, str, ReasonCode]] = [
     # Fixed headers: MQTT-2.1.3-1 (3.1.1: MQTT-2.2.2-2)
     (V311, 0x00, "", MALFORMED),
-    (V311, 0xF0, "", MALFORMED),
     (V311, 0x41, "0001", MALFORMED),
     (V311, 0x60, "0001", MALFORMED),
     (V311, 0x80, "0001 0001'a' 00", MALFORMED),
@@ -64,6 +63,11 @@ BAD: list[tuple[int, int, str, ReasonCode]] = [
     (V311, 0xC1, "", MALFORMED),
     (V311, 0xE8, "", MALFORMED),
     (V311, 0xC0, "00", MALFORMED),
+]
+
+BAD: list[tuple[int, int, str, ReasonCode]] = [
+    *BAD_HEADERS,
+    (V311, 0xF0, "", MALFORMED),
     (V311, 0xE0, "00", MALFORMED),
     # PUBLISH
     (V311, 0x36, "0001'a' 0001", MALFORMED),  # QoS 3, MQTT-3.3.1-4
@@ -159,6 +163,12 @@ def test_bad_connects(body: str, reason: ReasonCode) -> None:
 @pytest.mark.parametrize(("version", "first", "body", "reason"), BAD)
 def test_bad_packets(version: int, first: int, body: str, reason: ReasonCode) -> None:
     assert refused(Decoder(1_000, version=version), said(first, body)).reason is reason
+
+
+@pytest.mark.parametrize(("version", "first", "body", "reason"), BAD_HEADERS)
+def test_bad_headers_are_bad_in_both(version: int, first: int, body: str, reason: ReasonCode) -> None:
+    assert version == V311
+    assert refused(Decoder(1_000, version=V5), said(first, body)).reason is reason
 
 
 @pytest.mark.parametrize(("version", "first", "body", "reason"), BAD_OF_SERVERS)

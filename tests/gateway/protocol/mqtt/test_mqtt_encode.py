@@ -72,7 +72,7 @@ def test_an_answer_says_less_where_the_peer_takes_less(answer: Packet) -> None:
         Connect(V5, "c", properties=Properties(user_properties=(("k", "v"),))),
     ],
 )
-def test_a_message_is_whole_or_not_at_all(packet: Packet) -> None:  # MQTT-3.1.2-24, MQTT-3.3.2-18
+def test_a_message_is_whole_or_not_at_all(packet: Packet) -> None:  # MQTT-3.1.2-24, -25
     whole = encode(packet, V5)
     assert encode(packet, V5, len(whole)) == whole
     assert encode(packet, V5, len(whole) - 1) == b""

@@ -41,7 +41,7 @@ def test_names(topic: str) -> None:
 
 
 @pytest.mark.parametrize("topic", BAD_NAMES)
-def test_bad_names(topic: str) -> None:  # MQTT-4.7.1-1, MQTT-4.7.3-1, -2, -3
+def test_bad_names(topic: str) -> None:  # MQTT-4.7.0-1, MQTT-4.7.3-1, -2, -3; 3.1.1: MQTT-4.7.1-1
     assert name_problem(topic) != ""
 
 
@@ -87,7 +87,7 @@ def test_filters(topic_filter: str) -> None:
             "a\0",
             "#\n",
             "+\n",
-        ),  # MQTT-4.7.1-2, -3
+        ),  # MQTT-4.7.1-1, -2; 3.1.1: -2, -3
         *("$share/", "$share/g", "$share/g/", "$share//a", "$share/+/a", "$share/g#/a", "$share/g/a#"),  # 4.8.2-1, -2
         "/" * MAX_LEVELS,
     ],
