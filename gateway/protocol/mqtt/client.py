@@ -284,8 +284,10 @@ class ClientMachine:
         self._intake.version = connect.version
         self.output.agree(connect.version, terms)
         properties = connack_properties(connect, self._client_id, terms, ports.limits, session.expiry_s)
-        self.output.put_packet(Connack(present, ReasonCode.SUCCESS, properties))
-        self._broker.resume(session)
+        if self.output.put_packet(Connack(present, ReasonCode.SUCCESS, properties)):
+            self._broker.resume(session)
+        else:
+            self._leave(CloseReason.PROTOCOL_ERROR, None, "the client's maximum packet size leaves no room for CONNACK")
 
     def _deny(self, denial: Denial) -> None:
         """MQTT-3.2.2-4, -5; 3.1.1: MQTT-3.2.2-5: a CONNACK with the reason, then the end."""
@@ -446,7 +448,8 @@ class ClientMachine:
     def end(self, reason: CloseReason, code: ReasonCode, detail: str) -> None:
         """Implements `Connection`."""
         farewell: Packet | None = None
-        if self.session is not None:  # before CONNACK a server sends no DISCONNECT (MQTT-3.14.0-1)
+        # Before CONNACK a server sends no DISCONNECT (MQTT-3.14.0-1), and who does not read is told nothing.
+        if self.session is not None and reason is not CloseReason.SLOW_READER:
             farewell = Disconnect(code, Properties(reason_string=detail) if detail else None)
         self._leave(reason, farewell, detail)
 

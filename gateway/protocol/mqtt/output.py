@@ -96,11 +96,12 @@ class Output:
         elif not self._listed and not self.joining:
             self._ask()
 
-    def put_packet(self, packet: Packet) -> None:
-        """Nothing, where the version does not know it or the client does not take it so long."""
+    def put_packet(self, packet: Packet) -> bool:
+        """False: the version does not know it, or the client does not take it so long."""
         data = encode(packet, self.version, self.terms.max_packet_bytes)
         if data:
             self.put(data)
+        return bool(data)
 
     def put_ack(self, kind: PacketType, packet_id: int) -> None:
         """A plain acknowledgement; runs of one kind are encoded together."""

@@ -166,6 +166,7 @@ class Peer:
         self.writes: list[bytes] = []
         self.unread: list[Packet] = []
         self.held = False
+        self.cut = False  # the next write ends the connection
         self.closed: CloseReason | None = None
         self.errors: list[Exception] = []
         self.decoder = Decoder(1 << 20, from_client=False, version=version)
@@ -183,6 +184,9 @@ class Peer:
 
     def write(self, data: bytes) -> None:
         assert self.closed is None, "written after the close"
+        if self.cut:
+            self.machine.close(CloseReason.SLOW_READER)
+            return
         self.writes.append(data)
         self.unread += self.decoder.receive(data)
         assert self.decoder.error is None, self.decoder.error
@@ -230,7 +234,9 @@ class Peer:
         filters = [item if isinstance(item, Subscription) else Subscription(item, 2) for item in wanted]
         properties = Properties(subscription_identifiers=(identifier,)) if identifier else None
         self.say(Subscribe(9, filters, properties))
-        return self.one(Suback).reasons
+        suback = self.unread.pop(0)
+        assert isinstance(suback, Suback)
+        return suback.reasons
 
 
 class Bench:

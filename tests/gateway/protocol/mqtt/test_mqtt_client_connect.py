@@ -367,6 +367,12 @@ def test_a_packet_longer_than_the_limit() -> None:
     assert peer.one(Disconnect).reason is ReasonCode.PACKET_TOO_LARGE
 
 
+def test_a_client_that_does_not_take_even_a_connack() -> None:
+    bench = Bench()
+    peer = bench.connect("c", maximum_packet_size=5)
+    assert (peer.closed, peer.writes, bench.counts.sessions) == (CloseReason.PROTOCOL_ERROR, [], 0)
+
+
 def test_the_tap_sees_both_directions_but_no_password() -> None:
     bench = Bench()
     bench.tap.enabled = True
