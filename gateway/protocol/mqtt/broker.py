@@ -189,7 +189,10 @@ class Broker:
         self.hold(session, wanted, identifier)
         retained: list[Message] = []
         if not group and (wanted.retain_handling == 0 or (wanted.retain_handling == 1 and not known)):
-            retained = self.retained.find(plain_filter, self._steady_ms())
+            if session.outbound.full:  # then searching would be work for nothing
+                self.counts.dropped[DropReason.QUEUE_FULL] += 1
+            else:
+                retained = self.retained.find(plain_filter, self._steady_ms())
         state = states.subscribed(session.client_id, wanted, identifier) if session.persistent else None
         return ReasonCode(wanted.qos), retained, state
 
@@ -202,13 +205,16 @@ class Broker:
     def send_retained(self, session: Session, held: Held, messages: Sequence[Message]) -> None:
         """To a new subscription, with the retain flag (MQTT-3.3.1-8)."""
         identifiers = (held.identifier,) if held.identifier else ()
-        kept = []
+        now_ms = self._steady_ms()
+        kept: list[State] = []
         for message in messages:
             if held.no_local and message.publisher == session.client_id:
                 continue
-            kept.append(session.put(Delivery(message, min(message.qos, held.qos), True, identifiers)))
-        self._remember(*(state for state in kept if state is not None))
-        session.outbound.drain(self._steady_ms())
+            state = session.put(Delivery(message, min(message.qos, held.qos), True, identifiers))
+            if state is not None:
+                kept.append(state)
+            session.outbound.drain(now_ms)
+        self._remember(*kept)
 
     def unsubscribe(self, session: Session, topic_filter: str) -> tuple[ReasonCode, State | None]:
         if session.subscriptions.pop(topic_filter, None) is None:
@@ -356,7 +362,10 @@ class Broker:
                 self.ports.fail(error)
         writers, self._writers = self._writers, []
         for writer in writers:
-            writer.flush()
+            try:
+                writer.flush()
+            except Exception as error:
+                self.ports.fail(error)
 
     def _remember(self, *kept: State) -> None:
         """Makes states durable that nobody waits for: losing one only repeats something."""

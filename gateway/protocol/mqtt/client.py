@@ -9,7 +9,6 @@ States: waiting for CONNECT -> authenticating -> connected (it has a session) ->
 
 from __future__ import annotations
 
-from collections import deque
 from functools import partial
 
 from gateway.domain.errors import CloseReason, RefuseReason
@@ -77,6 +76,7 @@ class ClientMachine:
         "_gate",
         "_held",
         "_intake",
+        "_next",
         "_ports",
         "_received_ms",
         "_since_ms",
@@ -113,7 +113,8 @@ class ClientMachine:
         self._clean = False  # it said goodbye, so its will is void
         self._finish: CloseReason | None = None
 
-        self._backlog: deque[Packet] = deque()
+        self._backlog: list[Packet] = []  # packets that were read and not taken in, from `_next` on
+        self._next = 0
         self._received_ms = 0
         self._busy = False
         self._held = False
@@ -164,8 +165,7 @@ class ClientMachine:
         backlog = self._backlog
         try:
             while True:
-                while backlog and not self._closed and self._may_take(backlog[0]):
-                    self._receive(backlog.popleft())
+                self._take_in(backlog)
                 session = self.session
                 if session is None or self._closed or not session.settled:
                     break
@@ -189,20 +189,31 @@ class ClientMachine:
             if self._finish is not None and not backlog and (session is None or not session.waiting):
                 self.close(self._finish)
 
-    def _may_take(self, packet: Packet) -> bool:
-        """Whether this one may be taken in now."""
-        session = self.session
-        kind = type(packet)
-        if session is None:
-            return kind is Connect
-        if kind not in _ANSWERED:
-            return True
+    def _take_in(self, backlog: list[Packet]) -> None:
+        """Takes in what may be taken in now, in order."""
         limits = self._ports.limits
-        return (
-            (self._gate.open or kind is not Publish)
-            and len(session.waiting) < limits.publishes_in_flight
-            and session.waiting_bytes < limits.bytes_in_flight
-        )
+        max_in_flight, max_bytes = limits.publishes_in_flight, limits.bytes_in_flight
+        count = len(backlog)
+        while self._next < count and not self._closed:
+            packet = backlog[self._next]
+            kind = type(packet)
+            session = self.session
+            if session is None:
+                if kind is not Connect:
+                    return  # what follows CONNECT waits for the access port
+            elif kind in _ANSWERED and (
+                len(session.waiting) >= max_in_flight
+                or session.waiting_bytes >= max_bytes
+                or (kind is Publish and not self._gate.open)
+            ):
+                return
+            self._next += 1
+            if isinstance(packet, Publish):
+                self._publish(packet)
+            else:
+                self._receive(packet)
+        backlog.clear()
+        self._next = 0
 
     def _hold_or_not(self) -> None:
         """Holds reading while packets wait; lets it go on below half of the limits, so that it does not flutter."""
@@ -217,9 +228,7 @@ class ClientMachine:
             self.host.hold(held)
 
     def _receive(self, packet: Packet) -> None:
-        if isinstance(packet, Publish):
-            self._publish(packet)
-        elif isinstance(packet, Puback | Pubrec | Pubcomp):
+        if isinstance(packet, Puback | Pubrec | Pubcomp):
             self._receive_ack(packet)
         elif isinstance(packet, Pubrel):
             self._release(packet.packet_id)
@@ -448,8 +457,8 @@ class ClientMachine:
     def end(self, reason: CloseReason, code: ReasonCode, detail: str) -> None:
         """Implements `Connection`."""
         farewell: Packet | None = None
-        # Before CONNACK a server sends no DISCONNECT (MQTT-3.14.0-1), and who does not read is told nothing.
-        if self.session is not None and reason is not CloseReason.SLOW_READER:
+        # Before CONNACK a server sends no DISCONNECT (MQTT-3.14.0-1), and who does not listen is told nothing.
+        if self.session is not None and reason not in (CloseReason.SLOW_READER, CloseReason.PEER_CLOSED):
             farewell = Disconnect(code, Properties(reason_string=detail) if detail else None)
         self._leave(reason, farewell, detail)
 

@@ -6,7 +6,6 @@ them unanswered; without one those of QoS 1 and 2 wait (5.0 section 4.4, 4.9).
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Protocol
 
 from gateway.protocol.mqtt.message import Delivery, Phase
@@ -37,7 +36,7 @@ class Outbound:
     __slots__ = ("_bytes", "_counts", "_limits", "_next_id", "carrier", "done", "flying", "queue")
 
     def __init__(self, limits: BrokerLimits, counts: MqttCounts) -> None:
-        self.queue: deque[Delivery] = deque()
+        self.queue: list[Delivery] = []
         self.flying: dict[int, Delivery] = {}
         self.done: list[int] = []
         self.carrier: Carrier | None = None
@@ -48,6 +47,11 @@ class Outbound:
 
     def __len__(self) -> int:
         return len(self.queue) + len(self.flying)
+
+    @property
+    def full(self) -> bool:
+        limits = self._limits
+        return len(self) >= limits.queue_messages or self._bytes >= limits.queue_bytes
 
     # In
 
@@ -77,7 +81,7 @@ class Outbound:
             delivery = queue[0]
             if delivery.qos and len(flying) >= carrier.window:
                 return
-            queue.popleft()
+            del queue[0]
             if not delivery.dup and delivery.message.expired(now_ms):  # MQTT-3.3.2-5: only if not begun
                 self._drop(delivery, DropReason.EXPIRED, ReasonCode.UNSPECIFIED_ERROR)
                 continue
@@ -101,11 +105,11 @@ class Outbound:
         carrier = self.carrier
         assert carrier is not None
         again = [delivery for delivery in self.flying.values() if delivery.phase is Phase.SENT]
-        for delivery in reversed(again):
+        for delivery in again:
             del self.flying[delivery.packet_id]
             delivery.dup = True
             delivery.phase = Phase.QUEUED
-            self.queue.appendleft(delivery)
+        self.queue[:0] = again
         for packet_id in list(self.flying):
             carrier.send_release(packet_id)
         self.drain(now_ms)
@@ -114,9 +118,8 @@ class Outbound:
         """The client is gone. QoS 0 that was not written is lost with the connection."""
         self.carrier = None
         if any(not delivery.qos for delivery in self.queue):
-            kept = [delivery for delivery in self.queue if delivery.qos]
             lost = [delivery for delivery in self.queue if not delivery.qos]
-            self.queue = deque(kept)
+            self.queue = [delivery for delivery in self.queue if delivery.qos]
             for delivery in lost:
                 self._drop(delivery, DropReason.SESSION_ENDED, ReasonCode.UNSPECIFIED_ERROR)
 

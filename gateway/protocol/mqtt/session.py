@@ -9,7 +9,6 @@ copy.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -99,7 +98,7 @@ class Session:
         self.ended = False
         self.subscriptions: dict[str, Held] = {}
         self.received: dict[int, Receipt | None] = {}
-        self.waiting: deque[Inbound] = deque()
+        self.waiting: list[Inbound] = []
         self.waiting_bytes = 0
         self.outbound = Outbound(limits, counts)
         self.number = 0  # of the last delivery that outlives the process
@@ -235,7 +234,7 @@ class Session:
                         continue
                 elif packet_id and self.received.get(packet_id) is entry:
                     del self.received[packet_id]
-            waiting.popleft()
+            del waiting[0]
             self.waiting_bytes -= entry.size
             self._answer(entry, receipt, kept)
 

@@ -19,7 +19,11 @@ from gateway.protocol.mqtt.packets import (
     Connect,
     Packet,
     Properties,
+    Puback,
+    Pubcomp,
     Publish,
+    Pubrec,
+    Pubrel,
     ReasonCode,
     Suback,
     Subscribe,
@@ -341,6 +345,23 @@ class Bench:
         self.broker.publish(client_id, topic, b"x", qos, timeout_s * 1000, lambda *end: ends.append(end))
         self.run()
         return ends
+
+
+def given(peer: Peer) -> list[tuple[str, bytes, int]]:
+    """Deliveries that a peer got: topic, payload, QoS."""
+    found = []
+    for packet in peer.read():
+        assert isinstance(packet, Publish), packet
+        found.append((packet.topic, packet.payload, packet.qos))
+    return found
+
+
+def send(peer: Peer, topic: str = "t", payload: bytes = b"x", qos: int = 0, **more: object) -> None:
+    """Publishes and reads what the server answers."""
+    peer.say(Publish(topic, payload, qos, packet_id=9 if qos else 0, **more))  # type: ignore[arg-type]
+    if qos == 2:
+        peer.say(Pubrel(9))
+    peer.unread = [packet for packet in peer.unread if not isinstance(packet, Puback | Pubrec | Pubcomp)]
 
 
 VERSIONS = (V311, V5)
