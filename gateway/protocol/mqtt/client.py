@@ -268,15 +268,22 @@ class ClientMachine:
         connect = self._connect
         if self._closed or self.session is not None or connect is None:
             return
+        try:
+            self._let_in(connect, verdict)
+        except Exception as error:
+            self.host.fail(error)
+            self.close(CloseReason.INTERNAL_ERROR)
+        if not self._busy:  # it came later
+            self._go_on()
+            self.output.write_out()
+
+    def _let_in(self, connect: Connect, verdict: Grant | Denial) -> None:
         if not isinstance(verdict, Denial) and connect.will is not None and not verdict.may_publish(connect.will.topic):
             verdict = Denial(ReasonCode.NOT_AUTHORIZED, "this client may not publish to the topic of its will")
         if isinstance(verdict, Denial):
             self._deny(verdict)
-            return
-        self._open(connect, verdict)
-        if not self._busy:  # it came later
-            self._go_on()
-            self.output.write_out()
+        else:
+            self._open(connect, verdict)
 
     def _open(self, connect: Connect, grant: Grant) -> None:
         ports = self._ports

@@ -173,7 +173,7 @@ class Peer:
         self.cut = False  # the next write ends the connection
         self.closed: CloseReason | None = None
         self.errors: list[Exception] = []
-        self.decoder = Decoder(1 << 20, from_client=False, version=version)
+        self.decoder: Decoder | None = None
         bench.opened += 1
         self.machine = ClientMachine(
             bench.broker,
@@ -192,6 +192,8 @@ class Peer:
             self.machine.close(CloseReason.SLOW_READER)
             return
         self.writes.append(data)
+        if self.decoder is None:  # in what the server took the CONNECT for, should it be a broken one
+            self.decoder = Decoder(1 << 20, from_client=False, version=self.machine.version)
         self.unread += self.decoder.receive(data)
         assert self.decoder.error is None, self.decoder.error
 

@@ -121,6 +121,19 @@ def test_an_answer_for_a_connection_that_is_gone() -> None:
     assert (bench.counts.sessions, peer.read()) == (0, [])
 
 
+def test_an_error_of_ours_while_it_is_let_in() -> None:
+    bench = Bench()
+    bench.access.hold = True
+    peer = bench.connect("c", will=Will("t", b""))
+
+    class Broken(Rules):
+        def may_publish(self, topic: str) -> bool:
+            raise RuntimeError("ours")
+
+    bench.access.asked[0][1](Broken())
+    assert (peer.closed, len(peer.errors), bench.counts.sessions) == (CloseReason.INTERNAL_ERROR, 1, 0)
+
+
 def test_enhanced_authentication_is_not_offered() -> None:
     bench = Bench()
     peer = bench.peer()
