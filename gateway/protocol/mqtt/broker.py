@@ -29,7 +29,7 @@ from gateway.protocol.mqtt.ports import (
     Sender,
 )
 from gateway.protocol.mqtt.retained import Retained
-from gateway.protocol.mqtt.routing import deliveries
+from gateway.protocol.mqtt.routing import deliveries, member
 from gateway.protocol.mqtt.session import Held, Session
 from gateway.protocol.mqtt.topic_tree import TopicTree
 from gateway.protocol.mqtt.topics import split_share
@@ -161,9 +161,26 @@ class Broker:
         pending = self._wills.get(session)
         if pending is not None and pending[0] > self._steady_ms():  # MQTT-3.1.2-8: at its session's end at the latest
             self._put_will(session, pending[1], self._steady_ms())
+        shared = session.outbound.take_shared()
         self.forget(session)
         if session.persistent:
             self._remember(states.ended(session.client_id))
+        for delivery in shared:
+            self._share_again(delivery)
+
+    def _share_again(self, delivery: Delivery) -> None:
+        """Its member's session has ended before it was answered: another member gets it (5.0 section 4.8.2)."""
+        for group in self.tree.match(delivery.message.topic).groups:
+            if (group.name, group.topic_filter) != delivery.share:
+                continue
+            if (chosen := member(group, delivery.message)) is not None:
+                session, again = chosen
+                state = session.put(again)
+                if state is not None:
+                    self._remember(state)
+                session.outbound.drain(self._steady_ms())
+                return
+        self.counts.dropped[DropReason.SESSION_ENDED] += 1
 
     def _expiry_s(self, connect: Connect) -> int:
         if connect.version != V5:

@@ -321,6 +321,10 @@ class ClientMachine:
         topic = publish.topic
         if publish.qos:
             self._intake.count(publish)
+            known = session.received
+            full = publish.qos == 2 and len(known) >= self._ports.limits.max_unreleased
+            if full and publish.packet_id not in known:
+                raise MqttError(ReasonCode.QUOTA_EXCEEDED, "too many QoS 2 publishes are not released")
         size = len(publish.payload) + len(topic)
         if topic != self._allowed:
             if not topic:

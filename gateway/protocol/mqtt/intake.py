@@ -52,12 +52,10 @@ class Intake:
             unreleased = self._unreleased = {publish.packet_id}
         else:
             unreleased.add(publish.packet_id)
-        if self.version == V5:
-            if self._unanswered + (len(unreleased) if unreleased else 0) > limits.receive_maximum:
-                detail = f"more than {limits.receive_maximum} publishes unanswered"
-                raise MqttError(ReasonCode.RECEIVE_MAXIMUM_EXCEEDED, detail)
-        elif unreleased and len(unreleased) > limits.max_unreleased:
-            raise MqttError(ReasonCode.RECEIVE_MAXIMUM_EXCEEDED, "too many QoS 2 publishes are not released")
+        unanswered = self._unanswered + (len(unreleased) if unreleased else 0)
+        if self.version == V5 and unanswered > limits.receive_maximum:
+            detail = f"more than {limits.receive_maximum} publishes unanswered"
+            raise MqttError(ReasonCode.RECEIVE_MAXIMUM_EXCEEDED, detail)
 
     def answered(self) -> None:
         """One of QoS 1."""

@@ -71,7 +71,8 @@ class Delivery:
     qos: the lower one of publish and subscription (3.1.1 section 3.8.4). retain: the flag as delivered. identifiers: of
     the subscriptions that matched. packet_id: 0 until it is sent, then its own until the client is done. dup: it was
     sent before, on another connection. number: names it in what survives a restart; 0: it does not.
-    on_done, deadline_ms: of a downlink (steady clock).
+    on_done, deadline_ms: of a downlink (steady clock). share: name and filter of the shared subscription that it
+    came by.
     """
 
     __slots__ = (
@@ -85,6 +86,7 @@ class Delivery:
         "phase",
         "qos",
         "retain",
+        "share",
     )
 
     def __init__(self, message: Message, qos: int, retain: bool = False, identifiers: tuple[int, ...] = ()) -> None:
@@ -98,6 +100,7 @@ class Delivery:
         self.number = 0
         self.on_done: OnDelivered | None = None
         self.deadline_ms = 0
+        self.share: tuple[str, str] | None = None
 
     @property
     def plain(self) -> bool:

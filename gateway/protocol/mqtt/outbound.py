@@ -123,6 +123,18 @@ class Outbound:
             for delivery in lost:
                 self._drop(delivery, DropReason.SESSION_ENDED, ReasonCode.UNSPECIFIED_ERROR)
 
+    def take_shared(self) -> list[Delivery]:
+        """Takes out what another member of a shared subscription may get instead: all but QoS 2 that was sent
+        (MQTT-4.8.2-4, -5)."""
+        left = [*self.flying.values(), *self.queue]
+        shared = [item for item in left if item.share and (item.qos == 1 or not item.packet_id)]
+        for delivery in shared:
+            self.flying.pop(delivery.packet_id, None)
+            if delivery in self.queue:
+                self.queue.remove(delivery)
+            self._end(delivery, DownlinkOutcome.GONE, ReasonCode.UNSPECIFIED_ERROR)
+        return shared
+
     def end(self) -> None:
         """The session ends: nothing of this will be delivered."""
         self.carrier = None

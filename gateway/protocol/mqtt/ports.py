@@ -47,8 +47,8 @@ class ClientLimits:
 
     connect_timeout_ms: until a CONNECT has been accepted. max_packet_bytes: of a whole inbound packet.
     max_keep_alive_s: 5.0 clients that ask for more, or for none, are told this one.
-    receive_maximum: QoS 1 and 2 publishes of a 5.0 client that may be unanswered. max_unreleased: the same for QoS 2 of
-    a 3.1.1 client, which cannot be told. publishes_in_flight, bytes_in_flight: what is taken in, of any QoS, and not
+    receive_maximum: QoS 1 and 2 publishes of a 5.0 client that may be unanswered. max_unreleased: QoS 2 ids of a
+    session, over all its connections. publishes_in_flight, bytes_in_flight: what is taken in, of any QoS, and not
     answered; beyond it reading is held back. topic_aliases: either way. window: deliveries that may be unanswered.
     max_joined_bytes: output that is joined before it is written within a turn.
     """
@@ -72,16 +72,17 @@ class BrokerLimits:
     queue_messages, queue_bytes: waiting for, or sent to and not answered by, one client; new ones beyond it are dropped
     and counted. all_queues_bytes: the same of all sessions. max_expiry_s: how long a session may outlive its
     connection; a 3.1.1 session that is not clean lives so long. max_retained*: new topics beyond it are not retained.
+    Queues and retained messages stand in the snapshot at the head of every segment of the spool: keep them small.
     """
 
     max_sessions: int = 100_000
     max_subscriptions: int = 256
     queue_messages: int = 1_000
     queue_bytes: int = 1 << 20
-    all_queues_bytes: int = 256 << 20
+    all_queues_bytes: int = 64 << 20
     max_expiry_s: int = 7 * 86_400
     max_retained: int = 10_000
-    max_retained_bytes: int = 32 << 20
+    max_retained_bytes: int = 8 << 20
 
 
 class DropReason(StrEnum):

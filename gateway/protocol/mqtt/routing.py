@@ -11,7 +11,7 @@ from gateway.protocol.mqtt.message import Delivery, Message
 from gateway.protocol.mqtt.session import Held, Session
 from gateway.protocol.mqtt.topic_tree import Group, Match
 
-__all__ = ["deliveries"]
+__all__ = ["deliveries", "member"]
 
 
 def deliveries(match: Match[Session, Held], message: Message) -> list[tuple[Session, Delivery]]:
@@ -25,9 +25,9 @@ def deliveries(match: Match[Session, Held], message: Message) -> list[tuple[Sess
     elif match.plain:
         found += _merged(match.plain, message)
     for group in match.groups:
-        member = _member(group, message)
-        if member is not None:
-            found.append(member)
+        chosen = member(group, message)
+        if chosen is not None:
+            found.append(chosen)
     return found
 
 
@@ -52,7 +52,7 @@ def _merged(plain: Sequence[dict[Session, Held]], message: Message) -> list[tupl
     return found
 
 
-def _member(group: Group[Session, Held], message: Message) -> tuple[Session, Delivery] | None:
+def member(group: Group[Session, Held], message: Message) -> tuple[Session, Delivery] | None:
     """The members take turns; one that can take it now goes before one that has to wait, and that before one that is
     away and holds it for later."""
     members = list(group.members.items())
@@ -70,4 +70,8 @@ def _member(group: Group[Session, Held], message: Message) -> tuple[Session, Del
             group.turn = index + 1
             if not at:
                 break
-    return None if best is None else (best[0], _delivery(message, best[1]))
+    if best is None:
+        return None
+    delivery = _delivery(message, best[1])
+    delivery.share = (group.name, group.topic_filter)
+    return best[0], delivery

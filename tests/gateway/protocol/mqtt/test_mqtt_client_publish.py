@@ -416,10 +416,10 @@ def test_receive_maximum_is_free_again_after_each_answer() -> None:
     assert peer.closed is None
 
 
-def test_a_311_client_has_a_bound_on_qos_2_ids() -> None:
+def test_qos_2_ids_of_a_session_are_bounded() -> None:
     bench = Bench(limits=ClientLimits(receive_maximum=1, max_unreleased=3))
     peer = bench.join("c", V311)
-    peer.say(*(publish(n, qos=2) for n in (1, 2, 3)))
+    peer.say(*(publish(n, qos=2) for n in (1, 2, 3)), publish(1, qos=2, dup=True))
     assert peer.closed is None
     peer.say(publish(4, qos=2))
     assert peer.closed is CloseReason.PROTOCOL_ERROR
