@@ -15,6 +15,7 @@ class RefuseReason(StrEnum):
     NOT_IDENTIFIED = "not_identified"  # data before login on a session that has no identity
     UNKNOWN_DEVICE = "unknown_device"  # `provisioning: known` and the directory does not list it
     PROVISIONING_CLOSED = "provisioning_closed"
+    NOT_AUTHORIZED = "not_authorized"  # the topic rules do not let this client publish there
     WRONG_PRODUCT = "wrong_product"  # the directory says that this device is another product
     OUTBOX_FULL = "outbox_full"  # no room: the sender keeps it and tries again
     SINK_FAILED = "sink_failed"  # the sink ended before the record was durable (shutdown, fatal error)
@@ -40,6 +41,7 @@ class CloseReason(StrEnum):
     GARBAGE = "garbage"  # more bytes that are no frame than the listener allows
     FRAME_TOO_LONG = "frame_too_long"
     TOO_MANY_BAD_FRAMES = "too_many_bad_frames"
+    PROTOCOL_ERROR = "protocol_error"  # the peer broke its protocol's rules (MQTT)
     UNKNOWN_PROTOCOL = "unknown_protocol"  # the first bytes fit none of the listener's products
     REFUSED = "refused"  # access: provisioning, wrong product
     NOT_KEPT = "not_kept"  # what it sent could not be stored; it gets no answer and sends again

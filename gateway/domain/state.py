@@ -10,6 +10,7 @@ class StateKind(IntEnum):
     """Whose state it is. The numbers stand in files: never change or reuse one."""
 
     DEDUP = 1
+    MQTT = 2
 
 
 @dataclass(slots=True)
