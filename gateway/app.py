@@ -95,6 +95,7 @@ class Gateway:
         self.sessions = SessionRegistry()
         self.tap = Tap(log_frames=settings.log.level == "debug")
         self._directory = directory
+        self._admission = Admission(directory, Provisioning(settings.provisioning))
         self._stop = asyncio.Event()
 
         letters = settings.dead_letters
@@ -220,17 +221,15 @@ class Gateway:
         admin = self.settings.admin
         if admin is None or not admin.enabled:
             return
-        admission = Admission(self._directory, Provisioning(self.settings.provisioning))
         trial = Chain(Shaper(Numbering("", 0), self.settings.gateway.env, self._directory))  # leaves no trace
-        rereader, dry = (Rereader(lambda: self.catalog, self._directory, admission, c) for c in (chain, trial))
+        rereader, dry = (Rereader(lambda: self.catalog, self._directory, self._admission, c) for c in (chain, trial))
         counters = self.metrics.dead_letters
         self.replayer = Replayer(self.letters, rereader, dry, outbox, counters, self.settings.sinks)
         self.admin = AdminServer(DeadLetterRoutes(self.replayer), host=admin.host, port=admin.port)
 
     def _tcp(self, flow: Flow, outbox: Outbox) -> TcpServer:
-        admission = Admission(self._directory, Provisioning(self.settings.provisioning))
         server = TcpServer(
-            TcpServices(flow, outbox, admission, self.sessions, self.tap, self.metrics, self.clock, IdSource())
+            TcpServices(flow, outbox, self._admission, self.sessions, self.tap, self.metrics, self.clock, IdSource())
         )
         for index, listener in enumerate(self.settings.tcp.listeners):
             limited = [_limited(product, listener.max_frame_bytes) for product in self._products(index, listener)]

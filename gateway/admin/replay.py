@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -23,11 +22,11 @@ from gateway.delivery.dead_letter_pages import Cursor, Found
 from gateway.delivery.dead_letters import DeadLetterStore
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.errors import DeadLetterReason, GatewayError, RefuseReason
+from gateway.domain.ports import OutboxPort
 from gateway.domain.receipt import Outcome, Receipt
-from gateway.domain.record import Record
 from gateway.observe.metrics import DeadLetterCounters
 
-__all__ = ["MAX_LETTERS", "ReplayDoor", "Replayed", "Replayer", "WorkedOnElsewhere", "preview"]
+__all__ = ["MAX_LETTERS", "Replayed", "Replayer", "WorkedOnElsewhere", "preview"]
 
 MAX_LETTERS = 10_000
 """Most letters of one call; the answer says where the next one goes on."""
@@ -40,18 +39,6 @@ _ROOM_S = 5.0
 _STOP_S = 5.0
 
 _log = structlog.get_logger(__name__)
-
-
-class ReplayDoor(Protocol):
-    """What a replay needs of the outbox (`gateway.domain.ports.OutboxPort`)."""
-
-    def has_room(self) -> bool: ...
-
-    def put(self, receipt: Receipt, records: Sequence[Record]) -> None: ...
-
-    def put_again(self, receipt: Receipt, record: Record, sink: str) -> None:
-        """Takes a record that this sink buried; no other sink is owed it. Settles as `put` does."""
-        ...
 
 
 class WorkedOnElsewhere(GatewayError):
@@ -131,7 +118,7 @@ class Replayer:
         store: DeadLetterStore,
         rereader: Rereader,
         trial: Rereader,
-        outbox: ReplayDoor,
+        outbox: OutboxPort,
         counters: DeadLetterCounters,
         sinks: Collection[str],
         *,

@@ -29,7 +29,7 @@ from gateway.delivery.dead_letter_pages import (
     rewrite,
     stored_bytes,
 )
-from gateway.delivery.disk import AppendFile, new_file, start_stamp
+from gateway.delivery.disk import AppendFile, check_writable, new_file, start_stamp
 
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 _MAX_FILE_AGE_S = 86_400.0  # so that letters can expire by the day
@@ -127,8 +127,7 @@ class LetterFiles:
 
     def open(self) -> None:
         """Takes stock of earlier letters. BlockingIOError: a command works on these files right now."""
-        probe, _ = new_file(self.directory, "probe", self._stamp, 1)
-        probe.close()
+        check_writable(self.directory)
         if not self._lock.take(exclusive=False):
             raise BlockingIOError(errno.EAGAIN, "another command works on these files", str(self.directory))
         clear_leftovers(self.directory)

@@ -177,6 +177,14 @@ def new_file(directory: Path, stem: str, stamp: str, first: int) -> tuple[Append
             number += 1
 
 
+def check_writable(directory: Path) -> None:
+    """Makes the directory and, for a moment, a file in it. OSError: what will happen to every other file there."""
+    make_directories(directory)
+    probe = directory / ".probe"  # one name: what a kill leaves here is taken up by the next start
+    os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+    probe.unlink(missing_ok=True)  # another process may be at the same
+
+
 def start_stamp(unix_s: float) -> str:
     """Second of the process's start, UTC, as it stands in file names: `20260301T000000Z`. Sorts by time."""
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y%m%dT%H%M%SZ")

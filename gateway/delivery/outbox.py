@@ -88,8 +88,7 @@ class Outbox:
         self.spool.on_room(callback)
 
     def put(self, receipt: Receipt, records: Sequence[Record], states: Sequence[State] = ()) -> None:
-        if receipt.pending or receipt.outcome is not None:
-            raise RuntimeError("a receipt was put into the outbox twice")
+        _check_new(receipt)
         if not records:
             self._finish(receipt, _ACCEPTED, "")
             return
@@ -98,8 +97,7 @@ class Outbox:
         self._spool_records(receipt, records, targets, states)
 
     def put_dead_letter(self, receipt: Receipt, letter: DeadLetter) -> None:
-        if receipt.pending or receipt.outcome is not None:
-            raise RuntimeError("a receipt was put into the outbox twice")
+        _check_new(receipt)
         copied = bool(self._copy_to) and not self._closed and letter.record_type != DEAD_LETTER
         receipt.pending = 1 + copied
         refusal = RefuseReason.SINK_FAILED if self._closed else self._dead_letters.put(letter, receipt)
@@ -119,14 +117,12 @@ class Outbox:
             self._part_done(receipt, Outcome.REFUSED, refusal)
 
     def put_again(self, receipt: Receipt, record: Record, sink: str) -> None:
-        if receipt.pending or receipt.outcome is not None:
-            raise RuntimeError("a receipt was put into the outbox twice")
+        _check_new(receipt)
         targets = (sink,) if sink in self._senders else self._routes.sinks(record)
         self._spool_records(receipt, [record], [targets], ())
 
     def follow(self, receipt: Receipt, first: Receipt) -> None:
-        if receipt.pending or receipt.outcome is not None:
-            raise RuntimeError("a receipt was put into the outbox twice")
+        _check_new(receipt)
         if first.outcome is not None:
             self._finish_as(receipt, first)
         else:
@@ -369,6 +365,11 @@ class Outbox:
                 self._stranded += 1
         if self._stranded:
             _log.error("outbox_refused_pending", uplinks=self._stranded)
+
+
+def _check_new(receipt: Receipt) -> None:
+    if receipt.pending or receipt.outcome is not None:
+        raise RuntimeError("a receipt was put into the outbox twice")
 
 
 def _copy_of(letter: DeadLetter) -> Record:

@@ -14,7 +14,7 @@ from gateway.delivery.outbox import AckOn, Outbox
 from gateway.delivery.routes import Route, Routes
 from gateway.delivery.sender import Sender
 from gateway.delivery.sinks import Sink
-from gateway.delivery.sinks.file import FileSink
+from gateway.delivery.sinks.file import LINGER_MS, FileSink
 from gateway.delivery.sinks.stdout import StdoutSink
 from gateway.delivery.spool.spool import Spool, StateKeeper
 from gateway.domain.record import DEAD_LETTER, RAW
@@ -115,7 +115,7 @@ def _sink(name: str, sink: model.Sink, ack_on: str) -> Sink:
         )
     if isinstance(sink, model.StdoutSink):
         return StdoutSink(name)
-    folder, rotate_bytes = Path(sink.dir), sink.rotate_mb << 20
-    if ack_on == "sink":
-        return FileSink(name, folder, rotate_bytes=rotate_bytes, rotate_s=sink.rotate_s)
-    return FileSink(name, folder, rotate_bytes=rotate_bytes, rotate_s=sink.rotate_s, linger_ms=_FILE_LINGER_MS)
+    linger_ms = LINGER_MS if ack_on == "sink" else _FILE_LINGER_MS
+    return FileSink(
+        name, Path(sink.dir), rotate_bytes=sink.rotate_mb << 20, rotate_s=sink.rotate_s, linger_ms=linger_ms
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from gateway.delivery.disk import AppendFile, DiskThread, disk_error, new_file, start_stamp
+from gateway.delivery.disk import AppendFile, DiskThread, check_writable, disk_error, new_file, start_stamp
 from gateway.delivery.lanes import FifoQueue, Parcel, ParcelQueue
 from gateway.delivery.pacing import Pacing
 from gateway.delivery.sinks import EntryFailure, SinkErrorCode
@@ -23,7 +23,7 @@ from gateway.domain.record import Record
 _HOUR_MS = 3_600_000
 _MAX_OPEN_FILES = 4  # this hour, the one before, and some that old records (a replay) need
 _CLOSE_TIMEOUT_S = 2.0
-_LINGER_MS = 10.0  # a commit costs about 150 µs of CPU: without, 5 CPU s per 100,000 records at 10,000/s
+LINGER_MS = 10.0  # a commit costs about 150 µs of CPU: without, 5 CPU s per 100,000 records at 10,000/s
 
 _log = structlog.get_logger("gateway.delivery.file")
 
@@ -48,7 +48,7 @@ class FileSink:
         *,
         rotate_bytes: int = 64 * 1024 * 1024,
         rotate_s: float = 3600.0,
-        linger_ms: float = _LINGER_MS,
+        linger_ms: float = LINGER_MS,
         wall_clock: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -69,7 +69,7 @@ class FileSink:
         """OperatorError if the directory cannot be made or written to; SinkError if the disk is full."""
         self._thread.start()
         try:
-            await self._thread.call(self._probe)
+            await self._thread.call(lambda: check_writable(self._directory))
         except OSError as error:
             failure = disk_error(error, self._directory)
             if failure.code == SinkErrorCode.DISK_FULL:
@@ -89,10 +89,6 @@ class FileSink:
             _log.warning("sink_close_timeout", sink=self.name)
 
     # In the disk thread.
-
-    def _probe(self) -> None:
-        probe, _ = new_file(self._directory, "probe", self._stamp, 1)
-        probe.close()
 
     def _store(self, records: Sequence[Record]) -> None:
         hours = _by_hour(records)

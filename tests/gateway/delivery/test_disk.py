@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.delivery.disk import AppendFile, DiskThread, disk_error, new_file
+from gateway.delivery.disk import AppendFile, DiskThread, check_writable, disk_error, new_file
 
 
 async def test_calls_run_in_order_in_one_other_thread() -> None:
@@ -119,3 +119,14 @@ def test_disk_errors_are_worth_another_try() -> None:
         error = disk_error(OSError(number, os.strerror(number)), Path("/data/f"))
         assert (error.code, error.retriable) == (code, True)
         assert "/data/f" in str(error)
+
+
+def test_a_probe_leaves_nothing_and_takes_up_what_a_kill_left(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".probe").write_bytes(b"left")
+    check_writable(tmp_path / "a")
+    check_writable(tmp_path / "b" / "c")
+    assert list((tmp_path / "a").iterdir()) == list((tmp_path / "b" / "c").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file"):
+        check_writable(tmp_path / "file")
