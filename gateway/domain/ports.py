@@ -10,6 +10,7 @@ from gateway.domain.device import Device, DeviceKey
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.record import Record
 from gateway.domain.state import State
+from gateway.domain.topic_message import TopicMessage
 from gateway.domain.uplink import Uplink
 
 
@@ -64,6 +65,23 @@ class UplinkFlow(Protocol):
     def accept(self, receipt: Receipt) -> None:
         """Ends an uplink that nobody is named in and that leaves nothing to keep."""
         ...
+
+
+class TopicFlowPort(Protocol):
+    """What becomes of a message under a topic: uplinks, each through the pipeline into the outbox."""
+
+    def receive(self, message: TopicMessage, receipt: Receipt, states: Sequence[State] = ()) -> None:
+        """Never raises; the receipt is settled now or later, when all that came of the message is durable, and
+        `states` with it. A message that is no uplink is accepted."""
+        ...
+
+
+class PresencePort(Protocol):
+    """Who is there, as devices and their connections say."""
+
+    def online(self, key: DeviceKey, unix_ms: int) -> None: ...
+
+    def offline(self, key: DeviceKey, unix_ms: int) -> None: ...
 
 
 class FrameTap(Protocol):
