@@ -9,7 +9,9 @@ from gateway.settings.model import OWN_FILES, Settings
 
 def needed_files(settings: Settings) -> int:
     """Open files that the process needs when every listener is full."""
-    return sum(listener.max_connections for listener in settings.tcp.listeners) + OWN_FILES
+    connections = [listener.max_connections for listener in settings.tcp.listeners]
+    connections += [listener.max_connections for listener in settings.mqtt.listeners]
+    return sum(connections) + OWN_FILES
 
 
 def file_limit_problem(settings: Settings) -> str:

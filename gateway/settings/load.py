@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from decoders.errors import SpecError, SpecProblem
 from decoders.spec.model_walk import choices_of, step
 from decoders.spec.source import load, scalar, validate
@@ -30,7 +32,11 @@ NO_SETTINGS = frozenset({"IOTLINK_CACHE_DIR"})
 
 STDIN = Path("-")
 
-_DEFAULT_LISTENERS = [{"name": "tcp", "host": "127.0.0.1", "port": 5023, "max_connections": 1000}]
+_DEFAULT_LISTENERS = {
+    "tcp": {"name": "tcp", "host": "127.0.0.1", "port": 5023, "max_connections": 1000},
+    "mqtt": {"name": "mqtt", "host": "127.0.0.1", "port": 1883, "max_connections": 1000},
+}
+"""Of a face that is mentioned without its listeners; of both where the file mentions no face and no source."""
 _DEFAULT_SINK = "local"
 
 
@@ -87,8 +93,13 @@ def _merge(path: Path | None, overrides: Sequence[str], environ: Mapping[str, st
         layers.put_document(load(text, source))
     sinks_by_file = layers.get(("sinks",)) is not None
     problems: list[SpecProblem] = []
-    if layers.get(("tcp", "listeners")) is None and isinstance(layers.get(("tcp",)) or {}, dict):
-        layers.put(("tcp", "listeners"), [dict(listener) for listener in _DEFAULT_LISTENERS], layer.DEFAULT)
+    mentioned = [face for face in _DEFAULT_LISTENERS if layers.get((face,)) is not None]
+    mentioned += ["sources"] if layers.get(("sources",)) else []
+    for face, listener in _DEFAULT_LISTENERS.items():
+        section = layers.get((face,))
+        wanted = face in mentioned if mentioned else True
+        if wanted and isinstance(section or {}, dict) and layers.get((face, "listeners")) is None:
+            layers.put((face, "listeners"), [dict(listener)], layer.DEFAULT)
     if not sinks_by_file:
         layers.put(("sinks", _DEFAULT_SINK), {"type": "file"}, layer.DEFAULT)
     for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in NO_SETTINGS):
@@ -163,7 +174,7 @@ def _takes_text(path: Sequence[str | int]) -> bool:
     for item in path:
         text = str(item)
         choices = step(choices, int(text) if text.isdecimal() else text)
-    return bool(choices) and all(choice.type in (str, Path) for choice in choices)
+    return bool(choices) and all(choice.type in (str, Path, SecretStr) for choice in choices)
 
 
 def _resolve(path: layer.Path, text: str, environ: Mapping[str, str]) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from decoders.errors import SpecProblem
 from gateway.settings.layers import Layers, Path
-from gateway.settings.model import Settings, TcpListener
+from gateway.settings.model import MqttListener, Settings, TcpListener
 
 
 def is_loopback(host: str) -> bool:
@@ -28,28 +28,39 @@ def broken_rules(settings: Settings, layers: Layers) -> list[SpecProblem]:
         *_admin(settings, layers),
         *_exposure(settings, layers),
         *_tls(settings, layers),
+        *_auth(settings, layers),
+        *_sources(settings, layers),
         *_sinks(settings, layers),
         *_routes(settings, layers),
         *_spool(settings, layers),
     ]
 
 
+def _all_listeners(settings: Settings) -> Iterator[tuple[Path, TcpListener | MqttListener, int]]:
+    """Path, listener and port of each."""
+    for index, tcp in enumerate(settings.tcp.listeners):
+        yield ("tcp", "listeners", index), tcp, tcp.port
+    for index, mqtt in enumerate(settings.mqtt.listeners):
+        yield ("mqtt", "listeners", index), mqtt, mqtt.chosen_port
+
+
 def _listeners(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
-    names: dict[str, int] = {}
+    names: set[str] = set()
     addresses = {(settings.observe.host, settings.observe.port): "`observe`"}
     if settings.admin is not None and settings.admin.enabled:
         addresses[settings.admin.host, settings.admin.port] = "`admin`"
-    for index, listener in enumerate(settings.tcp.listeners):
-        path: Path = ("tcp", "listeners", index)
+    for path, listener, port in _all_listeners(settings):
         if listener.name in names:
             yield layers.problem((*path, "name"), f"the name `{listener.name}` is taken by another listener")
-        names[listener.name] = index
-        address = (listener.host, listener.port)
-        if listener.port and address in addresses:
-            yield layers.problem(
-                (*path, "port"), f"{listener.host}:{listener.port} is taken by {addresses[address]} already"
-            )
+        names.add(listener.name)
+        address = (listener.host, port)
+        if port and address in addresses:
+            yield layers.problem((*path, "port"), f"{listener.host}:{port} is taken by {addresses[address]} already")
         addresses[address] = f"the listener `{listener.name}`"
+    for index, mqtt in enumerate(settings.mqtt.listeners):
+        if mqtt.transport == "websocket" and mqtt.proxy_protocol:
+            path = ("mqtt", "listeners", index, "proxy_protocol")
+            yield layers.problem(path, "a WebSocket listener takes no PROXY header", "remove this key")
 
 
 def _admin(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
@@ -68,15 +79,14 @@ def _admin(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
 
 
 def _exposure(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
-    for index, listener in enumerate(settings.tcp.listeners):
+    for path, listener, _ in _all_listeners(settings):
         if is_loopback(listener.host):
             continue
-        path: Path = ("tcp", "listeners", index, "host")
+        path = (*path, "host")
         reach = f"the listener `{listener.name}` on {listener.host} can be reached from other machines"
         if not layers.is_set(("auth", "devices")):
-            yield layers.problem(
-                path, f"{reach}, and nothing says who may send", "write `auth: {devices: open}`, or bind to 127.0.0.1"
-            )
+            hint = "write `auth: {devices: open}` (or `credentials`), or bind to 127.0.0.1"
+            yield layers.problem(path, f"{reach}, and nothing says who may send", hint)
         if listener.tls is None and not listener.plaintext:
             yield layers.problem(
                 path, f"{reach} without encryption", "give it `tls`, or write `plaintext: true` if that is meant"
@@ -84,12 +94,11 @@ def _exposure(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
 
 
 def _tls(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
-    for index, listener in enumerate(settings.tcp.listeners):
-        path: Path = ("tcp", "listeners", index)
+    for path, listener, _ in _all_listeners(settings):
         yield from _tls_of(listener, path, layers)
 
 
-def _tls_of(listener: TcpListener, path: Path, layers: Layers) -> Iterator[SpecProblem]:
+def _tls_of(listener: TcpListener | MqttListener, path: Path, layers: Layers) -> Iterator[SpecProblem]:
     tls = listener.tls
     if tls is None:
         return
@@ -105,6 +114,46 @@ def _tls_of(listener: TcpListener, path: Path, layers: Layers) -> Iterator[SpecP
             "without `client_auth` no client certificate is asked for",
             "write `client_auth: required` (or `optional`)",
         )
+
+
+def _auth(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
+    auth = settings.auth
+    for index, issuer in enumerate(auth.jwt):
+        if (issuer.jwks_url is None) == (issuer.jwks_file is None):
+            yield layers.problem(("auth", "jwt", index), "one of `jwks_url` and `jwks_file` was expected")
+    ids: set[str] = set()
+    for index, client in enumerate(auth.clients):
+        path: Path = ("auth", "clients", index)
+        if client.id in ids:
+            yield layers.problem((*path, "id"), f"there is a client `{client.id}` already")
+        ids.add(client.id)
+        if not client.password.get_secret_value().startswith("$argon2id$"):
+            yield layers.problem(
+                (*path, "password"), "the hash of a password was expected", "`iotlink devices password` makes one"
+            )
+    certificates = any(one.tls is not None and one.tls.client_auth != "off" for one in settings.mqtt.listeners)
+    proofs = (settings.gateway.devices_file, auth.jwt, auth.clients, certificates)
+    if auth.devices == "credentials" and settings.mqtt.listeners and not any(proofs):
+        yield layers.problem(
+            ("auth", "devices"),
+            "no MQTT client could be let in: there are no passwords, tokens or certificates",
+            "name a `gateway.devices_file`, `auth.jwt`, `auth.clients`, or a listener with `client_auth`",
+        )
+
+
+def _sources(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
+    names = {listener.name for _, listener, _ in _all_listeners(settings)}
+    for index, source in enumerate(settings.sources):
+        path: Path = ("sources", index)
+        if source.name in names:
+            yield layers.problem((*path, "name"), f"the name `{source.name}` is taken by a listener or another source")
+        names.add(source.name)
+        if source.tls is not None and source.url.startswith("mqtt:"):
+            yield layers.problem((*path, "tls"), "`tls` with a url of `mqtt://`", "write `mqtts://`")
+        if source.tls is not None and (source.tls.cert_file is None) != (source.tls.key_file is None):
+            yield layers.problem((*path, "tls"), "`cert_file` and `key_file` belong together")
+        if source.username is None and source.password is not None:
+            yield layers.problem((*path, "password"), "a password without `username`")
 
 
 def _sinks(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:

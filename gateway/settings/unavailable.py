@@ -10,17 +10,12 @@ Path = tuple["str | int", ...]
 _LATER = "is not available in this version yet"
 
 _KEYS: tuple[tuple[str, ...], ...] = (
-    ("mqtt",),
     ("rest",),
-    ("sources",),
-    ("auth", "clients"),
-    ("auth", "jwt"),
     ("auth", "anonymous_rest"),
 )
 
 # `*` stands for any key.
 _VALUES: tuple[tuple[tuple[str, ...], frozenset[str], str], ...] = (
-    (("auth", "devices"), frozenset({"credentials"}), f"`devices: credentials` {_LATER}: use `devices: open`"),
     (("shared_state",), frozenset({"redis"}), f"`shared_state: redis` {_LATER}: use `shared_state: memory`"),
 )
 

@@ -343,3 +343,33 @@ def test_a_reference_to_nothing_names_its_place(file: Path) -> None:
         "c.yaml:4:9: ack_on: `${vault:x}` is no reference: expected ${env:NAME} or ${file:PATH}",
     ]
     assert len(found) == 3
+
+
+def test_faces_that_nobody_mentions(tmp_path: Path) -> None:
+    def ports(text: str) -> list[int]:
+        file = tmp_path / "faces.yaml"
+        file.write_text(text)
+        settings = load_settings(file, [], {}).settings
+        mqtt = [listener.chosen_port for listener in settings.mqtt.listeners]
+        return [listener.port for listener in settings.tcp.listeners] + mqtt
+
+    assert ports("log: {level: info}\n") == [5023, 1883]
+    assert ports("tcp: {listeners: [{name: a, port: 1}]}\n") == [1]
+    assert ports("mqtt: {env_mismatch: refuse}\n") == [1883]
+    assert ports("tcp: {listeners: []}\n") == []
+    assert ports("sources: [{type: mqtt_broker, name: a, url: 'mqtt://broker'}]\n") == []
+    assert ports("mqtt: {listeners: [{name: a, transport: websocket}]}\n") == [8083]
+
+
+def test_a_password_of_digits_is_text() -> None:
+    overrides = [
+        "sources.0.type=mqtt_broker",
+        "sources.0.name=a",
+        "sources.0.url=mqtt://b",
+        "sources.0.username=u",
+        "sources.0.password=0123",
+    ]
+    (source,) = load_settings(None, overrides, {}).settings.sources
+    assert source.password is not None
+    assert source.password.get_secret_value() == "0123"
+    assert "0123" not in repr(source)

@@ -49,7 +49,7 @@ def test_loopback(host: str, local: bool) -> None:
 def test_off_loopback_needs_auth_and_a_word_about_encryption(tmp_path: Path) -> None:
     assert problems(tmp_path, listener("host: 0.0.0.0")) == [
         "c.yaml:3:23: tcp.listeners[0].host: the listener `a` on 0.0.0.0 can be reached from other machines, and "
-        "nothing says who may send (write `auth: {devices: open}`, or bind to 127.0.0.1)",
+        "nothing says who may send (write `auth: {devices: open}` (or `credentials`), or bind to 127.0.0.1)",
         "c.yaml:3:23: tcp.listeners[0].host: the listener `a` on 0.0.0.0 can be reached from other machines without "
         "encryption (give it `tls`, or write `plaintext: true` if that is meant)",
     ]
@@ -169,3 +169,63 @@ def test_a_spool_holds_some_segments(tmp_path: Path) -> None:
         "(33554432) (raise `max_bytes` or lower `segment_bytes`)"
     ]
     assert problems(tmp_path, "spool: {max_bytes: 64MiB, segment_bytes: 16MiB}\n") == []
+
+
+MQTT = "mqtt:\n  listeners:\n    - {{name: m, {}}}\n"
+HASH = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA"
+
+
+def test_mqtt_listeners_are_held_to_the_same_rules(tmp_path: Path) -> None:
+    found = problems(tmp_path, MQTT.format("host: 0.0.0.0, port: 5023") + listener("port: 5023, host: 0.0.0.0"))
+    assert [line.split(": ")[1] for line in found] == [
+        "mqtt.listeners[0].host",
+        "mqtt.listeners[0].host",
+        "mqtt.listeners[0].port",
+        "tcp.listeners[0].host",
+        "tcp.listeners[0].host",
+    ]
+    assert problems(tmp_path, MQTT.format("transport: websocket, proxy_protocol: true")) == [
+        "c.yaml:3:55: mqtt.listeners[0].proxy_protocol: a WebSocket listener takes no PROXY header (remove this key)"
+    ]
+    two = "mqtt:\n  listeners:\n    - {name: a}\n    - {name: b, transport: websocket}\n    - {name: c}\n"
+    assert problems(tmp_path, two) == [
+        "c.yaml:5:7: mqtt.listeners[2].port: 127.0.0.1:1883 is taken by the listener `a` already"
+    ]
+
+
+def test_credentials_need_somebody_who_has_some(tmp_path: Path) -> None:
+    text = "auth: {devices: credentials}\n" + MQTT.format("port: 0")
+    (problem,) = problems(tmp_path, text)
+    assert "no MQTT client could be let in" in problem
+    for proof in (
+        "auth: {devices: credentials, clients: [{id: erp, password: '" + HASH + "'}]}\n",
+        "auth: {devices: credentials, jwt: [{issuer: i, audience: a, jwks_file: k.json}]}\n",
+        "gateway: {devices_file: d.yaml}\nauth: {devices: credentials}\n",
+    ):
+        assert problems(tmp_path, proof + MQTT.format("port: 0")) == []
+
+
+def test_clients_and_issuers(tmp_path: Path) -> None:
+    both = "{issuer: i, audience: a, jwks_file: k.json, jwks_url: 'https://x/y'}"
+    text = (
+        f"auth:\n  clients:\n    - {{id: a, password: secret}}\n    - {{id: a, password: '{HASH}'}}\n  jwt: [{both}]\n"
+    )
+    assert [line.split(": ", 1)[1] for line in problems(tmp_path, text)] == [
+        "auth.clients[0].password: the hash of a password was expected (`iotlink devices password` makes one)",
+        "auth.clients[1].id: there is a client `a` already",
+        "auth.jwt[0]: one of `jwks_url` and `jwks_file` was expected",
+    ]
+
+
+def test_sources(tmp_path: Path) -> None:
+    text = (
+        "tcp: {listeners: [{name: a}]}\n"
+        "sources:\n"
+        "  - {type: mqtt_broker, name: a, url: 'mqtt://broker:1883', password: x, tls: {cert_file: c}}\n"
+    )
+    assert [line.split(": ", 1)[1] for line in problems(tmp_path, text)] == [
+        "sources[0].name: the name `a` is taken by a listener or another source",
+        "sources[0].password: a password without `username`",
+        "sources[0].tls: `tls` with a url of `mqtt://` (write `mqtts://`)",
+        "sources[0].tls: `cert_file` and `key_file` belong together",
+    ]

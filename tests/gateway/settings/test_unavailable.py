@@ -10,19 +10,15 @@ from gateway.domain.errors import ConfigError
 from gateway.settings import load_settings
 
 REFUSED = [
-    ("mqtt: {listeners: []}\n", "c.yaml:1:1: mqtt: `mqtt` is not available in this version yet"),
     ("rest: {}\n", "c.yaml:1:1: rest: `rest` is not available in this version yet"),
-    ("sources: [{type: mqtt}]\n", "c.yaml:1:1: sources: `sources` is not available in this version yet"),
-    ("auth:\n  clients: [{id: a}]\n", "c.yaml:2:3: auth.clients: `clients` is not available in this version yet"),
-    ("auth:\n  jwt: [{}]\n", "c.yaml:2:3: auth.jwt: `jwt` is not available in this version yet"),
+    (
+        "auth:\n  anonymous_rest: true\n",
+        "c.yaml:2:3: auth.anonymous_rest: `anonymous_rest` is not available in this version yet",
+    ),
     (
         "shared_state: redis\n",
         "c.yaml:1:15: shared_state: `shared_state: redis` is not available in this version yet: "
         "use `shared_state: memory`",
-    ),
-    (
-        "auth: {devices: credentials}\n",
-        "c.yaml:1:17: auth.devices: `devices: credentials` is not available in this version yet: use `devices: open`",
     ),
 ]
 
@@ -38,9 +34,9 @@ def test_refused_by_name(tmp_path: Path, text: str, expected: str) -> None:
 
 def test_refused_from_the_environment_and_set_too() -> None:
     with pytest.raises(ConfigError) as caught:
-        load_settings(None, ["shared_state=redis"], {"IOTLINK_MQTT__PORT": "1"})
+        load_settings(None, ["shared_state=redis"], {"IOTLINK_REST__PORT": "1"})
     assert str(caught.value).splitlines() == [
-        "env IOTLINK_MQTT__PORT: mqtt: `mqtt` is not available in this version yet",
+        "env IOTLINK_REST__PORT: rest: `rest` is not available in this version yet",
         "--set shared_state: shared_state: `shared_state: redis` is not available in this version yet: "
         "use `shared_state: memory`",
     ]
@@ -49,7 +45,7 @@ def test_refused_from_the_environment_and_set_too() -> None:
 def test_what_is_switched_off_passes(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text(
-        "sources: []\nmqtt: null\nraw_archive: {enabled: false}\nshared_state: memory\n"
+        "sources: []\nrest: null\nraw_archive: {enabled: false}\nshared_state: memory\n"
         "auth: {devices: open, anonymous_rest: false, clients: []}\n"
     )
     assert load_settings(file, [], {}).settings == load_settings(None, [], {}).settings
