@@ -6,7 +6,6 @@ Without a mapping a value is looked for by its name in `metrics`, `fields`, `dat
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from decoders.document_kinds import WRONG, Kind, is_bad_time, take, time_text, w
 from decoders.document_values import DocumentFields
 from decoders.errors import DecodeCode, DecodeError
 from decoders.faults import FAULTS, Faults, lifted
+from decoders.json_text import read_json
 from decoders.layout import STATUS, BytesWire, Value
 from decoders.raw import read_bits
 from decoders.times import Zone
@@ -33,23 +33,19 @@ __all__ = [
     "common_values",
     "parse_path",
     "path_text",
-    "read_document",
-    "read_object",
     "time_text",
 ]
 
 Path = tuple[str | int | None, ...]
 """Steps into a document: a key, a place in a list, or None: each item of a list."""
 
-_PLACES: tuple[Path, ...] = (("metrics",), ("fields",), ("data", "metrics"), ())
 _DEVICE = ("device_id", "device_uuid")
 COMMON_NAMES = frozenset({*_DEVICE, "hub_id", "childDeviceId", "device_timestamp", "hub_timestamp", "ts"})
 """Identity and times under the names that all documents of the gateway use."""
 COMMON_VALUES = frozenset({"device_id", "hub_id", "childDeviceId", "device_timestamp", "hub_timestamp", "trace_id"})
 """What becomes of them, and of the sender's `trace_id`, among the values."""
-_MAX_DEPTH = 32
+_COMMON_KEYS = COMMON_NAMES | {"trace_id", "header"}
 _MAX_STEPS = 16
-_NESTING = re.compile(rb"[\[\]{}]")
 _STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(-?[0-9]{1,4})?\]")
 
 
@@ -139,6 +135,8 @@ class JsonCodec:
 
     def __init__(self, messages: Sequence[JsonMessage]) -> None:
         self.messages = {message.name: message for message in messages}
+        for message in messages:
+            message.fields.settle()
         self._told = [message for message in messages if message.when]
         self._named = [message for message in messages if not message.when]
         # Where some value is read from `message`, that key is no name.
@@ -150,19 +148,23 @@ class JsonCodec:
 
     def decode(self, data: bytes, context: SessionContext, zone: Zone) -> tuple[str, dict[str, Any]]:
         """One JSON document -> message name and values. Raises DecodeError."""
-        document = read_document(data)
+        return self.read(read_json(data), context, zone)
+
+    def read(self, document: Any, context: SessionContext, zone: Zone) -> tuple[str, dict[str, Any]]:
+        """As `decode`, of what the document says."""
         if not isinstance(document, dict) and not (self._lists and isinstance(document, list)):
             raise DecodeError(DecodeCode.BAD_DOCUMENT, "expected one JSON object")
         message = self._choose(document)
         values = _read(message.fields, document, message, document, zone, _session_values(context))
-        common = common_values(document, zone) if isinstance(document, dict) else {}
-        return message.name, lifted({**values, **common})
+        if isinstance(document, dict):
+            values |= common_values(document, zone)
+        return message.name, lifted(values)
 
     def read_row(self, row: dict[str, Any], context: SessionContext, zone: Zone) -> dict[str, Any]:
         """The values of one row, an object without nesting, of the only message."""
         (message,) = self._named
         values = _read(message.fields, row, message, row, zone, _session_values(context))
-        return lifted({**values, **common_values(row, zone)})
+        return lifted(values | common_values(row, zone))
 
     def _choose(self, document: Any) -> JsonMessage:
         for message in self._told:
@@ -197,23 +199,31 @@ def _read(
     values: dict[str, Any] = {}
     paths = message.values if paths is None else paths
 
+    named = _by_name(source)
+    elsewhere = bool(given or paths)
+
     def find(name: str) -> Any:
         if name in given:
             return given[name]
-        return at(root, paths[name]) if name in paths else _find(source, name)
+        return at(root, paths[name]) if name in paths else named.get(name)
 
     for name, kind in fields.kinds.items():
-        raw = find(name)
-        value = None if raw is None else take(kind, raw, zone)
+        raw = find(name) if elsewhere else named.get(name)
+        if raw is None:
+            continue
+        if raw.__class__ in fields.direct.get(name, ()):
+            values[name] = raw
+            continue
+        value = take(kind, raw, zone)
         if value is WRONG:
             _fault(values, name)
         elif value.__class__ is list and kind.items:
             values[name] = _items_of(values, name, value)
         elif value is not None:
             values[name] = value
-        elif raw is not None and (word := word_of(kind, raw)) is not None:
+        elif (word := word_of(kind, raw)) is not None:
             values[name + STATUS] = word
-        elif raw is not None and name not in fields.hidden and is_bad_time(kind, raw):
+        elif name not in fields.hidden and is_bad_time(kind, raw):
             _fault(values, name, ViolationCode.BAD_TIME)
     for row in fields.packed:
         _unpack(row, find(row.name), values, zone)
@@ -239,6 +249,8 @@ def _read(
         if name in values and formula.evaluate(_lookup((values, *around))):
             values[name] = negative(values[name])
     _compute(fields, values, zone, around)
+    if fields.hidden.isdisjoint(values):
+        return values
     return {name: value for name, value in values.items() if name not in fields.hidden}
 
 
@@ -327,49 +339,17 @@ def _session_values(context: SessionContext) -> dict[str, Any]:
     return {**context.values, "device_id": context.device_id or None, "received": received}
 
 
-def read_document(data: bytes) -> Any:
-    """Bytes -> what JSON says: UTF-8, no NaN, no duplicate keys, nesting bounded. Raises DecodeError."""
-    depth = deepest = 0
-    for match in _NESTING.finditer(data):
-        depth += 1 if match[0] in b"[{" else -1
-        deepest = max(deepest, depth)
-    if deepest > _MAX_DEPTH:
-        raise DecodeError(DecodeCode.TOO_DEEP, f"JSON nests deeper than {_MAX_DEPTH}")
-    try:
-        return json.loads(data, parse_constant=_refuse, object_pairs_hook=_unique)
-    except json.JSONDecodeError as error:
-        raise DecodeError(DecodeCode.BAD_DOCUMENT, f"not JSON: {error.msg}", offset=error.pos) from None
-    except (UnicodeDecodeError, ValueError) as error:
-        raise DecodeError(DecodeCode.BAD_DOCUMENT, f"not JSON: {error}") from None
-
-
-def read_object(data: bytes) -> dict[str, Any]:
-    """The same where it must be one object. Raises DecodeError(bad_document)."""
-    document = read_document(data)
-    if not isinstance(document, dict):
-        raise DecodeError(DecodeCode.BAD_DOCUMENT, "expected one JSON object")
-    return document
-
-
-def _refuse(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON number")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"key {key!r} stands twice")
-        found[key] = value
+def _by_name(source: Any) -> Mapping[str, Any]:
+    """What stands in an object under names: in `metrics`, else in `fields`, else in `data.metrics`, else at its top."""
+    if not isinstance(source, dict):
+        return {}
+    data, fields, metrics = source.get("data"), source.get("fields"), source.get("metrics")
+    inner = data.get("metrics") if isinstance(data, dict) else None
+    found = source
+    for place in (inner, fields, metrics):
+        if isinstance(place, dict):
+            found = {**found, **place}
     return found
-
-
-def _find(document: Any, name: str) -> Any:
-    for place in _PLACES:
-        inner = at(document, place)
-        if isinstance(inner, dict) and name in inner:
-            return inner[name]
-    return None
 
 
 def _equal(found: Any, wanted: Any) -> bool:
@@ -393,22 +373,27 @@ def _shown(value: Any) -> str:
 def common_values(document: Mapping[str, Any], zone: Zone = 0) -> dict[str, Any]:
     """Identity and times under the names that all documents of the gateway use."""
     values: dict[str, Any] = {}
-    device = next((document[key] for key in _DEVICE if isinstance(document.get(key), str)), None)
-    child, hub = document.get("childDeviceId"), document.get("hub_id")
+    if _COMMON_KEYS.isdisjoint(document):
+        return values
+    said = document.get
+    device = next((name for key in _DEVICE if isinstance(name := said(key), str)), None)
+    child, hub, trace, header = said("childDeviceId"), said("hub_id"), said("trace_id"), said("header")
     if device is not None:
         values["device_id"] = device
     if isinstance(hub, str) and hub:
         values["hub_id"] = hub
     if isinstance(child, str) and child:
         values["childDeviceId"] = child
-    trace = document.get("trace_id")
     if isinstance(trace, str) and trace:
         values["trace_id"] = trace
-    header = document.get("header")
-    candidates = (document.get("device_timestamp"), header.get("timestamp") if isinstance(header, dict) else None)
-    moment = next((value for value in (*candidates, document.get("ts")) if value is not None), None)
-    for name, value in (("device_timestamp", moment), ("hub_timestamp", document.get("hub_timestamp"))):
-        text = time_text(value, zone)
-        if text is not None:
-            values[name] = text
+    moment = said("device_timestamp")
+    if moment is None and isinstance(header, dict):
+        moment = header.get("timestamp")
+    if moment is None:
+        moment = said("ts")
+    if moment is not None and (text := time_text(moment, zone)) is not None:
+        values["device_timestamp"] = text
+    hub_time = said("hub_timestamp")
+    if hub_time is not None and (text := time_text(hub_time, zone)) is not None:
+        values["hub_timestamp"] = text
     return values

@@ -38,6 +38,8 @@ _MAX_MS = 1e16
 _MS_FROM = 1e11
 """Numbers from here on are milliseconds: as seconds they would be later than the year 5000."""
 
+_DIRECT: Mapping[str, tuple[type, ...]] = {"number": (int, float), "text": (str,), "flag": (bool,)}
+
 Step = Callable[[Any, Zone], Any]
 
 
@@ -59,6 +61,13 @@ class Kind:
     words: tuple[tuple[Sentinel, str], ...] = ()
     form: str = ""
     convert: Step | None = None
+
+    @property
+    def direct(self) -> tuple[type, ...]:
+        """Types of values that `take` gives back as they are."""
+        if self.items or self.absent or self.convert is not None:
+            return ()
+        return _DIRECT.get(self.word, ())
 
 
 def kind_of(part: Value | Bit, *, final: bool, loose: bool = False) -> Kind:

@@ -22,7 +22,8 @@ __all__ = ["DocumentFields", "document_fields"]
 class DocumentFields:
     """The values of one structure: kinds by name, groups and lists by name, what is computed, what is not shown.
     faults: what to say of computed ones (by `id`) that have no value. packed: rows whose bits are values, and negated:
-    those whose sign is told by others, in messages that come as documents only."""
+    those whose sign is told by others, in messages that come as documents only. direct: types of values that need
+    nothing done, by name (`settle`)."""
 
     kinds: dict[str, Kind] = field(default_factory=dict)
     groups: dict[str, DocumentFields] = field(default_factory=dict)
@@ -34,6 +35,13 @@ class DocumentFields:
     negated: list[tuple[str, Formula]] = field(default_factory=list)
     max_items: int = 1000
     keep: Formula | None = None
+    direct: dict[str, tuple[type, ...]] = field(default_factory=dict)
+
+    def settle(self) -> None:
+        """Once all rows are known."""
+        self.direct = {name: types for name, kind in self.kinds.items() if (types := kind.direct)}
+        for inner in (*self.groups.values(), *self.lists.values()):
+            inner.settle()
 
     @property
     def names(self) -> set[str]:

@@ -1,0 +1,109 @@
+"""JSON texts: both parsers under one rule, with the standard library's as the oracle."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from decoders.errors import DecodeCode, DecodeError
+from decoders.json_text import read_json
+
+
+def code(text: str | bytes) -> DecodeCode:
+    with pytest.raises(DecodeError) as caught:
+        read_json(text.encode() if isinstance(text, str) else text)
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        '{"a": }',
+        '{"a": 1} x',
+        '{"a": NaN}',
+        '{"a": -Infinity}',
+        '{"a": 1, "a": 2}',
+        '{"b": {"a": 1, "a": 1}}',
+        '[{"a\\":": 1}, {"a" : 1, "a"\n: 2}]',
+        b'{"a": "\xff"}',
+    ],
+)
+def test_what_is_no_document(text: str | bytes) -> None:
+    assert code(text) is DecodeCode.BAD_DOCUMENT
+
+
+def test_documents_are_utf_8() -> None:
+    assert read_json('{"a": "°C"}'.encode()) == {"a": "°C"}
+    assert read_json(b'{"a": "\\ud800"}') == {"a": "\ud800"}
+
+
+def test_nesting_is_bounded() -> None:
+    assert read_json(b'{"a":' + b"[" * 31 + b"]" * 31 + b"}")
+    assert code('{"a":' + "[" * 32 + "]" * 32 + "}") is DecodeCode.TOO_DEEP
+    assert code('{"a":' + "[" * 100_000) is DecodeCode.TOO_DEEP
+    assert read_json(b"[" + b",".join([b'{"a":[]}'] * 100) + b"]")
+
+
+def test_numbers_of_any_length_do_no_harm() -> None:
+    assert code('{"a": ' + "9" * 5000 + "}") is DecodeCode.BAD_DOCUMENT
+    assert read_json(b"[18446744073709551617, -9223372036854775809]") == [18446744073709551617, -9223372036854775809]
+    assert read_json(b"[0.1234567890123456789012, -0.5]") == [0.1234567890123456789012, -0.5]
+
+
+def strict(text: str) -> Any:
+    """The oracle. Raises ValueError."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) != len(pairs):
+            raise ValueError("twice")
+        return dict(pairs)
+
+    def refuse(word: str) -> Any:
+        raise ValueError(word)
+
+    return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+
+
+@given(st.text(alphabet='{}[]":,0a.-e9\\ ', max_size=40))
+@example('{"a\\":": 1, "a\\":": 1}')
+@example('{"":0,"":0}')
+@example("-0")
+def test_any_text_is_read_as_the_standard_library_reads_it(text: str) -> None:
+    try:
+        expected = strict(text)
+    except ValueError:
+        assert code(text) is DecodeCode.BAD_DOCUMENT
+    else:
+        assert repr(read_json(text.encode())) == repr(expected)
+
+
+KEYS = st.sampled_from(["a", "b", '":', "", 'x":y'])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON, st.booleans())
+def test_any_document_is_read(document: Any, spaced: bool) -> None:
+    text = json.dumps(document, ensure_ascii=spaced, separators=(" ,", " : ") if spaced else (",", ":"))
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        return
+    if "Infinity" not in text:
+        assert repr(read_json(data)) == repr(document)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    with contextlib.suppress(DecodeError):
+        read_json(data)
