@@ -206,6 +206,14 @@ class CompiledProduct:
             return self.variants[context.variant].decode_json(data, context)
         return self._document(self.json, data, context)
 
+    def read_json(self, document: Any, context: SessionContext) -> Decoded:
+        """As `decode_json`, of what the document says (`decoders.json_text.read_json`)."""
+        if context.variant and context.variant in self.variants:
+            return self.variants[context.variant].read_json(document, context)
+        if self.json is None:
+            raise self._not_in_this_form()
+        return self._read_by(self.json.read, document, context)
+
     def decode_csv(self, data: bytes, context: SessionContext) -> Decoded:
         """CSV without a frame. A line that names columns gives a message without a record; the context keeps them for
         the lines behind it. Of several lines each is a record. Raises DecodeError."""
@@ -215,18 +223,30 @@ class CompiledProduct:
 
     def _document(self, codec: JsonCodec | CsvCodec | None, data: bytes, context: SessionContext) -> Decoded:
         if codec is None:
-            raise DecodeError(DecodeCode.UNKNOWN_MESSAGE, f"no message of `{self.id}` comes in this form")
-        zone_s = self.zone_s if context.zone_s is None else context.zone_s
+            raise self._not_in_this_form()
         if isinstance(codec, CsvCodec) and len(lines := lines_of(data)) > 1:
+            zone_s = self.zone_s if context.zone_s is None else context.zone_s
             if codec.message not in self._of_lines:
                 plan = self.messages[codec.message]
                 self._of_lines[codec.message] = plan, plan_of_lines(plan)
             return read_lines(codec, self._of_lines, _HEADER_PLAN, lines, context, zone_s)
-        name, values = codec.decode(data, context, zone_s)
+        return self._read_by(codec.decode, data, context)
+
+    def _not_in_this_form(self) -> DecodeError:
+        return DecodeError(DecodeCode.UNKNOWN_MESSAGE, f"no message of `{self.id}` comes in this form")
+
+    def _read_by(
+        self,
+        read: Callable[[Any, SessionContext, Zone], tuple[str, dict[str, Any]]],
+        what: Any,
+        context: SessionContext,
+    ) -> Decoded:
+        zone_s = self.zone_s if context.zone_s is None else context.zone_s
+        name, values = read(what, context, zone_s)
         plan = self.messages.get(name, _HEADER_PLAN)
         told = zone_told(plan, values) if plan.session else None
         if told is not None and told[1] is not None and told[1] != zone_s and not context.zone_fixed:
-            name, values = codec.decode(data, context, told[1])
+            name, values = read(what, context, told[1])
         violations = None if plan.check is None else plan.check(values)
         return Decoded(plan, values, _wrong_zone(told, flagged(values, violations)))
 
