@@ -40,6 +40,7 @@ _UNSOUND = frozenset(
     }
 )
 
+_Read = Callable[[Any, SessionContext, Zone], tuple[str, dict[str, Any]]]
 _HEADER_PLAN = MessagePlan(HEADER, "none", login=False)
 
 
