@@ -41,7 +41,7 @@ def read_json(data: bytes) -> Any:
 def _colons(document: Any, depth: int) -> int:
     """How many colons a text without escapes has that says this and no more: one for each key, and those within
     texts. A key that stood twice would have left one over. Raises _Unsure."""
-    if depth > MAX_DEPTH:
+    if depth >= MAX_DEPTH:
         raise _Unsure
     count = 0
     if document.__class__ is dict:

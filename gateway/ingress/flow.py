@@ -32,6 +32,7 @@ class Flow:
 
     def receive(self, uplink: Uplink) -> None:
         """Never raises; the receipt is settled now or later."""
+        came_with = uplink.states  # a dead letter leaves no trace for the deduplication, which adds its own
         try:
             result = self._chain.run(uplink)
         except Exception as error:
@@ -39,13 +40,13 @@ class Flow:
             result = dead_letter(uplink, DecodeCode.WRONG_ANSWER.value, "shape", f"internal error: {error!r}")
         try:
             if isinstance(result, DeadLetter):
-                self._outbox.put_dead_letter(uplink.receipt, result)
+                self._outbox.put_dead_letter(uplink.receipt, result, came_with)
             elif isinstance(result, Duplicate):
                 if result.first is None:
                     self._outbox.settle(uplink.receipt, Outcome.DUPLICATE)
                 else:
                     self._outbox.follow(uplink.receipt, result.first)
-            elif result:
+            elif result or uplink.states:
                 self._outbox.put(uplink.receipt, result, uplink.states)
             else:
                 self._outbox.settle(uplink.receipt, Outcome.ACCEPTED)

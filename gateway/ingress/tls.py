@@ -16,7 +16,7 @@ from typing import Any
 from gateway.domain.device import Principal
 from gateway.domain.errors import OperatorError
 
-__all__ = ["ClientAuth", "TlsMachine", "server_context"]
+__all__ = ["ClientAuth", "TlsMachine", "principal_of", "server_context"]
 
 _READ_BYTES = 65_536
 
@@ -115,13 +115,23 @@ class TlsMachine:
 
     @property
     def principal(self) -> Principal:
-        """Who the client's certificate names: its common name, or its first alternative name. Without one: open."""
-        certificate: Any = self._object.getpeercert() if self.established else None
-        if not certificate:
-            return Principal()
-        names = [value for entry in certificate.get("subject", ()) for key, value in entry if key == "commonName"]
-        names += [value for _, value in certificate.get("subjectAltName", ())]
-        return Principal("certificate", names[0] if names else "")
+        """Whom the client's certificate names. Without one: open."""
+        return principal_of(self._object.getpeercert()) if self.established else Principal()
+
+
+def principal_of(certificate: Any) -> Principal:
+    """Whom a certificate names that was checked; as `ssl.SSLSocket.getpeercert` gives it, None for no certificate."""
+    if not certificate:
+        return Principal()
+    common = [value for entry in certificate.get("subject", ()) for key, value in entry if key == "commonName"]
+    others: Any = certificate.get("subjectAltName", ())
+    return Principal(
+        "certificate",
+        next((value for value in (*common, *(value for _, value in others)) if value), ""),
+        common_name=common[0] if common else "",
+        dns_names=tuple(value for kind, value in others if kind == "DNS"),
+        uris=tuple(value for kind, value in others if kind == "URI"),
+    )
 
 
 class _EncryptedKeyError(Exception):

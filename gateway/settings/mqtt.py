@@ -60,7 +60,7 @@ class MqttListener(Section):
     publishes_in_flight: Annotated[int, Field(ge=1, le=65_536)] = Field(
         default=256, description="Publishes of one connection that may wait for their answer; then reading pauses."
     )
-    window: Annotated[int, Field(ge=1, le=65_535)] = Field(
+    window: Annotated[int, Field(ge=1, le=32_767)] = Field(
         default=10, description="Messages to one client that may wait for its answer."
     )
     keepalive: KeepaliveSettings | None = Field(default=KeepaliveSettings(), description="TCP keepalive; null is off.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from gateway.domain.device import Principal
 from gateway.domain.errors import RefuseReason
 from gateway.domain.ports import FrameTap
 from gateway.domain.receipt import Outcome, Receipt
@@ -152,9 +153,15 @@ class Denial:
 
 class AccessPort(Protocol):
     def authenticate(
-        self, connect: Connect, client_id: str, peer: str, answer: Callable[[Grant | Denial], None]
+        self,
+        connect: Connect,
+        client_id: str,
+        peer: str,
+        principal: Principal,
+        answer: Callable[[Grant | Denial], None],
     ) -> None:
-        """Calls `answer` once, now or later, on the loop. client_id: the client's own, or the one it will be given."""
+        """Calls `answer` once, now or later, on the loop. client_id: the client's own, or the one it will be given.
+        principal: who the connection has proven to be before its CONNECT (by a certificate)."""
         ...
 
 

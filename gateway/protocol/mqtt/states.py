@@ -30,6 +30,7 @@ __all__ = [
     "read",
     "read_publish",
     "read_subscribe",
+    "received",
     "released",
     "retained",
     "subscribed",
@@ -41,6 +42,7 @@ _FORMAT = 1
 _HEAD = struct.Struct("<BBH")  # format, kind, bytes of the client id
 _SESSION = struct.Struct("<IQ?")  # expiry in seconds, when it ends (Unix ms, 0: it is connected or never), afresh
 _NUMBER = struct.Struct("<Q")
+_RECEIVED = struct.Struct("<QH")  # number, packet id
 _DELIVERY = struct.Struct("<QQ")  # number, when the message expires (Unix ms, 0: never)
 _MAX_PACKET = 268_435_460
 
@@ -58,14 +60,16 @@ class ChangeKind(IntEnum):
     QUEUED = 8
     DONE = 9
     RETAINED = 10
+    RECEIVED = 11
 
 
 @dataclass(slots=True)
 class Change:
     """One payload, read. Which fields mean something is said by its kind.
 
-    ids: packet ids (TAKEN, RELEASED) or numbers of deliveries (QUEUED, DONE). time_ms: Unix ms, 0 is never: when the
-    session ends (OPENED, CLOSED), when the message expires (QUEUED, RETAINED). packet: as on the wire.
+    ids: packet ids (TAKEN, RELEASED), numbers of deliveries (QUEUED, DONE), or one of each (RECEIVED). time_ms: Unix
+    ms, 0 is never: when the session ends (OPENED, CLOSED), when the message expires (QUEUED, RETAINED). packet: as on
+    the wire.
     """
 
     kind: ChangeKind
@@ -120,6 +124,11 @@ def queued(client_id: str, delivery: Delivery, expires_unix_ms: int) -> State:
     return _state(ChangeKind.QUEUED, client_id, head + identifiers + encode(publish, V5))
 
 
+def received(client_id: str, delivery: Delivery) -> State:
+    """A client has answered a QoS 2 delivery with PUBREC."""
+    return _state(ChangeKind.RECEIVED, client_id, _RECEIVED.pack(delivery.number, delivery.packet_id))
+
+
 def done(client_id: str, numbers: Sequence[int]) -> State:
     """These deliveries wait no longer."""
     return _state(ChangeKind.DONE, client_id, struct.pack(f"<{len(numbers)}Q", *numbers))
@@ -147,6 +156,8 @@ def read(payload: bytes) -> Change | None:
             change.ids = struct.unpack(f"<{len(rest) // 2}H", rest)
         case ChangeKind.DONE:
             change.ids = struct.unpack(f"<{len(rest) // 8}Q", rest)
+        case ChangeKind.RECEIVED:
+            change.ids = _RECEIVED.unpack(rest)
         case ChangeKind.RETAINED:
             (change.time_ms,) = _NUMBER.unpack_from(rest)
             change.packet = rest[_NUMBER.size :]

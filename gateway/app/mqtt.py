@@ -1,0 +1,102 @@
+"""The MQTT listeners and who may use them, from the settings."""
+
+from __future__ import annotations
+
+import time
+
+from gateway.access.attempts import AttemptLimits, Attempts
+from gateway.access.certificates import CertificateName, CertificateRule
+from gateway.access.client_ids import ClientIdRules
+from gateway.access.credentials import PasswordCheck, PasswordLimits
+from gateway.access.denials import DenialLog
+from gateway.access.jwks_http import fetch_key_set
+from gateway.access.jwt import TokenIssuer, TokenVerifier
+from gateway.access.mqtt import MqttAccess, MqttAccessOptions, MqttAccessServices, OtherClient
+from gateway.access.topic_rules import AllowList
+from gateway.app.parts import Parts, stream_options
+from gateway.app.topics import Topics
+from gateway.ingress.mqtt import MqttOptions, MqttServer, MqttServices, Transport
+from gateway.ingress.mqtt_flow import MqttMemory
+from gateway.observe.mqtt_metrics import mqtt_families
+from gateway.protocol.mqtt.ports import BrokerLimits, ClientLimits, DropReason
+from gateway.settings import model
+
+__all__ = ["make_mqtt"]
+
+
+def make_mqtt(parts: Parts, topics: Topics, memory: MqttMemory) -> MqttServer:
+    """memory: also given to the spool, which is opened later. Raises ConfigError."""
+    settings = parts.settings
+    services = MqttServices(topics.flow, parts.outbox, memory, parts.tap, parts.metrics, parts.clock, parts.ids)
+    server = MqttServer(services, _broker_limits(settings.mqtt.sessions))
+    access_options, access_services = _access_options(settings.auth), _access_services(parts, topics)
+    for index, listener in enumerate(settings.mqtt.listeners):
+        options = _options(index, listener)
+        server.add(options, MqttAccess(access_options, access_services, options.name, options.tenant))
+    parts.metrics.add(lambda: mqtt_families(lambda: server.counts, DropReason))
+    return server
+
+
+def _options(index: int, listener: model.MqttListener) -> MqttOptions:
+    limits = ClientLimits(
+        connect_timeout_ms=round(listener.connect_timeout_s * 1000),
+        max_packet_bytes=int(listener.max_packet_bytes),
+        max_keep_alive_s=listener.max_keep_alive_s,
+        receive_maximum=listener.receive_maximum,
+        publishes_in_flight=listener.publishes_in_flight,
+        window=listener.window,
+    )
+    common = stream_options(listener, listener.chosen_port, f"mqtt.listeners.{index}")
+    return MqttOptions(**common, limits=limits, transport=Transport(listener.transport))
+
+
+def _broker_limits(sessions: model.MqttSessionSettings) -> BrokerLimits:
+    return BrokerLimits(
+        max_sessions=sessions.max_sessions,
+        max_subscriptions=sessions.max_subscriptions,
+        queue_messages=sessions.queue_messages,
+        queue_bytes=int(sessions.queue_bytes),
+        max_expiry_s=sessions.max_expiry_s,
+        max_retained=sessions.max_retained,
+        max_retained_bytes=int(sessions.max_retained_bytes),
+    )
+
+
+def _access_options(auth: model.AuthSettings) -> MqttAccessOptions:
+    clients = [
+        OtherClient(
+            client.id,
+            client.password.get_secret_value(),
+            allowed=AllowList(client.publish, client.subscribe, where=f"auth.clients.{index}", names=("client_id",)),
+        )
+        for index, client in enumerate(auth.clients)
+    ]
+    return MqttAccessOptions(
+        open=auth.devices == "open",
+        certificate=CertificateRule(CertificateName(auth.certificate_name)),
+        client_ids=ClientIdRules(auth.client_ids),
+        devices=AllowList(auth.topics.publish, auth.topics.subscribe, where="auth.topics"),
+        clients=clients,
+    )
+
+
+def _access_services(parts: Parts, topics: Topics) -> MqttAccessServices:
+    issuers = [
+        TokenIssuer(
+            issuer.issuer,
+            issuer.audience,
+            jwks_url=issuer.jwks_url or "",
+            jwks_file=issuer.jwks_file,
+            device_claim=issuer.device_claim,
+        )
+        for issuer in parts.settings.auth.jwt
+    ]
+    return MqttAccessServices(
+        parts.directory,
+        parts.admission,
+        topics.templates,
+        Attempts(AttemptLimits(), time.monotonic),
+        PasswordCheck(PasswordLimits(), time.monotonic, parts.directory.costs),
+        DenialLog(time.monotonic),
+        tokens=TokenVerifier(issuers, fetch_key_set, time.monotonic, time.time) if issuers else None,
+    )
