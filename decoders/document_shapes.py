@@ -13,13 +13,15 @@ from typing import Any
 
 from decoders.document_kinds import Kind, time_text
 from decoders.document_values import DocumentFields
-from decoders.times import Zone
+from decoders.times import Zone, iso_from_unix_ms
 
 __all__ = ["Shapes"]
 
 _MAX_SHAPES = 1_024
 _MAX_KEYS = 64
 _TIME = "ts"
+_MS_FROM, _MS_TO = 100_000_000_000, 10_000_000_000_000_000
+"""Integers that `time_text` takes for milliseconds."""
 _PLAIN: Mapping[str, tuple[type, ...]] = {
     "number": (int, float),
     "text": (str,),
@@ -80,7 +82,9 @@ class Shapes:
                 return None
             values[name] = value
         if shape.timed:
-            text = time_text(document[_TIME], zone)
+            moment = document[_TIME]
+            plain = moment.__class__ is int and _MS_FROM <= moment < _MS_TO
+            text = iso_from_unix_ms(moment) if plain else time_text(moment, zone)
             if text is not None:
                 values["device_timestamp"] = text
         elif shape.common:

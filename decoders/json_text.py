@@ -50,13 +50,16 @@ def _colons(document: Any, depth: int) -> int:
             if ":" in key:
                 count += key.count(":")
             kind = value.__class__
-            if kind is str:
+            if kind is int:
+                continue
+            if kind is float:
+                if not -_LARGE < value < _LARGE:
+                    raise _Unsure
+            elif kind is str:
                 if ":" in value:
                     count += value.count(":")
             elif kind is dict or kind is list:
                 count += _colons(value, depth + 1)
-            elif kind is float and not -_LARGE < value < _LARGE:
-                raise _Unsure
     elif document.__class__ is list:
         for value in document:
             count += _colons(value, depth + 1)

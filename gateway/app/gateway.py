@@ -26,7 +26,7 @@ from gateway.admin.dead_letters import DeadLetterRoutes
 from gateway.admin.replay import Replayer
 from gateway.admin.rereading import Rereader
 from gateway.admin.server import AdminServer
-from gateway.app.mqtt import make_mqtt
+from gateway.app.mqtt import MqttFace, make_mqtt
 from gateway.app.parts import Parts
 from gateway.app.sources import make_sources
 from gateway.app.tcp import make_tcp
@@ -44,7 +44,6 @@ from gateway.domain.state import StateKind
 from gateway.ingress.broker_source import BrokerSources
 from gateway.ingress.clock import Clock, IdSource
 from gateway.ingress.flow import Flow
-from gateway.ingress.mqtt import MqttServer
 from gateway.ingress.mqtt_flow import MqttMemory
 from gateway.ingress.tcp import TcpServer
 from gateway.lifecycle import Lifecycle, Phase
@@ -128,7 +127,7 @@ class Gateway:
         self.metrics.add(self._presence_families)
         self.metrics.add(self.watch.metrics)
         self.tcp: TcpServer | None = None
-        self.mqtt: MqttServer | None = None
+        self.mqtt: MqttFace | None = None
         self.sources: BrokerSources | None = None
         self.admin: AdminServer | None = None
         self.replayer: Replayer | None = None
@@ -198,7 +197,7 @@ class Gateway:
             stranded = await self._end(outbox, delivery)
         return stranded
 
-    def _faces(self) -> list[TcpServer | MqttServer | BrokerSources]:
+    def _faces(self) -> list[TcpServer | MqttFace | BrokerSources]:
         return [face for face in (self.tcp, self.mqtt, self.sources) if face is not None]
 
     def stop(self) -> None:

@@ -15,26 +15,54 @@ from gateway.access.mqtt import MqttAccess, MqttAccessOptions, MqttAccessService
 from gateway.access.topic_rules import AllowList
 from gateway.app.parts import Parts, stream_options
 from gateway.app.topics import Topics
+from gateway.domain.password_hash import hash_cost
 from gateway.ingress.mqtt import MqttOptions, MqttServer, MqttServices, Transport
 from gateway.ingress.mqtt_flow import MqttMemory
+from gateway.observe.access_metrics import access_families
 from gateway.observe.mqtt_metrics import mqtt_families
 from gateway.protocol.mqtt.ports import BrokerLimits, ClientLimits, DropReason
 from gateway.settings import model
 
-__all__ = ["make_mqtt"]
+__all__ = ["MqttFace", "make_mqtt"]
 
 
-def make_mqtt(parts: Parts, topics: Topics, memory: MqttMemory) -> MqttServer:
+class MqttFace:
+    """The listeners with what they need besides. Life: start, stop_accepting, drain. server: for downlinks."""
+
+    def __init__(self, server: MqttServer, access: MqttAccessServices) -> None:
+        self.server = server
+        self._access = access
+
+    async def start(self) -> None:
+        """Raises OperatorError: an address cannot be had, or a file of keys cannot be used."""
+        await self._access.start()
+        await self.server.start()
+
+    def stop_accepting(self) -> None:
+        self.server.stop_accepting()
+
+    async def drain(self, deadline_s: float) -> int:
+        """Returns how many connections were cut."""
+        cut = await self.server.drain(deadline_s)
+        self._access.close()
+        return cut
+
+
+def make_mqtt(parts: Parts, topics: Topics, memory: MqttMemory) -> MqttFace:
     """memory: also given to the spool, which is opened later. Raises ConfigError."""
     settings = parts.settings
     services = MqttServices(topics.flow, parts.outbox, memory, parts.tap, parts.metrics, parts.clock, parts.ids)
     server = MqttServer(services, _broker_limits(settings.mqtt.sessions))
     access_options, access_services = _access_options(settings.auth), _access_services(parts, topics)
+    doors = []
     for index, listener in enumerate(settings.mqtt.listeners):
         options = _options(index, listener)
-        server.add(options, MqttAccess(access_options, access_services, options.name, options.tenant))
+        access = MqttAccess(access_options, access_services, options.name, options.tenant)
+        server.add(options, access)
+        doors.append(access)
     parts.metrics.add(lambda: mqtt_families(lambda: server.counts, DropReason))
-    return server
+    parts.metrics.add(lambda: access_families(lambda: doors))
+    return MqttFace(server, access_services)
 
 
 def _options(index: int, listener: model.MqttListener) -> MqttOptions:
@@ -66,18 +94,26 @@ def _access_options(auth: model.AuthSettings) -> MqttAccessOptions:
     clients = [
         OtherClient(
             client.id,
-            client.password.get_secret_value(),
+            client.password.get_secret_value() if client.password is not None else "",
+            client.certificate or "",
             allowed=AllowList(client.publish, client.subscribe, where=f"auth.clients.{index}", names=("client_id",)),
         )
         for index, client in enumerate(auth.clients)
     ]
     return MqttAccessOptions(
         open=auth.devices == "open",
-        certificate=CertificateRule(CertificateName(auth.certificate_name)),
+        certificate=CertificateRule(CertificateName(auth.certificate_name), auth.certificate_prefix),
         client_ids=ClientIdRules(auth.client_ids),
         devices=AllowList(auth.topics.publish, auth.topics.subscribe, where="auth.topics"),
         clients=clients,
+        anonymous=_anonymous(auth.anonymous),
     )
+
+
+def _anonymous(rules: model.TopicRuleSettings | None) -> AllowList | None:
+    if rules is None:
+        return None
+    return AllowList(rules.publish, rules.subscribe, where="auth.anonymous", names=("client_id",))
 
 
 def _access_services(parts: Parts, topics: Topics) -> MqttAccessServices:
@@ -88,15 +124,18 @@ def _access_services(parts: Parts, topics: Topics) -> MqttAccessServices:
             jwks_url=issuer.jwks_url or "",
             jwks_file=issuer.jwks_file,
             device_claim=issuer.device_claim,
+            leeway_s=issuer.leeway_s,
         )
         for issuer in parts.settings.auth.jwt
     ]
+    passwords = [client.password for client in parts.settings.auth.clients if client.password is not None]
+    costs = [hash_cost(password.get_secret_value()) for password in passwords]
     return MqttAccessServices(
         parts.directory,
         parts.admission,
         topics.templates,
         Attempts(AttemptLimits(), time.monotonic),
-        PasswordCheck(PasswordLimits(), time.monotonic, parts.directory.costs),
+        PasswordCheck(PasswordLimits(), time.monotonic, [*parts.directory.costs, *costs]),
         DenialLog(time.monotonic),
         tokens=TokenVerifier(issuers, fetch_key_set, time.monotonic, time.time) if issuers else None,
     )

@@ -37,7 +37,8 @@ def _options(source: model.MqttBrokerSource, topics: Topics, gateway_id: str) ->
         source.client_id or f"{gateway_id}-{source.name}",
         username=source.username or "",
         password=source.password.get_secret_value() if source.password is not None else "",
-        tls=client_context(files.ca_file, files.cert_file, files.key_file) if is_tls else None,
+        tls=client_context(files.ca_file, files.cert_file, files.key_file, files.alpn) if is_tls else None,
+        max_packet_bytes=int(source.max_packet_bytes),
     )
     return SourceOptions(
         source.name,
@@ -46,4 +47,6 @@ def _options(source: model.MqttBrokerSource, topics: Topics, gateway_id: str) ->
         qos=source.qos,
         shared_group=source.shared_group or "",
         tenant=source.tenant or "",
+        retained=source.retained,
+        probe_topic=source.probe_topic or "",
     )

@@ -48,6 +48,7 @@ _RECORD_OF_ROLE = {
     "log": "log",
     "provisioning_complete": "master",
 }
+_SPECIAL = documents.SPECIAL
 _METRIC_TYPES = frozenset({"telemetry", "event"})
 _NOBODY = Device(DeviceKey("", ""), known=False)
 _UNSETTLED = Receipt()
@@ -171,7 +172,7 @@ class TopicReader:
         named = document.get("productId") or said.product
         if named.__class__ is not str:
             raise DecodeError(DecodeCode.BAD_DOCUMENT, "`productId`: a text was expected", field="productId")
-        if not documents.SPECIAL.isdisjoint(document):
+        if not _SPECIAL.isdisjoint(document):
             return self._special(message, route, said, document, named)
         entry = self._devices.entry(message, route, named)
         return self._decoded(message, entry, entry.product.read_json, document, said, entry.beside)

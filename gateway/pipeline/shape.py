@@ -87,6 +87,8 @@ class Shaper:
         self._gateway = b',"gateway_id":%b,"epoch":%d,"seq":' % (_json(numbering.gateway_id), numbering.epoch)
         self._second = -1
         self._second_text = ""
+        self._ingest_ms = -1
+        self._ingest = ""
 
     def shape(self, uplink: Uplink) -> list[Record] | DeadLetter:
         """The records of a decoded uplink, in the order of its parts; none for `record: none`."""
@@ -109,7 +111,10 @@ class Shaper:
         whole = product.identity(decoded) if names and not names.isdisjoint(decoded.values) else None
         head, record = message.head, plan.record
         if beside is not None:
-            head, record = self._head(message, beside), beside.record or record
+            head = message.heads.get((beside.record, beside.measurement, beside.data_type)) or self._head(
+                message, beside
+            )
+            record = beside.record or record
         ingest = self._ingest_text(uplink.received_ms)
         numbering = self._numbering
         said = _said(decoded) if plan.traced else b""
@@ -201,14 +206,10 @@ class Shaper:
     def _head(self, message: _Message, beside: Beside) -> bytes:
         """The head of a message with what its topic or document says in place of its spec."""
         key = (beside.record, beside.measurement, beside.data_type)
-        if key == ("", "", ""):
-            return message.head
-        head = message.heads.get(key)
-        if head is None:
-            plan = message.plan
-            head = self._head_of(plan, message.product, *(b or a for a, b in zip(_words(plan), key, strict=True)))
-            if len(message.heads) < _MAX_HEADS:
-                message.heads[key] = head
+        plan = message.plan
+        head = self._head_of(plan, message.product, *(b or a for a, b in zip(_words(plan), key, strict=True)))
+        if len(message.heads) < _MAX_HEADS:
+            message.heads[key] = head
         return head
 
     def _speaker(self, sender: _Sender, identity: Identity) -> _Sender | None:
@@ -271,11 +272,15 @@ class Shaper:
 
     def _ingest_text(self, unix_ms: int) -> str:
         """RFC 3339 in UTC with milliseconds; the part up to the seconds is kept from one record to the next."""
+        if unix_ms == self._ingest_ms:  # what was read at once came at once
+            return self._ingest
         second, milliseconds = divmod(unix_ms, 1000)
         if second != self._second:
             self._second = second
             self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._second_text}.{milliseconds:03d}Z"
+        self._ingest_ms = unix_ms
+        self._ingest = f"{self._second_text}.{milliseconds:03d}Z"
+        return self._ingest
 
 
 def _sender(device: Device) -> _Sender:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import gmqtt
+import gmqtt  # type: ignore[import-untyped]
 import pytest
 
 from tests.gateway.ingress.rig import GUARD_S, until

@@ -73,7 +73,7 @@ async def joined(
     client = Client(made)
     said: dict[str, Any] = {}
     if v5:
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = 600 if persistent else 0
         said = {"clean_start": not persistent, "properties": properties}
     port = gateway.port if transport == "tcp" else gateway.websocket_port
@@ -126,7 +126,7 @@ async def test_properties_and_shared_subscriptions_of_5_0(gateway: Gateway, tran
     async with joined(gateway, version, transport) as one, joined(gateway, version, transport) as two:
         for client in (one, two):
             await client.subscribe("$share/g/work")
-        said = Properties(PacketTypes.PUBLISH)
+        said = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         said.ContentType = "application/json"
         said.UserProperty = ("sig", "x")
         said.ResponseTopic = "answers"
@@ -137,7 +137,7 @@ async def test_properties_and_shared_subscriptions_of_5_0(gateway: Gateway, tran
         assert two.messages.qsize()
         message = await one.message()
         assert message.properties is not None
-        assert message.properties.ResponseTopic == "answers"
+        assert message.properties.ResponseTopic == "answers"  # type: ignore[attr-defined]
         taken = gateway.topics.messages[0]
         assert (taken.content_type, taken.properties) == ("application/json", (("sig", "x"),))
 

@@ -25,6 +25,7 @@ from gateway.protocol.mqtt.ports import (
     Denial,
     DownlinkOutcome,
     DropReason,
+    Grant,
     OnDelivered,
     Sender,
 )
@@ -242,6 +243,14 @@ class Broker:
         self.tree.drop(topic_filter, session)
         state = states.unsubscribed(session.client_id, topic_filter) if session.persistent else None
         return ReasonCode.SUCCESS, state
+
+    def narrow(self, session: Session, grant: Grant) -> None:
+        """Ends subscriptions that a session brought along and its client may not have any more."""
+        for topic_filter in list(session.subscriptions):
+            if not grant.may_subscribe(split_share(topic_filter)[1]):
+                _, state = self.unsubscribe(session, topic_filter)
+                if state is not None:
+                    self._remember(state)
 
     # Messages
 

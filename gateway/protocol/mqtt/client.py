@@ -325,6 +325,8 @@ class ClientMachine:
             self._deny(opened)
             return
         session, present = opened
+        if present:
+            self._broker.narrow(session, grant)
         self.session = session
         self._connect = None  # it holds the password
         self._intake.version = connect.version

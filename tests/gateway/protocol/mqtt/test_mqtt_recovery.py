@@ -17,7 +17,7 @@ from gateway.protocol.mqtt.packets import (
     Unsubscribe,
 )
 from gateway.protocol.mqtt.ports import BrokerLimits
-from tests.gateway.protocol.mqtt.broker_rig import VERSIONS, Bench, Peer
+from tests.gateway.protocol.mqtt.broker_rig import VERSIONS, Bench, Peer, Rules
 
 
 def restart(bench: Bench, how: str) -> None:
@@ -64,6 +64,20 @@ def test_subscriptions_and_queue_survive(how: str, version: int) -> None:
         assert (first.properties.content_type, first.properties.message_expiry_interval) == ("x", 70)
     publish_all(bench.join("p"), Publish("c", b""), Publish("a/2", b"live"))
     assert connack_then.one(Publish).payload == b"live"
+
+
+@HOW
+def test_a_session_loses_subscriptions_that_its_client_may_not_have_any_more(how: str) -> None:
+    bench = Bench()
+    sub = bench.stay("s")
+    sub.subscribe("kept", "lost", "$share/g/lost")
+    sub.drop()
+    restart(bench, how)
+    bench.access.grant = Rules("lost")
+    bench.stay("s")
+    assert list(bench.broker.sessions["s"].subscriptions) == ["kept"]
+    restart(bench, "log")
+    assert list(bench.broker.sessions["s"].subscriptions) == ["kept"]
 
 
 @HOW
