@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.state import State, StateKind
-from tests.gateway.ingress.topic_rig import THERMO, TopicRig
+from gateway.domain.topic_message import TopicMessage
+from tests.gateway.ingress.topic_rig import NOW_MS, THERMO, Someone, TopicRig
 
 HUB = "iotlink/prd/h1/h1/periodic/pub/telemetry/json"
 UP = "devices/d1/telemetry"
@@ -78,11 +79,6 @@ def test_who_waits_is_told_after_it_was_counted() -> None:
     rig = TopicRig()
     seen: list[tuple[int, int]] = []
     receipt = Receipt(lambda _: seen.append(rig.balance()))
-    message_rig = rig.reader  # the real reader, so that the flow is whole
-    assert message_rig is not None
-    from gateway.domain.topic_message import TopicMessage
-    from tests.gateway.ingress.topic_rig import NOW_MS, Someone
-
     rig.flow.receive(TopicMessage(UP, json.dumps(THERMO).encode(), NOW_MS, Someone(), "mqtt"), receipt)
     assert seen == [(1, 1)]
 

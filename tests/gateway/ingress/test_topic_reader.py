@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from decoders.catalog import Catalog, build_product
 from gateway.access.admission import Provisioning
 from gateway.domain.device import Device, DeviceKey
 from gateway.domain.topic_message import TopicMessage
@@ -375,9 +376,7 @@ def test_signatures_are_checked_before_anything_is_read() -> None:
     assert signed.asked == ["d1", "d1", "d7", "d7"]
 
 
-def catalog_with_lines() -> Any:
-    from decoders.catalog import Catalog, build_product
-
+def catalog_with_lines() -> Catalog:
     spec = """
 product: lines
 messages:
