@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from gateway.access.attempts import AttemptLimits, Attempts
 from gateway.access.certificates import CertificateName, CertificateRule
@@ -16,11 +17,12 @@ from gateway.access.topic_rules import AllowList
 from gateway.app.parts import Parts, stream_options
 from gateway.app.topics import Topics
 from gateway.domain.password_hash import hash_cost
+from gateway.domain.receipt import Receipt
 from gateway.ingress.mqtt import MqttOptions, MqttServer, MqttServices, Transport
 from gateway.ingress.mqtt_flow import MqttMemory
 from gateway.observe.access_metrics import access_families
 from gateway.observe.mqtt_metrics import mqtt_families
-from gateway.protocol.mqtt.ports import BrokerLimits, ClientLimits, DropReason
+from gateway.protocol.mqtt.ports import Answer, BrokerLimits, ClientLimits, DropReason, explain, explain_dead_letters
 from gateway.settings import model
 
 __all__ = ["MqttFace", "make_mqtt"]
@@ -54,9 +56,10 @@ def make_mqtt(parts: Parts, topics: Topics, memory: MqttMemory) -> MqttFace:
     services = MqttServices(topics.flow, parts.outbox, memory, parts.tap, parts.metrics, parts.clock, parts.ids)
     server = MqttServer(services, _broker_limits(settings.mqtt.sessions))
     access_options, access_services = _access_options(settings.auth), _access_services(parts, topics)
+    told = settings.mqtt.dead_letter_answer == "reason"
     doors = []
     for index, listener in enumerate(settings.mqtt.listeners):
-        options = _options(index, listener)
+        options = _options(index, listener, explain_dead_letters if told else explain)
         access = MqttAccess(access_options, access_services, options.name, options.tenant)
         server.add(options, access)
         doors.append(access)
@@ -65,7 +68,7 @@ def make_mqtt(parts: Parts, topics: Topics, memory: MqttMemory) -> MqttFace:
     return MqttFace(server, access_services)
 
 
-def _options(index: int, listener: model.MqttListener) -> MqttOptions:
+def _options(index: int, listener: model.MqttListener, explain: Callable[[Receipt], Answer]) -> MqttOptions:
     limits = ClientLimits(
         connect_timeout_ms=round(listener.connect_timeout_s * 1000),
         max_packet_bytes=int(listener.max_packet_bytes),
@@ -75,7 +78,7 @@ def _options(index: int, listener: model.MqttListener) -> MqttOptions:
         window=listener.window,
     )
     common = stream_options(listener, listener.chosen_port, f"mqtt.listeners.{index}")
-    return MqttOptions(**common, limits=limits, transport=Transport(listener.transport))
+    return MqttOptions(**common, limits=limits, transport=Transport(listener.transport), explain=explain)
 
 
 def _broker_limits(sessions: model.MqttSessionSettings) -> BrokerLimits:

@@ -99,6 +99,7 @@ class Outbox:
 
     def put_dead_letter(self, receipt: Receipt, letter: DeadLetter, states: Sequence[State] = ()) -> None:
         _check_new(receipt)
+        receipt.detail = letter.detail
         copied = bool(self._copy_to) and not self._closed and letter.record_type != DEAD_LETTER
         receipt.pending = 1 + copied
         refusal = RefuseReason.SINK_FAILED if self._closed else self._dead_letters.put(letter, receipt)

@@ -19,6 +19,7 @@ import structlog
 
 from gateway.domain.device import Principal
 from gateway.domain.ports import FrameTap, OutboxPort, TopicFlowPort
+from gateway.domain.receipt import Receipt
 from gateway.ingress.clock import IdSource
 from gateway.ingress.mqtt_flow import MqttFlow, MqttMemory
 from gateway.ingress.mqtt_websocket import WebSocketDoor
@@ -30,6 +31,7 @@ from gateway.protocol.mqtt.client import ClientMachine
 from gateway.protocol.mqtt.packets import Connect, Properties, ReasonCode
 from gateway.protocol.mqtt.ports import (
     AccessPort,
+    Answer,
     BrokerLimits,
     BrokerPorts,
     ClientLimits,
@@ -38,6 +40,7 @@ from gateway.protocol.mqtt.ports import (
     DownlinkOutcome,
     Grant,
     MqttCounts,
+    explain,
 )
 from gateway.protocol.mqtt.topics import TopicCache
 from gateway.protocol.session_ports import SessionHost
@@ -62,11 +65,12 @@ class Transport(StrEnum):
 
 @dataclass(slots=True, frozen=True)
 class MqttOptions(StreamOptions):
-    """One MQTT listener. path: where WebSocket clients find it."""
+    """One MQTT listener. path: where WebSocket clients find it. explain: what 5.0 clients are told, see `ClientPorts`."""
 
     limits: ClientLimits = field(default_factory=ClientLimits)
     transport: Transport = Transport.TCP
     path: str = "/mqtt"
+    explain: Callable[[Receipt], Answer] = explain
 
 
 @dataclass(slots=True)
@@ -110,6 +114,7 @@ class MqttServer(StreamServer):
             tap=services.tap,
             topics=TopicCache(),
             limits=options.limits,
+            explain=options.explain,
         )
         # One session after another may be refused; none of them gets to the access port.
         limits = replace(options.limits, connect_timeout_ms=REFUSAL_TIMEOUT_MS)

@@ -171,6 +171,7 @@ class _Several:
     def _end(self) -> None:
         worst = self._worst
         assert worst is not None
+        self._receipt.detail = worst.detail
         self._outbox.settle(self._receipt, _of(worst), worst.reason)
 
 

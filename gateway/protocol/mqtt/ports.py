@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.domain.device import Principal
-from gateway.domain.errors import RefuseReason
+from gateway.domain.errors import DeadLetterReason, RefuseReason
 from gateway.domain.ports import FrameTap
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.state import State
@@ -36,6 +36,7 @@ __all__ = [
     "PublishFlow",
     "Sender",
     "explain",
+    "explain_dead_letters",
 ]
 
 NEVER_S = 0xFFFFFFFF
@@ -215,6 +216,7 @@ _ANSWERS = {
 }
 _NOT_KEPT = Answer(ReasonCode.UNSPECIFIED_ERROR, "not stored, send again", True)
 _KEPT = Answer()
+_MAX_DETAIL = 200
 
 
 def explain(receipt: Receipt) -> Answer:
@@ -223,6 +225,18 @@ def explain(receipt: Receipt) -> Answer:
     if receipt.outcome is not Outcome.REFUSED:
         return _KEPT
     return _ANSWERS.get(receipt.reason, _NOT_KEPT)
+
+
+def explain_dead_letters(receipt: Receipt) -> Answer:
+    """As `explain`; but who sent what was not understood is told so. The text holds at most `_MAX_DETAIL` characters of
+    what may be the sender's own."""
+    if receipt.outcome is not Outcome.DEAD_LETTERED or receipt.reason == DeadLetterReason.BURIED:
+        return explain(receipt)
+    detail = "".join(character if character.isprintable() else "?" for character in receipt.detail[: _MAX_DETAIL + 1])
+    if len(detail) > _MAX_DETAIL:
+        detail = f"{detail[:_MAX_DETAIL]}..."
+    why = f"{receipt.reason}: {detail}" if detail else receipt.reason
+    return Answer(ReasonCode.PAYLOAD_FORMAT_INVALID, f"{why}; it is kept as a dead letter and need not come again")
 
 
 @dataclass(slots=True)

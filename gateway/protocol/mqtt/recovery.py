@@ -14,7 +14,7 @@ from gateway.protocol.mqtt.message import Delivery, Message, Phase
 from gateway.protocol.mqtt.outbound import MAX_WINDOW
 from gateway.protocol.mqtt.packets import Subscription
 from gateway.protocol.mqtt.ports import NEVER_S
-from gateway.protocol.mqtt.session import Session
+from gateway.protocol.mqtt.session import NOT_HANDED, Session
 from gateway.protocol.mqtt.states import Change, ChangeKind
 
 __all__ = ["BrokerMemory"]
@@ -48,6 +48,7 @@ class BrokerMemory:
             yield states.subscribed(name, subscription, held.identifier).payload
         if unreleased := session.unreleased:
             yield states.taken(name, *unreleased).payload
+            yield states.handed(name, *session.handed).payload
         unsent = [*session.outbound.flying.values(), *session.outbound.queue]
         for delivery in sorted(unsent, key=lambda delivery: delivery.number):
             if delivery.number:
@@ -110,7 +111,9 @@ class BrokerMemory:
             case ChangeKind.UNSUBSCRIBED:
                 broker.unsubscribe(session, change.packet.decode())
             case ChangeKind.TAKEN:
-                session.received.update(dict.fromkeys(change.ids))
+                session.received.update(dict.fromkeys(change.ids, NOT_HANDED))
+            case ChangeKind.HANDED:
+                session.received.update((packet_id, None) for packet_id in change.ids if packet_id in session.received)
             case ChangeKind.RELEASED:
                 for packet_id in change.ids:
                     session.received.pop(packet_id, None)

@@ -25,6 +25,7 @@ __all__ = [
     "closed",
     "done",
     "ended",
+    "handed",
     "opened",
     "queued",
     "read",
@@ -61,15 +62,16 @@ class ChangeKind(IntEnum):
     DONE = 9
     RETAINED = 10
     RECEIVED = 11
+    HANDED = 12
 
 
 @dataclass(slots=True)
 class Change:
     """One payload, read. Which fields mean something is said by its kind.
 
-    ids: packet ids (TAKEN, RELEASED), numbers of deliveries (QUEUED, DONE), or one of each (RECEIVED). time_ms: Unix
-    ms, 0 is never: when the session ends (OPENED, CLOSED), when the message expires (QUEUED, RETAINED). packet: as on
-    the wire.
+    ids: packet ids (TAKEN, HANDED, RELEASED), numbers of deliveries (QUEUED, DONE), or one of each (RECEIVED). time_ms:
+    Unix ms, 0 is never: when the session ends (OPENED, CLOSED), when the message expires (QUEUED, RETAINED). packet:
+    as on the wire.
     """
 
     kind: ChangeKind
@@ -107,6 +109,11 @@ def unsubscribed(client_id: str, topic_filter: str) -> State:
 def taken(client_id: str, *packet_ids: int) -> State:
     """QoS 2 publishes are kept and not released."""
     return _state(ChangeKind.TAKEN, client_id, struct.pack(f"<{len(packet_ids)}H", *packet_ids))
+
+
+def handed(client_id: str, *packet_ids: int) -> State:
+    """QoS 2 publishes that are taken have also been given to subscribers and retained."""
+    return _state(ChangeKind.HANDED, client_id, struct.pack(f"<{len(packet_ids)}H", *packet_ids))
 
 
 def released(client_id: str, packet_id: int) -> State:
@@ -152,7 +159,7 @@ def read(payload: bytes) -> Change | None:
     match kind:
         case ChangeKind.OPENED | ChangeKind.CLOSED:
             change.expiry_s, change.time_ms, change.afresh = _SESSION.unpack(rest)
-        case ChangeKind.TAKEN | ChangeKind.RELEASED:
+        case ChangeKind.TAKEN | ChangeKind.HANDED | ChangeKind.RELEASED:
             change.ids = struct.unpack(f"<{len(rest) // 2}H", rest)
         case ChangeKind.DONE:
             change.ids = struct.unpack(f"<{len(rest) // 8}Q", rest)
