@@ -9,7 +9,7 @@ from decoders.catalog import Catalog
 from gateway.access.admission import Admission
 from gateway.delivery.outbox import Outbox
 from gateway.devices.directory import FileDirectory
-from gateway.domain.errors import ConfigError, OperatorError
+from gateway.domain.errors import ConfigError
 from gateway.ingress.clock import Clock, IdSource
 from gateway.ingress.flow import Flow
 from gateway.ingress.tls import ClientAuth, server_context
@@ -46,6 +46,7 @@ def stream_options(listener: model.TcpListener | model.MqttListener, port: int, 
         "max_connections": listener.max_connections,
         "max_per_ip": listener.max_connections_per_ip,
         "proxy_protocol": listener.proxy_protocol,
+        "setting": setting,
         "keepalive_idle_s": keepalive.idle_s if keepalive is not None else 0,
     }
     if keepalive is not None:
@@ -54,6 +55,6 @@ def stream_options(listener: model.TcpListener | model.MqttListener, port: int, 
         try:
             auth = ClientAuth(tls.client_auth)
             options["tls"] = server_context(tls.cert_file, tls.key_file, tls.client_ca_file, auth)
-        except OperatorError as error:
-            raise ConfigError(str(error), setting=f"{setting}.tls.cert_file") from None
+        except ConfigError as error:
+            raise error.below(setting) from None
     return options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.app.parts import Parts
 from gateway.app.topics import Topics
-from gateway.domain.errors import ConfigError, OperatorError
+from gateway.domain.errors import ConfigError
 from gateway.ingress.broker_link import BrokerAddress, client_context
 from gateway.ingress.broker_source import BrokerSources, SourceOptions, SourceServices, read_url
 from gateway.settings import model
@@ -21,9 +21,8 @@ def make_sources(parts: Parts, topics: Topics, gateway_id: str) -> BrokerSources
     for index, source in enumerate(settings):
         try:
             sources.add(_options(source, topics, gateway_id))
-        except OperatorError as error:
-            setting = f"sources.{index}"
-            raise ConfigError(f"{setting}: {error}", setting=f"{setting}.name") from None
+        except ConfigError as error:
+            raise error.below(f"sources.{index}") from None
     parts.metrics.add(sources.metrics)
     return sources
 

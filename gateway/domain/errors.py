@@ -100,6 +100,10 @@ class ConfigError(OperatorError):
         super().__init__(text)
         self.setting = setting
 
+    def below(self, section: str) -> ConfigError:
+        """The same of a whole configuration, by whoever knows which of its sections was meant."""
+        return ConfigError(f"{section}: {self}", setting=f"{section}.{self.setting}" if self.setting else section)
+
 
 class SinkError(GatewayError):
     """A whole request to a sink failed. `retriable` False: it will never work as it stands."""

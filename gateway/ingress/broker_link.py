@@ -30,7 +30,7 @@ from amqtt.mqtt.protocol.client_handler import ClientProtocolHandler
 from amqtt.mqtt.publish import PublishPacket
 from amqtt.session import Session
 
-from gateway.domain.errors import OperatorError, SourceProblem
+from gateway.domain.errors import ConfigError, SourceProblem
 from gateway.ingress.broker_stream import READ_BYTES, Gate, PacketReader, PacketWriter, SourceDown, Taker, no_mqtt, told
 
 __all__ = ["BrokerAddress", "BrokerLink", "client_context"]
@@ -83,30 +83,37 @@ def client_context(
 ) -> ssl.SSLContext:
     """TLS of a client. ca_file: who signed the broker's certificate; None: the system's list. cert_file and key_file:
     the client's certificate. alpn: for brokers behind a port that others share (AWS IoT Core on 443:
-    `x-amzn-mqtt-ca`). Raises OperatorError naming the file that cannot be used."""
+    `x-amzn-mqtt-ca`). Raises ConfigError naming the file that cannot be used; its setting is that of the source's
+    own."""
     if (cert_file is None) != (key_file is None):
-        raise OperatorError("tls.cert_file and tls.key_file go together")
+        raise ConfigError("tls.cert_file and tls.key_file go together", setting="tls")
     for key, file in (("ca_file", ca_file), ("cert_file", cert_file), ("key_file", key_file)):
         if file is not None:
             try:
                 file.open("rb").close()
             except OSError as error:
-                raise OperatorError(f"tls.{key} {file}: cannot be read: {error.strerror}") from None
+                text = f"tls.{key} {file}: cannot be read: {error.strerror}"
+                raise ConfigError(text, setting=f"tls.{key}") from None
     try:
         context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
     except ssl.SSLError as error:
-        raise OperatorError(f"tls.ca_file {ca_file} holds no PEM certificate ({error})") from None
+        text = f"tls.ca_file {ca_file} holds no PEM certificate ({error})"
+        raise ConfigError(text, setting="tls.ca_file") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if cert_file is not None and key_file is not None:
         try:
             context.load_cert_chain(cert_file, key_file, password=lambda: b"")
         except (ssl.SSLError, OSError) as error:
-            raise OperatorError(
+            raise ConfigError(
                 f"tls.cert_file {cert_file} and tls.key_file {key_file} cannot be used: both must be PEM and belong "
-                f"together, the key without a password ({error})"
+                f"together, the key without a password ({error})",
+                setting="tls.cert_file",
             ) from None
     if alpn:
-        context.set_alpn_protocols(list(alpn))
+        try:
+            context.set_alpn_protocols(list(alpn))
+        except UnicodeError:
+            raise ConfigError("tls.alpn: names of ASCII characters were expected", setting="tls.alpn") from None
     return context
 
 

@@ -22,7 +22,7 @@ from prometheus_client.core import Metric
 from decoders.times import iso_from_unix_ms
 from gateway.delivery.backoff import Backoff
 from gateway.domain.device import Principal
-from gateway.domain.errors import OperatorError, SourceProblem
+from gateway.domain.errors import ConfigError, SourceProblem
 from gateway.domain.ports import OutboxPort, TopicFlowPort
 from gateway.ingress.broker_intake import BrokerIntake, IntakeLimits, LinkPort, SourceSpeaker
 from gateway.ingress.broker_link import BrokerAddress, BrokerLink
@@ -67,21 +67,25 @@ class SourceOptions:
     reconnect_max_s: float = 60.0
 
     def __post_init__(self) -> None:
-        """Raises OperatorError."""
+        """Raises ConfigError; its setting is that of the source's own."""
         if not self.filters:
-            raise OperatorError(f"source {self.name}: no topic to subscribe to: set `filters`")
-        for one in (*self.filters, *([f"{self.probe_topic}/#"] if self.probe_topic else [])):
+            raise self._problem("filters", "no topic to subscribe to: set `filters`")
+        filters = [(f"filters.{index}", one) for index, one in enumerate(self.filters)]
+        for setting, one in (*filters, *([("probe_topic", f"{self.probe_topic}/#")] if self.probe_topic else [])):
             problem = filter_problem(one)
             if problem:
-                raise OperatorError(f"source {self.name}: the topic filter {one!r} cannot be used: {problem}")
+                raise self._problem(setting, f"the topic filter {one!r} cannot be used: {problem}")
         if not self.address.client_id:
-            raise OperatorError(f"source {self.name}: set `client_id`: by it the broker knows whose messages it keeps")
+            raise self._problem("client_id", "set `client_id`: by it the broker knows whose messages it keeps")
         if self.address.password and not self.address.username:
-            raise OperatorError(f"source {self.name}: MQTT 3.1.1 has no password without a `username`")
+            raise self._problem("password", "MQTT 3.1.1 has no password without a `username`")
         if self.liveness_s >= self.address.keep_alive_s:
-            raise OperatorError(f"source {self.name}: liveness_s has to be below keep_alive_s, or the broker gives up")
+            raise self._problem("", "liveness_s has to be below keep_alive_s, or the broker gives up")
         if any(mark in self.shared_group for mark in "/+#"):
-            raise OperatorError(f"source {self.name}: shared_group {self.shared_group!r}: without `/`, `+` and `#`")
+            raise self._problem("shared_group", f"shared_group {self.shared_group!r}: without `/`, `+` and `#`")
+
+    def _problem(self, setting: str, text: str) -> ConfigError:
+        return ConfigError(f"source {self.name}: {text}", setting=setting)
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
@@ -97,16 +101,16 @@ class SourceOptions:
 
 def read_url(url: str) -> tuple[str, int, bool]:
     """`mqtt://host:port`, `mqtts://host` -> host, port (1883, 8883 by default), whether it is TLS. Raises
-    OperatorError; user name and password have keys of their own."""
+    ConfigError; user name and password have keys of their own."""
     try:
         parts = urllib.parse.urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise OperatorError(f"url: {error}") from None
+        raise ConfigError(f"url: {error}", setting="url") from None
     if parts.scheme not in _PORTS or not host or parts.path.strip("/") or parts.query or parts.fragment:
-        raise OperatorError("url: such as mqtt://broker.example:1883 or mqtts://broker.example:8883")
+        raise ConfigError("url: such as mqtt://broker.example:1883 or mqtts://broker.example:8883", setting="url")
     if parts.username is not None or parts.password is not None:
-        raise OperatorError("url: put user name and password into `username` and `password`")
+        raise ConfigError("url: put user name and password into `username` and `password`", setting="url")
     return host, port or _PORTS[parts.scheme], parts.scheme == "mqtts"
 
 

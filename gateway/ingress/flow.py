@@ -14,6 +14,7 @@ from gateway.domain.errors import RefuseReason
 from gateway.domain.ports import OutboxPort
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.uplink import Uplink
+from gateway.ingress.letter_log import LetterLog
 from gateway.pipeline.chain import Chain, Duplicate, dead_letter
 
 __all__ = ["Flow"]
@@ -24,10 +25,11 @@ _log = structlog.get_logger(__name__)
 class Flow:
     """Implements `UplinkFlow`."""
 
-    __slots__ = ("_chain", "_outbox")
+    __slots__ = ("_chain", "_letters", "_outbox")
 
     def __init__(self, chain: Chain, outbox: OutboxPort) -> None:
         self._chain = chain
+        self._letters = LetterLog()
         self._outbox = outbox
 
     def receive(self, uplink: Uplink) -> None:
@@ -40,6 +42,7 @@ class Flow:
             result = dead_letter(uplink, DecodeCode.WRONG_ANSWER.value, "shape", f"internal error: {error!r}")
         try:
             if isinstance(result, DeadLetter):
+                self._letters.write(result)
                 self._outbox.put_dead_letter(uplink.receipt, result, came_with)
             elif isinstance(result, Duplicate):
                 if result.first is None:

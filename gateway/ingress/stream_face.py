@@ -46,6 +46,7 @@ class StreamOptions:
     write_buffer_bytes: what the peer has not read beyond which it is not read from either; max_write_buffer_bytes or
     write_timeout_s more and the connection is cut.
     keepalive_*: TCP keepalive; idle times below the load balancer's (350 s on AWS) keep its state alive.
+    setting: dotted path of the listener in the configuration, for the operator.
     """
 
     name: str
@@ -64,6 +65,7 @@ class StreamOptions:
     keepalive_interval_s: int = 30
     keepalive_probes: int = 3
     backlog: int = 1024
+    setting: str = ""
 
 
 class SteadyClock(Protocol):

@@ -6,6 +6,7 @@ Place in the walk: the beginning. Each accepted connection gets a StreamFace; th
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 
 import structlog
@@ -92,9 +93,12 @@ class StreamListener:
             self._server = await loop.create_server(
                 lambda: StreamFace(self._context), options.host, options.port, backlog=options.backlog
             )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter of a host that can be no name
             where = f"{self.face} listener {options.name}: cannot listen on {options.host}:{options.port}"
-            raise OperatorError(f"{where}: {error.strerror}") from error
+            why = getattr(error, "strerror", None) or str(error)
+            of_port = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES)
+            hint = f"; change `{options.setting}.{'port' if of_port else 'host'}`" if options.setting else ""
+            raise OperatorError(f"{where}: {why}{hint}") from error
         for host, port in self.addresses:
             _log.info("listening", face=self.face, listener=options.name, host=host, port=port)
 
