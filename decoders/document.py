@@ -148,11 +148,14 @@ class JsonCodec:
         paths += [path for message in messages for path, _ in message.when]
         paths += [message.records_at for message in messages if message.records_at is not None]
         self._lists = any(not path or not isinstance(path[0], str) for path in paths)
-        first = messages[0] if messages else None
-        simple = len(messages) == 1 and first is not None and not (first.when or first.values or first.records)
-        simple = simple and first is not None and not first.keeps and Shapes.fit(first.fields)
-        self._shapes = Shapes(first.fields, _COMMON_KEYS, common_values) if simple and first is not None else None
-        self._first = first.name if first is not None else ""
+        # Messages whose documents say nothing unusual, by the name that these give; None where one gives none.
+        self._shapes: dict[str | None, tuple[str, Shapes]] = {}
+        for message in messages if self._naming and not self._told else ():
+            if not (message.values or message.records or message.keeps) and Shapes.fit(message.fields):
+                shapes = message.name, Shapes(message.fields, _COMMON_KEYS, common_values)
+                self._shapes[message.name] = shapes
+                if len(messages) == 1:
+                    self._shapes[None] = shapes
 
     def decode(self, data: bytes, context: SessionContext, zone: Zone) -> tuple[str, dict[str, Any]]:
         """One JSON document -> message name and values. Raises DecodeError."""
@@ -160,8 +163,8 @@ class JsonCodec:
 
     def read(self, document: Any, context: SessionContext, zone: Zone) -> tuple[str, dict[str, Any]]:
         """As `decode`, of what the document says."""
-        if self._shapes is not None and (quick := self._shapes.read(document, zone)) is not None:
-            return self._first, quick
+        if document.__class__ is dict and (quick := self.read_plain(document, -1, zone)) is not None:
+            return quick
         if not isinstance(document, dict) and not (self._lists and isinstance(document, list)):
             raise DecodeError(DecodeCode.BAD_DOCUMENT, "expected one JSON object")
         message = self._choose(document)
@@ -171,6 +174,16 @@ class JsonCodec:
                 values = {**extra_values(document, message.fields), **values}
             values |= common_values(document, zone)
         return message.name, lifted(values)
+
+    def read_plain(self, document: dict[str, Any], colons: int, zone: Zone) -> tuple[str, dict[str, Any]] | None:
+        """As `read`, of a document as they mostly are; None for any other one. colons: as
+        `decoders.json_text.read_plain` has it; -1: of a document that `read_json` has read."""
+        name = document.get("message")
+        shapes = self._shapes.get(name) if name is None or name.__class__ is str else None
+        if shapes is None:
+            return None
+        values = shapes[1].read(document, zone, colons)
+        return None if values is None else (shapes[0], values)
 
     def read_row(self, row: dict[str, Any], context: SessionContext, zone: Zone) -> dict[str, Any]:
         """The values of one row, an object without nesting, of the only message."""

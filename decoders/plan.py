@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,16 @@ class StructurePlan:
         if self.drop_patterns or self.group_patterns:
             self._computed(metrics)
         return metrics
+
+    def no_metrics(self, names: Sequence[str]) -> tuple[str, ...] | None:
+        """Which values of these names are no metrics; None where some of them may be an object that is flattened."""
+        patterns = self.group_patterns
+        if any(name in self.groups or any(pattern.fullmatch(name) for pattern in patterns) for name in names):
+            return None
+        patterns = self.drop_patterns
+        return tuple(
+            name for name in names if name in self._dropped or any(pattern.fullmatch(name) for pattern in patterns)
+        )
 
     def _computed(self, metrics: Values) -> None:
         for name in list(metrics):
@@ -148,6 +158,11 @@ class MessagePlan:
             if found is not None and (found.device_id or found.hub_id):
                 return found
         return None
+
+    def no_metrics(self, names: Sequence[str]) -> tuple[str, ...] | None:
+        """Of a message with values of these names: which are no metrics. None where it takes more to tell: there are
+        records or objects among them."""
+        return None if self.records and self.records in names else self.whole.no_metrics(names)
 
     def parts(self, values: Values, violations: list[Violation] | None) -> list[RecordPart]:
         """The values of each record that the message makes."""

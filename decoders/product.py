@@ -215,6 +215,19 @@ class CompiledProduct:
             raise self._not_in_this_form()
         return self._read_by(self.json.read, document, context)
 
+    def read_plain(self, document: dict[str, Any], colons: int, context: SessionContext) -> Decoded | None:
+        """As `read_json`, of what `decoders.json_text.read_plain` has read; None where that is not enough to tell."""
+        if self.json is None or context.variant:
+            return None
+        found = self.json.read_plain(document, colons, self.zone_s if context.zone_s is None else context.zone_s)
+        if found is None:
+            return None
+        name, values = found
+        plan = self.messages[name]
+        if plan.session:
+            return None
+        return Decoded(plan, values, None if plan.check is None else plan.check(values))
+
     def decode_csv(self, data: bytes, context: SessionContext) -> Decoded:
         """CSV without a frame. A line that names columns gives a message without a record; the context keeps them for
         the lines behind it. Of several lines each is a record. Raises DecodeError."""
@@ -249,7 +262,9 @@ class CompiledProduct:
         if told is not None and told[1] is not None and told[1] != zone_s and not context.zone_fixed:
             name, values = read(what, context, told[1])
         violations = None if plan.check is None else plan.check(values)
-        return Decoded(plan, values, _wrong_zone(told, flagged(values, violations)))
+        if FAULTS in values:
+            violations = flagged(values, violations)
+        return Decoded(plan, values, violations if told is None else _wrong_zone(told, violations))
 
     def _reference(
         self, kind: KindCodec, data: bytes, context: SessionContext, zone_s: Zone, trace: list[Trace] | None = None
@@ -300,6 +315,11 @@ class CompiledProduct:
     def parts(self, decoded: Decoded) -> list[RecordPart]:
         """The values of each record that the message makes."""
         return decoded.message.parts(decoded.values, decoded.violations)
+
+    def no_metrics(self, message: MessagePlan, names: Sequence[str]) -> tuple[str, ...] | None:
+        """Which of the values of these names are in no record's metrics, where they all stand in the only part; None
+        where `parts` has to tell."""
+        return message.no_metrics(names)
 
     def replies(
         self,

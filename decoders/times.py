@@ -20,6 +20,8 @@ _MILLISECOND = datetime.timedelta(milliseconds=1)
 SINCE_2000_S = 946_684_800
 _BCD = bytes((n >> 4) * 10 + (n & 15) if n >> 4 < 10 and n & 15 < 10 else 255 for n in range(256))
 _SECONDS = tuple(f"{n:02d}.000Z" for n in range(60))
+_WHOLE_SECONDS = tuple(f"{n:02d}." for n in range(60))
+_MILLISECONDS = tuple(f"{n:03d}Z" for n in range(1000))
 _MAX_MINUTE = 253_402_300_800 // 60  # the year 10000
 
 # What stands before the seconds, by minute. Devices may say any time: a full cache is emptied.
@@ -49,9 +51,13 @@ def iso_from_unix(seconds: int) -> str | None:
 
 def iso_from_unix_ms(milliseconds: int) -> str | None:
     """Milliseconds since 1970 UTC -> text."""
-    seconds, ms = divmod(milliseconds, 1000)
-    text = iso_from_unix(seconds)
-    return text if text is None or ms == 0 else f"{text[:-4]}{ms:03d}Z"
+    minute = milliseconds // 60_000
+    text = _minutes.get(minute)
+    if text is None:
+        if not 0 <= minute < _MAX_MINUTE:
+            return None
+        text = _minute_text(minute)
+    return f"{text}{_WHOLE_SECONDS[milliseconds // 1000 % 60]}{_MILLISECONDS[milliseconds % 1000]}"
 
 
 def iso_from_2000(seconds: int) -> str | None:

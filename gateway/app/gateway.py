@@ -165,6 +165,7 @@ class Gateway:
         self.tcp = make_tcp(parts, self.sessions)
         topics = Topics(parts, self.presence)
         self.mqtt = make_mqtt(parts, topics, memory)
+        self.observe.add_component("mqtt", self.mqtt.health)
         self.sources = make_sources(parts, topics, numbering.gateway_id)
         if self.sources is not None:
             self.observe.add_component("sources", self.sources.health)
@@ -219,7 +220,8 @@ class Gateway:
         """Ends everything in the order in which nothing acknowledged is lost. Returns how many uplinks were refused."""
         started = time.monotonic()
         self.lifecycle.move(Phase.DRAINING)
-        _log.info("draining", connections=len(self.sessions), uplinks_in_flight=self.metrics.in_flight())
+        connections = len(self.sessions) + (self.mqtt.connected if self.mqtt is not None else 0)
+        _log.info("draining", connections=connections, uplinks_in_flight=self.metrics.in_flight())
         cut = 0
         if self.replayer is not None and self.admin is not None:
             await self.replayer.stop()

@@ -40,6 +40,15 @@ class MqttFace:
         await self._access.start()
         await self.server.start()
 
+    @property
+    def connected(self) -> int:
+        """Clients that are in."""
+        return sum(counts.connected for counts in self.server.counts)
+
+    def health(self) -> dict[str, object]:
+        """For `/health`: clients that are away are no fault of the gateway."""
+        return {"ok": True, "connected": self.connected, "sessions": sum(one.sessions for one in self.server.counts)}
+
     def stop_accepting(self) -> None:
         self.server.stop_accepting()
 

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
+from gateway.domain.errors import ConfigError
 from gateway.settings.load import Loaded
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class Files:
 
     def __init__(self, loaded: Loaded, why_files: str) -> None:
         self.why_files = why_files
+        self._loaded = loaded
         self._settings = loaded.settings
         self._directory = loaded.settings.dead_letters.dir
 
@@ -200,18 +202,20 @@ class Files:
 
     def _reread(self, wanted: Request, limit: int | None) -> Iterator[tuple[Found, Rereader]]:
         """Each letter with what reads it, which is made for the products that occur."""
-        products: set[str] | None = set()
+        products: set[str] = set()
+        topics = False
         for found in self._found(wanted, limit):
-            if found.line.get("topic"):
-                products = None  # its message may name any product
-                break
             products.add(str(found.line.get("product")))
-        rereader = self._rereader(products)
+            topics = topics or bool(found.line.get("topic"))
+        try:
+            rereader = self._rereader(None if topics else products)  # a message under a topic may name any product
+        except ConfigError as error:
+            raise Refused(self._loaded.placed(error), ours=True) from None
         for found in self._found(wanted, limit):
             yield found, rereader
 
     def _rereader(self, products: Collection[str] | None) -> Rereader:
-        """products: None for all, and for letters that came under a topic."""
+        """products: None for all, and what reads messages under topics. Raises ConfigError."""
         from gateway.access.admission import Admission, Provisioning
         from gateway.admin.rereading import Rereader
         from gateway.app import load_directory

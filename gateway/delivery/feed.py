@@ -125,21 +125,19 @@ class Feed:
             self._wake.set()
             return
         name = self.name
-        entries: list[Entry] = []
+        first = batch[0].sequence
+        records = [record for put in batch for record in put.records]
+        targets = [names for put in batch for names in put.targets]
+        sequences = range(first, first + len(records))
+        entries = list(zip(records, sequences, strict=True))
         skipped: list[int] = []
-        size = 0
-        for put in batch:
-            sequence = put.sequence
-            for record, targets in zip(put.records, put.targets, strict=True):
-                if name in targets:
-                    entries.append((record, sequence))
-                    size += len(record.body)
-                else:
-                    skipped.append(sequence)
-                sequence += 1
+        if targets.count((name,)) != len(entries):  # some go elsewhere, too
+            skipped = [sequence for sequence, names in zip(sequences, targets, strict=True) if name not in names]
+            entries = [entry for entry, names in zip(entries, targets, strict=True) if name in names]
+        size = sum([len(record.body) for record, _ in entries])
         if self.used_bytes + size > self._window_bytes or self.cursor.ranges > _MAX_RANGES:
             self._behind = True
-            self._position = batch[0].sequence
+            self._position = first
             self._wake.set()
             return
         if self._deferred or self.used_bytes * 2 > self._window_bytes:

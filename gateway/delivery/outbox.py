@@ -21,6 +21,7 @@ from gateway.delivery.distribution import Distribution
 from gateway.delivery.lanes import Entry
 from gateway.delivery.routes import Routes
 from gateway.delivery.sender import Sender
+from gateway.delivery.sinks import SMALL_RECORD_BYTES
 from gateway.delivery.spool.spool import Put, Spool
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.device import DeviceKey
@@ -94,7 +95,9 @@ class Outbox:
             self._finish(receipt, _ACCEPTED, "")
             return
         sinks = self._routes.sinks
-        targets = [sinks(record) for record in records]
+        targets = []
+        for record in records:
+            targets.append(sinks(record))
         self._spool_records(receipt, records, targets, states)
 
     def put_dead_letter(self, receipt: Receipt, letter: DeadLetter, states: Sequence[State] = ()) -> None:
@@ -160,13 +163,17 @@ class Outbox:
 
     def _too_large(self, records: Sequence[Record], targets: Sequence[tuple[str, ...]]) -> bool:
         """Whether one of its sinks can never store a record. A sink may learn its limit after the start."""
-        senders = self._senders
-        for record, names in zip(records, targets, strict=True):
-            size = len(record.body)
-            for name in names:
-                if size > senders[name].sink.max_record_bytes:
-                    return True
-        return False
+        for record in records:
+            if len(record.body) > SMALL_RECORD_BYTES:
+                break
+        else:
+            return False  # nearly always
+        sinks = {name: sender.sink for name, sender in self._senders.items()}
+        return any(
+            len(record.body) > sinks[name].max_record_bytes
+            for record, names in zip(records, targets, strict=True)
+            for name in names
+        )
 
     # Its life.
 
@@ -244,14 +251,14 @@ class Outbox:
 
     def committed(self, batch: Sequence[Put]) -> None:
         """These are on the disk, in order of their sequences."""
-        finish = self._finish
+        self._uncommitted -= len(batch)
+        finish, worst = self._finish, self._worst
         on_sink = self._ack_on_sink
         for put in batch:
             ticket: Receipt = put.ticket
-            self._uncommitted -= 1
             if on_sink:
                 self._await_sinks(ticket, put)
-            elif ticket.pending == 1 and not self._worst:
+            elif ticket.pending == 1 and not worst:
                 ticket.pending = 0
                 finish(ticket, _ACCEPTED, "")
             else:

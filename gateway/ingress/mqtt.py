@@ -65,7 +65,8 @@ class Transport(StrEnum):
 
 @dataclass(slots=True, frozen=True)
 class MqttOptions(StreamOptions):
-    """One MQTT listener. path: where WebSocket clients find it. explain: what 5.0 clients are told, see `ClientPorts`."""
+    """One MQTT listener. path: where WebSocket clients find it. explain: what 5.0 clients are told of publishes, as in
+    `ClientPorts`."""
 
     limits: ClientLimits = field(default_factory=ClientLimits)
     transport: Transport = Transport.TCP

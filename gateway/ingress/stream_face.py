@@ -158,6 +158,7 @@ class StreamFace(asyncio.Protocol):
         "_closing",
         "_closing_ms",
         "_context",
+        "_detail",
         "_entered",
         "_holds",
         "_opened_ms",
@@ -183,6 +184,7 @@ class StreamFace(asyncio.Protocol):
         self._proxy: ProxyV2 | None = None
         self._tls: TlsMachine | None = None
         self._principal = Principal()
+        self._detail = ""  # why it came to no session
         self.session: StreamSession | None = None
         self.bytes_in = 0
         self.bytes_out = 0
@@ -277,7 +279,7 @@ class StreamFace(asyncio.Protocol):
         if found is None:
             return
         if isinstance(found, ProxyError):
-            _log.debug("bad_proxy_header", listener=self._context.options.name, peer=self._peer, detail=found.detail)
+            self._detail = found.detail
             self.close(CloseReason.BAD_PROXY_HEADER)
             return
         rest = self._proxy.rest
@@ -311,7 +313,7 @@ class StreamFace(asyncio.Protocol):
         try:
             said = tls.receive(data)
         except ssl.SSLError as error:
-            _log.debug("tls_failed", listener=self._context.options.name, peer=self._peer, detail=str(error))
+            self._detail = str(error)
             self._send(tls.take_outgoing())  # the alert that tells the peer why
             self.end(CloseReason.TLS_FAILED)
             return
@@ -467,6 +469,8 @@ class StreamFace(asyncio.Protocol):
         if session is not None:
             fields["session_id"] = session.session_id
             fields |= session.facts()
+        if self._detail:
+            fields["detail"] = self._detail
         if self._principal.name:
             fields["principal"] = self._principal.name
         context.close_log.write(reason, now_ms, fields)

@@ -92,6 +92,10 @@ class TopicDevices:
         self._entries.clear()
         self._unknown.clear()
 
+    def is_current(self, entry: Entry) -> bool:
+        """Whether neither directory nor catalog has changed since."""
+        return entry.generation == self._directory.generation and self.catalog() is self.known
+
     def refusal(self, tenant: str, device_id: str) -> Refused | None:
         """Whether nothing of this device is kept, not even as a dead letter."""
         key = DeviceKey(tenant, device_id)

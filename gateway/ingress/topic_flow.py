@@ -73,7 +73,9 @@ class TopicFlow:
 
     def _send_up(self, uplink: Uplink, receipt: Receipt, states: Sequence[State]) -> None:
         """One uplink of its own, counted until its receipt settles."""
-        traffic = self._counts(uplink.listener, uplink.product.id)
+        traffic = self._traffic.get((uplink.listener, uplink.product.id))
+        if traffic is None:
+            traffic = self._counts(uplink.listener, uplink.product.id)
         traffic.frames += 1
         traffic.frame_bytes += len(uplink.raw)
         traffic.received += 1

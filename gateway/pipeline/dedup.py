@@ -69,6 +69,8 @@ class Dedup:
         if beside is not None and beside.trace_id:
             plan, key = _TRACED, [TRACE, beside.trace_id, beside.part]
         elif plan is not None and decoded is not None:
+            if not plan.names and TRACE not in decoded.values:  # most messages are known by nothing else
+                return None
             key = plan.key(decoded.values, uplink.raw) or []
         else:
             return None

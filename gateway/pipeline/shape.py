@@ -7,7 +7,7 @@ once. Only the metrics pass through the JSON encoder each time.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -34,6 +34,7 @@ _MAX_DEVICES = 16_384  # prepared pieces kept; one is about 200 bytes
 _MAX_BEHIND = 256  # of them per hub
 _MAX_MESSAGES = 4_096
 _MAX_UNIT_SETS = 64  # sets of metrics of one message whose units are kept
+_MAX_OUTLINES = 256  # sets of values of one message of which is known what they are
 _MAX_HEADS = 256  # of one message, by what comes beside its payload
 
 
@@ -60,10 +61,23 @@ class _Sender:
     behind: dict[tuple[str, str], _Sender] = field(default_factory=dict)
 
 
+@dataclass(slots=True, frozen=True)
+class _Outline:
+    """Of messages that have values of the same names. single: they make one record, about their sender, and what is no
+    metric of it is known by name (`dropped`). units: of the metrics, as they stand in the record."""
+
+    single: bool
+    dropped: tuple[str, ...] = ()
+    units: bytes = b""
+
+
+_UNUSUAL = _Outline(single=False)
+
+
 @dataclass(slots=True)
 class _Message:
     """Prepared for one message of a product. names: of values by which it may say itself which device behind the hub
-    it is about. heads: in place of `head`, by record type, measurement and data type."""
+    it is about. heads: in place of `head`, by record type, measurement and data type. outlines: by names of values."""
 
     plan: MessagePlan
     product: CompiledProduct
@@ -72,6 +86,7 @@ class _Message:
     names: frozenset[str]
     units: dict[tuple[str, ...], bytes] = field(default_factory=dict)
     heads: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    outlines: dict[tuple[str, ...], _Outline] = field(default_factory=dict)
 
 
 class Shaper:
@@ -88,7 +103,8 @@ class Shaper:
         self._second = -1
         self._second_text = ""
         self._ingest_ms = -1
-        self._ingest = ""
+        self._ingest = b""
+        self._day = ""
 
     def shape(self, uplink: Uplink) -> list[Record] | DeadLetter:
         """The records of a decoded uplink, in the order of its parts; none for `record: none`."""
@@ -107,6 +123,30 @@ class Shaper:
         if sender is None:
             sender = self._prepare_sender(uplink.device)
 
+        values = decoded.values
+        names = tuple(values)
+        outline = message.outlines.get(names) or _outline_of(message, names)
+        if outline.single and beside is None and not uplink.replayed:
+            metrics = values.copy()
+            for name in outline.dropped:
+                del metrics[name]
+            whole = plan.whole
+            device_time, hub_time = values.get(whole.device_time, ""), values.get(whole.hub_time, "")
+            encoded, units = _encoded(metrics), outline.units
+            if not encoded:
+                encoded, units = _values(message, metrics)
+            head, flags, tags = message.head, decoded.violations, sender.tags
+            made = self._record(
+                uplink, 0, message, sender, head, plan.record, encoded, units, device_time, hub_time, flags, tags, b""
+            )
+            return [made]
+        return self._records(uplink, decoded, message, sender)
+
+    def _records(
+        self, uplink: Uplink, decoded: Decoded, message: _Message, sender: _Sender
+    ) -> list[Record] | DeadLetter:
+        """The same of a message that may make several, or has something unusual about it."""
+        beside, plan, product = uplink.beside, decoded.message, uplink.product
         names = message.names
         whole = product.identity(decoded) if names and not names.isdisjoint(decoded.values) else None
         head, record = message.head, plan.record
@@ -115,8 +155,6 @@ class Shaper:
                 message, beside
             )
             record = beside.record or record
-        ingest = self._ingest_text(uplink.received_ms)
-        numbering = self._numbering
         said = _said(decoded) if plan.traced else b""
         if beside is not None and beside.trace_id and not said:
             said = b',"trace_id":%b' % _json(_text(beside.trace_id))
@@ -130,7 +168,6 @@ class Shaper:
                 detail = "the id of the device behind the hub is too long or not printable"
                 return dead_letter(uplink, DecodeCode.BAD_VALUE.value, "shape", detail)
             values, units = _values(message, part.metrics)
-            times = b""
             flags, device_time, hub_time, tags = part.flags, part.device_time, part.hub_time, about.tags
             if beside is not None:
                 device_time, hub_time = device_time or beside.device_time, hub_time or beside.hub_time
@@ -138,30 +175,55 @@ class Shaper:
                     flags = [*(flags or ()), *beside.flags]
                 if beside.tags:
                     tags = _tags({**about.device.tags, **beside.tags})
-            if device_time:
-                if device_time[:10] != ingest[:10] and _is_off(device_time, uplink.received_ms):
-                    flags = [*(flags or ()), Violation("device_timestamp", ViolationCode.CLOCK_OFF)]
-                times = b',"device_timestamp":"%b"' % device_time.encode()
-            if hub_time:
-                times += b',"hub_timestamp":"%b"' % hub_time.encode()
-            seq = numbering.seq = numbering.seq + 1
-            record_id = f"{uplink.uplink_id}-{index}"
-            body = b'{"schema":"iotlink.record/1","record_id":"%b",%b,%b%b,"ingest_timestamp":"%b"%b%b%b%b%b%d%b}' % (
-                record_id.encode(),
-                about.head,
-                head,
-                times,
-                ingest.encode(),
-                message.values_key,
-                values,
-                units,
-                tags,
-                self._gateway,
-                seq,
-                (_flags(flags) if flags else b"") + said,
+            made = self._record(
+                uplink, index, message, about, head, record, values, units, device_time, hub_time, flags, tags, said
             )
-            records.append(Record(record_id, record, product.id, about.lane, body, uplink.received_ms))
+            records.append(made)
         return records
+
+    def _record(
+        self,
+        uplink: Uplink,
+        index: int,
+        message: _Message,
+        about: _Sender,
+        head: bytes,
+        record: str,
+        metrics: bytes,
+        units: bytes,
+        device_time: str,
+        hub_time: str,
+        flags: Sequence[Violation] | None,
+        tags: bytes,
+        said: bytes,
+    ) -> Record:
+        """said: what stands last."""
+        received_ms = uplink.received_ms
+        ingest = self._ingest if received_ms == self._ingest_ms else self._ingest_text(received_ms)
+        times = b""
+        if device_time:
+            if device_time[:10] != self._day and _is_off(device_time, received_ms):
+                flags = [*(flags or ()), Violation("device_timestamp", ViolationCode.CLOCK_OFF)]
+            times = b',"device_timestamp":"%b"' % device_time.encode()
+        if hub_time:
+            times += b',"hub_timestamp":"%b"' % hub_time.encode()
+        seq = self._numbering.seq = self._numbering.seq + 1
+        record_id = f"{uplink.uplink_id}-{index}"
+        body = b'{"schema":"iotlink.record/1","record_id":"%b",%b,%b%b,"ingest_timestamp":"%b"%b%b%b%b%b%d%b}' % (
+            record_id.encode(),
+            about.head,
+            head,
+            times,
+            ingest,
+            message.values_key,
+            metrics,
+            units,
+            tags,
+            self._gateway,
+            seq,
+            _flags(flags) + said if flags else said,
+        )
+        return Record(record_id, record, uplink.product.id, about.lane, body, received_ms)
 
     def _plain(self, uplink: Uplink, beside: Beside, plain: Plain) -> Record:
         """The one record of an uplink without a spec."""
@@ -194,7 +256,7 @@ class Shaper:
             sender.head,
             head,
             times,
-            self._ingest_text(uplink.received_ms).encode(),
+            self._ingest_text(uplink.received_ms),
             orjson.dumps(plain.data),
             _tags({**uplink.device.tags, **beside.tags}),
             self._gateway,
@@ -270,7 +332,7 @@ class Shaper:
             head += b',"measurement":%b' % _json(measurement)
         return head
 
-    def _ingest_text(self, unix_ms: int) -> str:
+    def _ingest_text(self, unix_ms: int) -> bytes:
         """RFC 3339 in UTC with milliseconds; the part up to the seconds is kept from one record to the next."""
         if unix_ms == self._ingest_ms:  # what was read at once came at once
             return self._ingest
@@ -278,8 +340,9 @@ class Shaper:
         if second != self._second:
             self._second = second
             self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._day = self._second_text[:10]
         self._ingest_ms = unix_ms
-        self._ingest = f"{self._second_text}.{milliseconds:03d}Z"
+        self._ingest = f"{self._second_text}.{milliseconds:03d}Z".encode()
         return self._ingest
 
 
@@ -302,18 +365,41 @@ def _words(plan: MessagePlan) -> tuple[str, str, str]:
     return plan.record, plan.measurement, plan.data_type
 
 
-def _values(message: _Message, metrics: Mapping[str, Value]) -> tuple[bytes, bytes]:
-    """The metrics as a JSON object, and `,"units":{...}` of those that have one.
+def _outline_of(message: _Message, names: tuple[str, ...]) -> _Outline:
+    """To be asked once for each set of names."""
+    if len(message.outlines) >= _MAX_OUTLINES:
+        return _UNUSUAL
+    plan, outline = message.plan, _UNUSUAL
+    dropped = message.product.no_metrics(plan, names)
+    if dropped is not None and message.names.isdisjoint(names) and not (plan.traced and TRACE in names):
+        outline = _Outline(True, dropped, _units(plan, [name for name in names if name not in dropped]))
+    message.outlines[names] = outline
+    return outline
+
+
+def _encoded(metrics: Mapping[str, Value]) -> bytes:
+    """The metrics as a JSON object; b"" where they have to be looked at one by one.
 
     The encoder itself tells the rare cases: it refuses integers beyond 2^53, shows NaN, infinity and None as null, and
-    an object within the object as `":{`. Only then the metrics are looked at one by one.
+    an object within the object as `":{`.
     """
     try:
         values = orjson.dumps(metrics, option=orjson.OPT_STRICT_INTEGER)
-        plain = b"null" not in values and b'":{' not in values
     except TypeError:
-        plain = False
-    if not plain:
+        return b""
+    return values if values.find(b"null") < 0 and values.find(b'":{') < 0 else b""
+
+
+def _units(plan: MessagePlan, names: Iterable[str]) -> bytes:
+    """`,"units":{...}` of those that have one."""
+    chosen = {name: unit for name in names if (unit := plan.unit_of(name))}
+    return b',"units":%b' % orjson.dumps(chosen) if chosen else b""
+
+
+def _values(message: _Message, metrics: Mapping[str, Value]) -> tuple[bytes, bytes]:
+    """The metrics as a JSON object, and their units."""
+    values = _encoded(metrics)
+    if not values:
         metrics = dict(_flat("", metrics))
         values = orjson.dumps(metrics)
     plan = message.plan
@@ -322,8 +408,7 @@ def _values(message: _Message, metrics: Mapping[str, Value]) -> tuple[bytes, byt
     names = tuple(metrics)
     units = message.units.get(names)
     if units is None:
-        chosen = {name: unit for name in names if (unit := plan.unit_of(name))}
-        units = b',"units":%b' % orjson.dumps(chosen) if chosen else b""
+        units = _units(plan, names)
         if len(message.units) < _MAX_UNIT_SETS:
             message.units[names] = units
     return values, units

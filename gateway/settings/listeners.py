@@ -35,10 +35,13 @@ class KeepaliveSettings(Section):
     )
 
 
-def default_connections() -> int:
-    """20,000, or what the hard limit of open files leaves beside the gateway's own files."""
+def default_connections(listeners: int = 1, promised: int = 0) -> int:
+    """20,000, or what the hard limit of open files leaves beside the gateway's own files. listeners: how many share
+    it. promised: what others, that say their own number, take of it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return DEFAULT_CONNECTIONS if hard == resource.RLIM_INFINITY else max(1, min(DEFAULT_CONNECTIONS, hard - OWN_FILES))
+    if hard == resource.RLIM_INFINITY:
+        return DEFAULT_CONNECTIONS
+    return max(1, min(DEFAULT_CONNECTIONS, (hard - OWN_FILES - promised) // listeners))
 
 
 class TcpListener(Section):
@@ -60,8 +63,8 @@ class TcpListener(Section):
     )
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default_factory=default_connections,
-        description="Connections at a time; 20000, or fewer where the limit of open files is lower. That limit must "
-        "allow the sum of all listeners.",
+        description="Connections at a time; 20000, or fewer where the limit of open files is lower: the listeners that "
+        "say no number share what it allows. It must allow the sum of all listeners.",
     )
     max_connections_per_ip: Count = Field(
         default=0,

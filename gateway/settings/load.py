@@ -21,7 +21,7 @@ from decoders.spec.source import load, scalar, validate
 from gateway.domain.errors import ConfigError
 from gateway.settings import layers as layer
 from gateway.settings.layers import Layers, dotted, leaves
-from gateway.settings.model import DEFAULT_DATA_DIR, Settings
+from gateway.settings.model import DEFAULT_DATA_DIR, Settings, default_connections
 from gateway.settings.references import is_reference, resolve
 from gateway.settings.rules import broken_rules
 from gateway.settings.unavailable import unavailable_keys, unavailable_values, without_later_keys
@@ -120,6 +120,7 @@ def _merge(path: Path | None, overrides: Sequence[str], environ: Mapping[str, st
         layers.remove(sink_path)
     problems += layers.expand(lambda place, text: _resolve(place, text, environ))
     _derive_folders(layers)
+    _derive_connections(layers)
     return layers, problems
 
 
@@ -197,6 +198,23 @@ def _derive_folders(layers: Layers) -> None:
         found = layers.get((section,))
         if found is None or (isinstance(found, dict) and "dir" not in found):
             _derive(layers, (section, "dir"), section)
+
+
+def _derive_connections(layers: Layers) -> None:
+    """Listeners that do not say how many connections they hold share what the limit of open files leaves."""
+    promised, silent = 0, []
+    for face in _DEFAULT_LISTENERS:
+        listeners = layers.get((face, "listeners"))
+        for index, listener in enumerate(listeners) if isinstance(listeners, list) else ():
+            if not isinstance(listener, dict):
+                continue
+            said = listener.get("max_connections")
+            if isinstance(said, int):
+                promised += said
+            elif "max_connections" not in listener:
+                silent.append((face, "listeners", str(index), "max_connections"))
+    for path in silent:
+        layers.put(path, default_connections(len(silent), promised), layer.DEFAULT)
 
 
 def _derive(layers: Layers, path: tuple[str, ...], folder: str) -> None:

@@ -165,8 +165,8 @@ class MqttBrokerSource(Section):
     )
     client_id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
         default=None,
-        description="Client id; null: the gateway's id and the source's name. The broker keeps what comes meanwhile for "
-        "this id: name one where the gateway's id changes with every task.",
+        description="Client id; null: the gateway's id and the source's name. The broker keeps what comes meanwhile "
+        "for this id: name one where the gateway's id changes with every task.",
     )
     username: str | None = Field(default=None, description="User name.")
     password: SecretStr | None = Field(default=None, description="Password; best as `${env:NAME}`.")

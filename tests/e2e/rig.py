@@ -208,6 +208,11 @@ class RunningGateway:
         assert self.gateway.tcp is not None
         return next(item.addresses[0] for item in self.gateway.tcp.listeners if item.options.name == name)
 
+    def mqtt_address(self, name: str = "mqtt") -> tuple[str, int]:
+        assert self.gateway.mqtt is not None
+        listeners = self.gateway.mqtt.server.listeners
+        return next(item.addresses[0] for item in listeners if item.options.name == name)
+
     async def connect(self, name: str = LISTENER, *, at: tuple[str, int] | None = None, **options: Any) -> Client:
         """A device's connection, to what stands in front of the gateway `at` an address; options: of `Client.open`."""
         client = await Client.open(at or self.address(name), **options)

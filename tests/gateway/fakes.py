@@ -103,6 +103,9 @@ class LineProduct(CompiledProduct):
             return [b"p" * int(values["text"])]
         return [f"{values['letter'].lower()}{values['text']}\n".encode("latin-1")]
 
+    def no_metrics(self, message: MessagePlan, names: Sequence[str]) -> tuple[str, ...] | None:
+        return None
+
     def parts(self, decoded: Decoded) -> list[RecordPart]:
         values = decoded.values
         metrics: dict[str, Any] = {"n": values["text"]}

@@ -13,6 +13,9 @@ from typing import Protocol
 from gateway.delivery.lanes import Parcel, ParcelQueue
 from gateway.delivery.pacing import Pacing
 
+SMALL_RECORD_BYTES = 8192
+"""A record whose body is no longer than this can be stored by every sink."""
+
 
 class SinkErrorCode(StrEnum):
     """Why a record or a request was not stored: label `error_code` of `iotlink_records_failed`."""
@@ -54,7 +57,7 @@ class Sink(Protocol):
     """Parcels of one request; of a sink with a FifoQueue, records in its one parcel."""
     max_batch_bytes: int
     max_record_bytes: int
-    """Longest `Record.body` that can ever be stored."""
+    """Longest `Record.body` that can ever be stored; at least SMALL_RECORD_BYTES."""
     pacing: Pacing
 
     def new_queue(self) -> ParcelQueue:

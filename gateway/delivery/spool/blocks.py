@@ -35,6 +35,7 @@ _BLOCK = struct.Struct("<4sBBHIIIIQI")
 _CRC = struct.Struct("<I")
 _STATE = struct.Struct("<HI")
 _RECORD = struct.Struct("<BBHHHHIq")
+_pack_record = _RECORD.pack
 _LENGTH = struct.Struct("<H")
 
 SEGMENT_HEADER_BYTES = _SEGMENT.size + _CRC.size
@@ -62,6 +63,10 @@ class Flag:
 
 class Damaged(Exception):
     """The bytes are not a block that this version wrote. Never leaves this package."""
+
+
+class BodyTooLarge(ValueError):
+    """A record's body is longer than an entry can hold."""
 
 
 @dataclass(slots=True)
@@ -97,14 +102,16 @@ def segment_header(first: int, end: int = 0, version: int = FORMAT_VERSION) -> b
 
 
 def encode_record(record: Record) -> bytes:
-    """A record's entry. ValueError: a text or the body is longer than an entry can hold, or not Unicode."""
+    """A record's entry. ValueError: a text or the body (BodyTooLarge) is longer than an entry can hold, or a text is
+    not Unicode."""
     record_id, kind, product, lane, body = record.record_id, record.type, record.product, record.lane, record.body
-    text = (kind + record_id + product + lane).encode()  # UnicodeEncodeError is a ValueError
-    if len(body) > MAX_RECORD_BYTES:
-        raise ValueError(f"record {record_id}: the body has {len(body)} bytes, a spool takes {MAX_RECORD_BYTES}")
+    text = f"{kind}{record_id}{product}{lane}".encode()  # UnicodeEncodeError is a ValueError
+    size = len(body)
+    if size > MAX_RECORD_BYTES:
+        raise BodyTooLarge(f"record {record_id}: the body has {size} bytes, a spool takes {MAX_RECORD_BYTES}")
     try:
-        head = _RECORD.pack(
-            _KIND_RECORD, len(kind), len(record_id), len(product), len(lane), len(text), len(body), record.received_ms
+        head = _pack_record(
+            _KIND_RECORD, len(kind), len(record_id), len(product), len(lane), len(text), size, record.received_ms
         )
     except struct.error as error:
         raise ValueError(f"record {record_id[:64]}: its texts or its time do not fit into the spool") from error
@@ -156,6 +163,13 @@ class BlockDraft:
         self._records.append(entry)
         self.size += len(entry)
         return True
+
+    def add_alike(self, entries: Sequence[bytes], targets: tuple[str, ...]) -> None:
+        """Fills an empty block with records that all have the same targets."""
+        self._sets[targets] = 0
+        self._set_of += bytes(len(entries))
+        self._records += entries
+        self.size += sum(map(len, entries))
 
     def add_sparse(self, sequence: int, entry: bytes, targets: tuple[str, ...]) -> bool:
         """As `add_record`, for a block whose sequences have gaps; all of its records are added in this way."""

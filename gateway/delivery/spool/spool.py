@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import structlog
 
 from gateway.delivery.disk import DiskThread
 from gateway.delivery.spool.adoption import adoptable
-from gateway.delivery.spool.blocks import MAX_RECORD_BYTES, MAX_STATE_BYTES, encode_record, encode_state
+from gateway.delivery.spool.blocks import MAX_STATE_BYTES, BodyTooLarge, encode_record, encode_state
 from gateway.delivery.spool.compaction import Wanted, compact
 from gateway.delivery.spool.cursors import Cursor, cursor_path, write_cursor
 from gateway.delivery.spool.lock import DirectoryLock
@@ -28,7 +29,7 @@ from gateway.delivery.spool.positions import Positions
 from gateway.delivery.spool.reader import SpoolReader
 from gateway.delivery.spool.room import Room
 from gateway.delivery.spool.segments import Segment, Shelf, segment_name
-from gateway.delivery.spool.values import Place, Put, SpoolOwner, StateKeeper, Stored
+from gateway.delivery.spool.values import Batch, Place, Put, SpoolOwner, StateKeeper, Stored
 from gateway.delivery.spool.writer import Commit, Roll, SegmentWriter, is_roomy
 from gateway.domain.errors import OperatorError, RefuseReason
 from gateway.domain.state import StateKind
@@ -85,8 +86,8 @@ class Spool:
         self._roll_at = 0  # its size at which the next one is begun
         self._keep_from: Segment | None = None  # the newest one that begins with all states
         self._cursors: dict[str, Cursor] = {}
-        self._waiting: list[Put] = []
-        self._waiting_bytes = 0
+        self._filling = Batch()  # takes puts, and goes with the next commit
+        self._full: deque[Batch] = deque()  # those that go before it
         self._wake = asyncio.Event()
         self._failures = 0  # of the disk, in a row
         self._failed = False  # for good
@@ -171,9 +172,7 @@ class Spool:
     def refuse_rest(self, owner: SpoolOwner) -> None:
         """Takes nothing any more, and reports what waits as not committed. `run` ends with it."""
         self._failed = True
-        rest, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        if rest:
-            self._refuse(owner, rest, RefuseReason.SINK_FAILED)
+        self._refuse(owner, self._take_all(), RefuseReason.SINK_FAILED)
 
     async def close(self) -> None:
         """Saves the cursors and gives the directory free. Call when `run` has ended."""
@@ -206,24 +205,32 @@ class Spool:
             return self._count_refused(RefuseReason.SINK_FAILED, 1)
         entries = []
         size = 0
-        for record in put.records:
-            if len(record.body) > MAX_RECORD_BYTES:
-                return self._count_refused(RefuseReason.TOO_LARGE, 1)
-            entry = encode_record(record)
-            entries.append(entry)
-            size += len(entry)
-        state_entries = []
-        for state in put.states:
-            entry = encode_state(state.kind, state.payload)
-            state_entries.append(entry)
-            size += len(entry)
+        try:
+            for record in put.records:
+                entry = encode_record(record)
+                entries.append(entry)
+                size += len(entry)
+        except BodyTooLarge:
+            return self._count_refused(RefuseReason.TOO_LARGE, 1)
+        states = []
+        if put.states:
+            states = [encode_state(state.kind, state.payload) for state in put.states]
+            size += sum(map(len, states))
         if not self._room.take(size):
             return self._count_refused(RefuseReason.OUTBOX_FULL, 1)
-        if not self._waiting:
+        batch = self._filling
+        if not batch.puts:
             self._wake.set()
-        put.entries, put.state_entries, put.size = entries, state_entries, size
-        self._waiting.append(put)
-        self._waiting_bytes += size
+        elif batch.size >= self._commit_bytes:
+            self._full.append(batch)
+            batch = self._filling = Batch()
+        batch.puts.append(put)
+        batch.entries += entries
+        batch.targets += put.targets
+        batch.size += size
+        if states:
+            position = len(batch.entries)
+            batch.states += [(position, entry) for entry in states]
         return None
 
     def has_room(self) -> bool:
@@ -316,42 +323,40 @@ class Spool:
 
     async def _commit_for_ever(self, owner: SpoolOwner) -> None:
         while True:
-            while not self._waiting:
+            while not self._filling.puts:
                 self._wake.clear()
                 await self._wake.wait()
-            pause = self._pace.pause_s(self._waiting_bytes >= self._commit_bytes)
+            is_full = bool(self._full) or self._filling.size >= self._commit_bytes
+            pause = self._pace.pause_s(len(self._filling.entries), is_full)
             if pause > 0:
                 await asyncio.sleep(pause)
             await self._commit_some(owner, self._take_batch())
 
-    def _take_batch(self) -> list[Put]:
-        if self._waiting_bytes <= self._commit_bytes:
-            batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
-            return batch
-        size = count = 0
-        for count, put in enumerate(self._waiting, 1):  # noqa: B007
-            size += put.size
-            if size >= self._commit_bytes:
-                break
-        batch = self._waiting[:count]
-        del self._waiting[:count]
-        self._waiting_bytes -= size
+    def _take_batch(self) -> Batch:
+        if self._full:
+            return self._full.popleft()
+        batch, self._filling = self._filling, Batch()
         return batch
 
-    async def _commit_some(self, owner: SpoolOwner, batch: list[Put]) -> None:
+    def _take_all(self) -> list[Batch]:
+        batches = [*self._full, self._filling]
+        self._full.clear()
+        self._filling = Batch()
+        return batches
+
+    async def _commit_some(self, owner: SpoolOwner, batch: Batch) -> None:
         """Tries once more in a new segment when the disk fails."""
-        records = sum([len(put.records) for put in batch])
         while True:
             roll = self._new_roll() if self._active is None or self._active.size >= self._roll_at else None
             sequence = base = self._shelf.end
-            for put in batch:
+            for put in batch.puts:
                 put.sequence = sequence
                 sequence += len(put.records)
-            self._pace.started(records)
+            self._pace.started(sequence - base)
             try:
                 commit, cancelled = await self._in_thread(batch, base, roll)
             except Exception:  # a mistake of ours: nobody may wait for ever
-                self._refuse(owner, batch, RefuseReason.SINK_FAILED)
+                self._refuse(owner, [batch], RefuseReason.SINK_FAILED)
                 raise
             if commit.error is None:
                 self._committed(owner, batch, commit, roll, sequence)
@@ -361,15 +366,14 @@ class Spool:
                 self._count()
                 _log.error("spool_disk_full", directory=str(self.directory), error=str(commit.error))
                 # With all that came meanwhile: it might fit, and would overtake what its device must send again.
-                self._refuse(owner, batch + self._waiting, RefuseReason.OUTBOX_FULL)
-                self._waiting, self._waiting_bytes = [], 0
+                self._refuse(owner, [batch, *self._take_all()], RefuseReason.OUTBOX_FULL)
             else:
                 self._note_failure(commit, roll, sequence)
                 self._failures += 1
                 _log.error("spool_disk_failed", directory=str(self.directory), error=str(commit.error))
                 if self._failures < _MAX_FAILURES and not cancelled:
                     continue
-                self._refuse(owner, batch, RefuseReason.SINK_FAILED)
+                self._refuse(owner, [batch], RefuseReason.SINK_FAILED)
                 if not cancelled:
                     raise OperatorError(
                         f"{self.directory}: the disk failed twice in a row ({commit.error}). Nothing can be stored "
@@ -393,7 +397,7 @@ class Spool:
                     snapshot.append((int(kind), payload))
         return Roll(self._segment_directory / segment_name(first), first, snapshot)
 
-    async def _in_thread(self, batch: list[Put], base: int, roll: Roll | None) -> tuple[Commit, bool]:
+    async def _in_thread(self, batch: Batch, base: int, roll: Roll | None) -> tuple[Commit, bool]:
         """The commit, and whether this task was cancelled meanwhile: what is under way must be known to have ended."""
         call = self._commit_thread.submit(lambda: self._writer.commit(batch, base, roll))
         try:
@@ -406,7 +410,7 @@ class Spool:
         hung = OSError(errno.ETIMEDOUT, "the disk does not answer")
         return Commit(0, error=hung, clean=False, usable=False), True
 
-    def _committed(self, owner: SpoolOwner, batch: list[Put], commit: Commit, roll: Roll | None, end: int) -> None:
+    def _committed(self, owner: SpoolOwner, batch: Batch, commit: Commit, roll: Roll | None, end: int) -> None:
         self._failures = 0
         self._room.disk_full = False
         if roll is not None:
@@ -420,9 +424,9 @@ class Spool:
         counters = self._counters
         counters.commits += 1
         counters.observe_commit(commit.seconds)
-        self._room.give_back(sum([put.size for put in batch]))
+        self._room.give_back(batch.size)
         self._count()
-        owner.committed(batch)
+        owner.committed(batch.puts)
 
     def _note_failure(self, commit: Commit, roll: Roll | None, end: int) -> None:
         """Brings what we know of the disk in line with what a commit that failed left there."""
@@ -436,10 +440,13 @@ class Spool:
         if not commit.clean:
             self._skip_to(max(end, self._shelf.end + 1))
 
-    def _refuse(self, owner: SpoolOwner, batch: list[Put], reason: RefuseReason) -> None:
-        self._room.give_back(sum([put.size for put in batch]))
-        self._count_refused(reason, len(batch))
-        owner.not_committed(batch, reason)
+    def _refuse(self, owner: SpoolOwner, batches: list[Batch], reason: RefuseReason) -> None:
+        puts = [put for batch in batches for put in batch.puts]
+        if not puts:
+            return
+        self._room.give_back(sum([batch.size for batch in batches]))
+        self._count_refused(reason, len(puts))
+        owner.not_committed(puts, reason)
 
     def _count_refused(self, reason: RefuseReason, count: int) -> RefuseReason:
         self._counters.refused[reason.value] += count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gateway.domain.errors import RefuseReason
@@ -17,7 +17,6 @@ class Put:
 
     targets: for each record the names of the sinks that owe it. ticket: the owner's own; the spool never looks at it.
     sequence: of the first record, set before `committed`; the others follow without a gap.
-    entries, state_entries, size: the spool's own: how these stand in a block, and the bytes of that.
     """
 
     records: Sequence[Record]
@@ -25,8 +24,20 @@ class Put:
     states: Sequence[State]
     ticket: Any
     sequence: int = 0
-    entries: Sequence[bytes] = ()
-    state_entries: Sequence[bytes] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Puts that share a commit, and how they will stand in blocks.
+
+    entries, targets: of all their records, in order. states: entries, each with the number of records before it.
+    size: bytes of all entries.
+    """
+
+    puts: list[Put] = field(default_factory=list)
+    entries: list[bytes] = field(default_factory=list)
+    targets: list[tuple[str, ...]] = field(default_factory=list)
+    states: list[tuple[int, bytes]] = field(default_factory=list)
     size: int = 0
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.delivery.disk import NO_SPACE, AppendFile
-from gateway.delivery.spool.blocks import BlockDraft, Flag, blocks_of_states, segment_header
-from gateway.delivery.spool.values import Put
+from gateway.delivery.spool.blocks import BLOCK_BYTES, BlockDraft, Flag, blocks_of_states, segment_header
+from gateway.delivery.spool.values import Batch
 
 
 @dataclass(slots=True)
@@ -40,21 +40,28 @@ class Commit:
     usable: bool = True
 
 
-def build_blocks(batch: Sequence[Put], base: int) -> bytes:
+def build_blocks(batch: Batch, base: int) -> bytes:
     """Blocks of these puts, numbered from `base`. States stand in the block of their put's last record or behind it:
     a state never survives a crash that its records did not."""
-    blocks = []
+    entries, targets = batch.entries, batch.targets
     draft = BlockDraft(base)
-    for put in batch:
-        for entry, targets in zip(put.entries, put.targets, strict=True):
-            if draft.is_full or not draft.add_record(entry, targets):
-                blocks.append(draft.finish())
-                draft = BlockDraft(draft.base + draft.count)
-                draft.add_record(entry, targets)
-        for state in put.state_entries:
+    if batch.size <= BLOCK_BYTES and entries and targets.count(targets[0]) == len(entries):  # nearly always
+        draft.add_alike(entries, targets[0])
+        for _, state in batch.states:
             draft.add_state(state)
-    if not draft.is_empty:
-        blocks.append(draft.finish())
+        return draft.finish()
+    blocks = []
+    states = deque(batch.states)
+    for number, (entry, names) in enumerate(zip(entries, targets, strict=True)):
+        while states and states[0][0] <= number:
+            draft.add_state(states.popleft()[1])
+        if draft.is_full or not draft.add_record(entry, names):
+            blocks.append(draft.finish())
+            draft = BlockDraft(draft.base + draft.count)
+            draft.add_record(entry, names)
+    for _, state in states:
+        draft.add_state(state)
+    blocks.append(draft.finish())
     return b"".join(blocks) if len(blocks) != 1 else blocks[0]
 
 
@@ -64,7 +71,7 @@ class SegmentWriter:
     def __init__(self) -> None:
         self._file: AppendFile | None = None
 
-    def commit(self, batch: Sequence[Put], base: int, roll: Roll | None) -> Commit:
+    def commit(self, batch: Batch, base: int, roll: Roll | None) -> Commit:
         """Makes `batch` durable. Never raises an OSError: it is in the answer."""
         data = build_blocks(batch, base)
         started = time.perf_counter()

@@ -48,7 +48,7 @@ class Inbound(Receipt):
     ) -> None:
         # The fields of Receipt are set here, since this is built once a publish.
         self.outcome = None
-        self.reason = ""
+        self.reason = self.detail = ""
         self.pending = 0
         self.on_settled = on_settled
         self.awaits: Receipt | None = None

@@ -252,7 +252,8 @@ class Session:
                     del self.received[packet_id]
             del waiting[0]
             self.waiting_bytes -= entry.size
-            self._answer(entry, receipt, kept)
+            # Its own outcome, of what was only handed on since.
+            self._answer(entry, entry if kept and entry.outcome is not None else receipt, kept)
 
     def _answer(self, entry: Inbound, receipt: Receipt, kept: bool) -> None:
         publish, connection = entry.publish, entry.connection

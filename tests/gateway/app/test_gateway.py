@@ -90,21 +90,6 @@ async def test_tls_files_that_cannot_be_used_are_named(tmp_path: Path, catalog: 
     assert caught.value.setting == "tcp.listeners.0.tls.cert_file"
 
 
-async def test_a_frame_limit_of_the_listener_lowers_the_products(tmp_path: Path, catalog: Catalog) -> None:
-    gateway = built(tmp_path, catalog, "tcp.listeners.0.max_frame_bytes=32")
-    seen: list[int] = []
-
-    def look() -> None:
-        assert gateway.tcp is not None
-        products = gateway.tcp.listeners[0]._context.products()
-        seen.extend(kind.max_bytes for product in products for kind in product.framing.kinds)
-        gateway.stop()
-
-    await gateway.run(on_ready=look)
-
-    assert set(seen) == {32}
-
-
 def test_devices_file(tmp_path: Path) -> None:
     devices = tmp_path / "devices.yaml"
     devices.write_text("- {id: hub-1, product: example_thermo, zone: '+08:00'}\n", "utf-8")

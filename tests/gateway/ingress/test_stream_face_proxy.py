@@ -49,11 +49,13 @@ async def test_the_header_may_come_in_pieces() -> None:
     "wire", [b"Ldev-1\n", b"PROXY TCP4 192.0.2.7 198.51.100.1 1 2\r\n", SIGNATURE + b"\x11\x11\0\0"]
 )
 async def test_without_a_header_the_connection_ends(wire: bytes) -> None:
-    async with Rig(proxy_protocol=True) as rig:
-        peer = await rig.connect()
-        peer.send(wire)
-        assert await peer.read_to_end() == b""
-        await rig.closed(CloseReason.BAD_PROXY_HEADER)
+    with capture_logs() as logs:
+        async with Rig(proxy_protocol=True) as rig:
+            peer = await rig.connect()
+            peer.send(wire)
+            assert await peer.read_to_end() == b""
+            await rig.closed(CloseReason.BAD_PROXY_HEADER)
+    assert [bool(entry["detail"]) for entry in logs if entry["event"] == "connection_closed"] == [True]
 
 
 async def test_the_limit_per_address_counts_clients_and_not_the_balancer() -> None:

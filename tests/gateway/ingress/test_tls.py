@@ -171,11 +171,14 @@ async def test_the_log_names_the_principal(files: Files) -> None:
 async def test_a_required_certificate_must_be_there_and_signed(files: Files, stranger: bool) -> None:
     context = files.client(name="x", by=trustme.CA()) if stranger else files.client()
     context.maximum_version = ssl.TLSVersion.TLSv1_2  # a client of 1.3 learns of it only when it reads
-    async with Rig(tls=files.server(ClientAuth.REQUIRED)) as rig:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            await rig.connect(tls=context)
-        await rig.closed(CloseReason.TLS_FAILED)
-        assert rig.traffic.received == 0
+    with capture_logs() as logs:
+        async with Rig(tls=files.server(ClientAuth.REQUIRED)) as rig:
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await rig.connect(tls=context)
+            await rig.closed(CloseReason.TLS_FAILED)
+            assert rig.traffic.received == 0
+    (why,) = [entry["detail"] for entry in logs if entry["event"] == "connection_closed"]
+    assert ("certificate verify failed" if stranger else "peer did not return a certificate") in why
 
 
 async def test_a_client_without_tls_is_closed(files: Files) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.settings import Settings, TcpListener
 from gateway.settings.limits import file_limit_problem, needed_files
+from gateway.settings.load import load_settings
 from gateway.settings.model import OWN_FILES, TcpSettings
 
 INFINITE = resource.RLIM_INFINITY
@@ -69,3 +70,25 @@ def test_the_default_fits_the_limit(monkeypatch: pytest.MonkeyPatch, hard: int, 
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (64, hard))
 
     assert TcpListener(name="tcp").max_connections == connections
+
+
+def test_listeners_that_say_no_number_share_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (20_000 + OWN_FILES, 20_000 + OWN_FILES))
+    said = [
+        "tcp.listeners=[{name: a}, {name: b, max_connections: 5000, port: 2}]",
+        "mqtt.listeners=[{name: c}, {name: d, port: 3}]",
+    ]
+
+    settings = load_settings(None, said, {}).settings
+
+    assert [listener.max_connections for listener in settings.tcp.listeners] == [5_000, 5_000]
+    assert [listener.max_connections for listener in settings.mqtt.listeners] == [5_000, 5_000]
+    assert file_limit_problem(settings) == ""
+
+
+def test_the_limit_allows_more_than_anybody_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (64, 1_048_576))
+
+    settings = load_settings(None, ["mqtt.listeners=[{name: c}, {name: d, port: 2}]"], {}).settings
+
+    assert [listener.max_connections for listener in settings.mqtt.listeners] == [20_000, 20_000]

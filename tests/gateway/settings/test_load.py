@@ -51,6 +51,8 @@ def test_an_error_that_comes_later_is_placed_by_its_setting(file: Path) -> None:
     assert loaded.placed(ConfigError("taken", setting="observe.port")) == "--set: taken"
     assert loaded.placed(ConfigError("bad", setting="gateway.env")) == "bad"
     assert loaded.placed(ConfigError("f:1:2: bad")) == "f:1:2: bad"
+    assert loaded.placed(ConfigError("odd", setting="tcp.listeners.0")) == f"{file}:3: odd"
+    assert loaded.placed(ConfigError("odd", setting="tcp.listeners.1")) == "odd"
 
 
 def test_an_empty_file_is_the_defaults(file: Path) -> None:

@@ -58,3 +58,21 @@ def test_sizes(value: Any, size: int) -> None:
 def test_no_sizes(value: Any) -> None:
     with pytest.raises(ValidationError):
         TcpListener.model_validate({"name": "a", "max_frame_bytes": value})
+
+
+@pytest.mark.parametrize("name", ["a", "tcp-1", "a_b", "a" * 32])
+def test_names(name: str) -> None:
+    assert TcpListener(name=name).name == name
+
+
+@pytest.mark.parametrize("name", ["", "A", "1a", "a b", "a" * 33, "ä"])
+def test_no_names(name: str) -> None:
+    with pytest.raises(ValidationError):
+        TcpListener(name=name)
+
+
+@pytest.mark.parametrize("port", ["5023", True, -1, 65_536, 1.5])
+def test_no_ports(port: Any) -> None:
+    """Strictly: a text or a flag is a mistake."""
+    with pytest.raises(ValidationError):
+        TcpListener.model_validate({"name": "a", "port": port})

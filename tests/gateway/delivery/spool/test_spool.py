@@ -295,6 +295,25 @@ async def test_a_large_put_makes_several_blocks_with_its_states_in_the_last(spoo
         assert rig.keeper.payloads == [b"key"]
 
 
+async def test_a_commit_takes_no_more_than_so_much_but_whole_puts_in_order(spool: Opener) -> None:
+    async with spool(segment_bytes=1 << 20) as rig:
+        for n in range(9):
+            rig.offer([record(n, 300_000)], b"%d" % n)
+        await rig.owner.wait(9)
+        assert [len(batch) for batch in rig.owner.batches] == [4, 4, 1]
+        assert [put.sequence for put in rig.owner.committed_puts] == list(range(1, 10))
+        assert [len(body) for body in await rig.bodies()] == [300_000] * 9
+        assert rig.keeper.payloads == [b"%d" % n for n in range(9)]
+
+
+async def test_what_waits_behind_a_full_commit_is_refused_with_it_at_the_end(spool: Opener) -> None:
+    async with spool(segment_bytes=1 << 20) as rig:
+        for n in range(9):
+            rig.offer([record(n, 300_000)])
+        rig.spool.refuse_rest(rig.owner)
+        assert [put.records[0] for put, _ in rig.owner.refused] == [record(n, 300_000) for n in range(9)]
+
+
 async def test_states_alone_are_kept_and_no_two_segments_share_a_name(spool: Opener) -> None:
     for n in range(3):
         async with spool() as rig:

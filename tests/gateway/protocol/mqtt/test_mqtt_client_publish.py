@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from gateway.domain.errors import CloseReason, RefuseReason
-from gateway.domain.receipt import Outcome, Receipt
 from gateway.protocol.mqtt.encode import encode
 from gateway.protocol.mqtt.packets import (
     V5,
@@ -23,7 +22,7 @@ from gateway.protocol.mqtt.packets import (
     Subscribe,
     Subscription,
 )
-from gateway.protocol.mqtt.ports import Answer, ClientLimits, explain
+from gateway.protocol.mqtt.ports import ClientLimits
 from tests.gateway.protocol.mqtt.broker_rig import VERSIONS, Bench, Peer, Rules
 
 
@@ -237,26 +236,6 @@ def test_a_dead_letter_is_kept_and_acknowledged(version: int) -> None:
     peer = bench.join("c", version)
     peer.say(publish(1), publish(2, qos=2))
     assert acks(peer) == [("Puback", 1), ("Pubrec", 2)]
-
-
-def test_a_dead_letter_gets_a_reason_where_the_policy_says_so() -> None:
-    bench = Bench()
-
-    def policy(receipt: Receipt) -> Answer:
-        if receipt.outcome is Outcome.DEAD_LETTERED:
-            return Answer(ReasonCode.PAYLOAD_FORMAT_INVALID, "no product reads this")
-        return explain(receipt)
-
-    bench.client_ports.explain = policy
-    bench.flow.dead_letter = "unknown_product"
-    peer = bench.join()
-    peer.say(publish(1))
-    assert peer.one(Puback).reason is ReasonCode.PAYLOAD_FORMAT_INVALID
-    peer.say(publish(2, qos=2))  # the id is kept with the letter, so it must be released
-    assert acks(peer) == [("Pubrec", 2)]
-    old = bench.join("old", V311)
-    old.say(publish(3))
-    assert acks(old) == [("Puback", 3)]
 
 
 # QoS 2
