@@ -14,7 +14,7 @@ from typing import Any
 
 from decoders.convert import negative
 from decoders.document_kinds import WRONG, Kind, is_bad_time, take, time_text, word_of
-from decoders.document_shapes import Shapes
+from decoders.document_shapes import PROVEN, Shapes
 from decoders.document_values import DocumentFields, extra_values
 from decoders.errors import DecodeCode, DecodeError
 from decoders.faults import FAULTS, Faults, lifted
@@ -151,8 +151,8 @@ class JsonCodec:
         # Messages whose documents say nothing unusual, by the name that these give; None where one gives none.
         self._shapes: dict[str | None, tuple[str, Shapes]] = {}
         for message in messages if self._naming and not self._told else ():
-            if not (message.values or message.records or message.keeps) and Shapes.fit(message.fields):
-                shapes = message.name, Shapes(message.fields, _COMMON_KEYS, common_values)
+            if not (message.values or message.records) and Shapes.fit(message.fields):
+                shapes = message.name, Shapes(message.fields, _COMMON_KEYS, common_values, keeps=message.keeps)
                 self._shapes[message.name] = shapes
                 if len(messages) == 1:
                     self._shapes[None] = shapes
@@ -163,7 +163,7 @@ class JsonCodec:
 
     def read(self, document: Any, context: SessionContext, zone: Zone) -> tuple[str, dict[str, Any]]:
         """As `decode`, of what the document says."""
-        if document.__class__ is dict and (quick := self.read_plain(document, -1, zone)) is not None:
+        if document.__class__ is dict and (quick := self.read_plain(document, PROVEN, zone)) is not None:
             return quick
         if not isinstance(document, dict) and not (self._lists and isinstance(document, list)):
             raise DecodeError(DecodeCode.BAD_DOCUMENT, "expected one JSON object")
@@ -177,7 +177,7 @@ class JsonCodec:
 
     def read_plain(self, document: dict[str, Any], colons: int, zone: Zone) -> tuple[str, dict[str, Any]] | None:
         """As `read`, of a document as they mostly are; None for any other one. colons: as
-        `decoders.json_text.read_plain` has it; -1: of a document that `read_json` has read."""
+        `decoders.json_text.read_plain` has it, or PROVEN."""
         name = document.get("message")
         shapes = self._shapes.get(name) if name is None or name.__class__ is str else None
         if shapes is None:

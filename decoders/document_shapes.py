@@ -12,15 +12,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from decoders.document_kinds import Kind, time_text
-from decoders.document_values import DocumentFields
+from decoders.document_values import DocumentFields, may_be_extra
 from decoders.json_text import LARGE
 from decoders.source_writer import SourceWriter
 from decoders.times import Zone, iso_from_unix_ms
 
-__all__ = ["Shapes"]
+__all__ = ["PROVEN", "Shapes"]
 
 _MAX_SHAPES = 512
 _MAX_KEYS = 64
+_MAX_CHARACTERS = 2_048  # of all keys of a shape
 _TIMES = ("device_timestamp", "ts")
 _MS_FROM, _MS_TO = 100_000_000_000, 10_000_000_000_000_000
 """Integers that `time_text` takes for milliseconds."""
@@ -35,7 +36,8 @@ _ELSEWHERE = frozenset({"fields", "data"})
 _CLASSES = {"INT": int, "FLOAT": float, "STR": str, "BOOL": bool}
 _WORDS = {kind: word for word, kind in _CLASSES.items()}
 
-_PROVEN = -1
+PROVEN = -1
+"""In place of a number of colons: no key stands twice in the document."""
 
 _Read = Callable[[Mapping[str, Any], Mapping[str, Any], Zone, int], dict[str, Any] | None]
 """Document, the object that holds its values, zone, colons -> values; None where something in it is unusual."""
@@ -43,12 +45,14 @@ _Common = Callable[[Mapping[str, Any], Zone], dict[str, Any]]
 
 
 class Shapes:
-    """Of one message. common: reads identity and times of a document; names: those of its keys that it reads."""
+    """Of one message. common: reads identity and times of a document; names: those of its keys that it reads. keeps:
+    values that the message does not name are kept."""
 
-    __slots__ = ("_common", "_fields", "_known", "_names")
+    __slots__ = ("_common", "_fields", "_keeps", "_known", "_names")
 
-    def __init__(self, fields: DocumentFields, names: frozenset[str], common: _Common) -> None:
+    def __init__(self, fields: DocumentFields, names: frozenset[str], common: _Common, *, keeps: bool = False) -> None:
         self._fields = fields
+        self._keeps = keeps
         self._names = names
         self._common = common
         self._known: dict[tuple[str | None, ...], _Read | None] = {}
@@ -58,7 +62,7 @@ class Shapes:
         """Whether its values may be taken one by one."""
         return not (fields.groups or fields.lists or fields.packed or fields.derived or fields.negated)
 
-    def read(self, document: dict[str, Any], zone: Zone, colons: int = _PROVEN) -> dict[str, Any] | None:
+    def read(self, document: dict[str, Any], zone: Zone, colons: int = PROVEN) -> dict[str, Any] | None:
         """The values; None where that is not so simple. colons: of a text that may have keys twice (`read_plain`)."""
         metrics = document.get("metrics")
         if metrics.__class__ is dict:
@@ -79,6 +83,8 @@ class Shapes:
     ) -> _Read | None:
         if len(key) > _MAX_KEYS or len(self._known) >= _MAX_SHAPES:
             return None
+        if sum(len(name) for name in key if name is not None) > _MAX_CHARACTERS:
+            return None
         read = self._known[key] = self._generated(document, metrics)
         return read
 
@@ -90,16 +96,18 @@ class Shapes:
         if not kinds.keys().isdisjoint(("message", *common) if metrics is document else document):
             return None
         out = SourceWriter({"__builtins__": {}, **_CLASSES})
+        # In the order in which they stand among the values of any other document.
+        taken = {name: Kind("scalar") for name in metrics if name not in kinds and may_be_extra(name) and self._keeps}
+        taken |= {name: kind for name, kind in kinds.items() if name in metrics}
         items = []
-        for name, kind in kinds.items():
-            if name in metrics:
-                test = _unusual(kind)
-                if test is None:
-                    return None
-                value = out.fresh(name)
-                out.emit(f"{value} = values[{name!r}]")
-                out.emit(f"if {test.format(x=value)}: return None")
-                items.append(f"{name!r}: {value}")
+        for name, kind in taken.items():
+            test = _unusual(kind)
+            if test is None:
+                return None
+            value = out.fresh()  # names of documents may be anything
+            out.emit(f"{value} = values[{name!r}]")
+            out.emit(f"if {test.format(x=value)}: return None")
+            items.append(f"{name!r}: {value}")
         # Each key has its colon, and a text that is a time has its own: one more is of something that is not known.
         keys = str(len(document) + (len(metrics) if metrics is not document else 0))
         if common and not common.issubset(_TIMES):
@@ -108,7 +116,7 @@ class Shapes:
             keys = f"({keys} + moment.count(':') if moment.__class__ is STR else {keys})"
             _take_time(out, common)
             items.append("'device_timestamp': text")
-        out.emit(f"if colons != {keys} and colons != {_PROVEN}: return None")
+        out.emit(f"if colons != {keys} and colons != {PROVEN}: return None")
         if "'device_timestamp': text" in items:
             out.emit(f"if text is None: return {{{', '.join(items[:-1])}}}")
         out.emit(f"return {{{', '.join(items)}}}")

@@ -17,7 +17,7 @@ from decoders.formula import Formula
 from decoders.layout import Branch, Condition, Derived, Group, Nodes, Repeat, Tags, Value
 from decoders.spec.notes import Structure
 
-__all__ = ["DocumentFields", "document_fields", "extra_values"]
+__all__ = ["DocumentFields", "document_fields", "extra_values", "may_be_extra"]
 
 
 @dataclass(slots=True)
@@ -173,8 +173,13 @@ def extra_values(document: Mapping[str, Any], fields: DocumentFields) -> dict[st
         name: value
         for place in places or [document]
         for name, value in place.items()
-        if value is not None and name not in _NO_VALUES and name not in known and name.isprintable()
+        if value is not None and may_be_extra(name) and name not in known
     }
     if len(found) > _MAX_EXTRA:
         raise DecodeError(DecodeCode.TOO_MANY_ITEMS, f"{len(found)} values, at most {_MAX_EXTRA} allowed")
     return found
+
+
+def may_be_extra(name: str) -> bool:
+    """Whether what stands under this name can be a value that its message does not name."""
+    return name not in _NO_VALUES and name.isprintable()

@@ -65,6 +65,9 @@ _log = structlog.get_logger(__name__)
 DRAIN_S = 25.0
 """Time for settling at the end, within the 30 s that a container has by default between SIGTERM and SIGKILL."""
 
+_DELIVERY_S = 1.0
+"""Of it, what is left for the outbox when connections take all the time."""
+
 _METADATA_TIMEOUT_S = 2.0
 
 
@@ -173,6 +176,7 @@ class Gateway:
         self._add_admin(chain, outbox, topics)
         await outbox.start()
         self.watch.outbox = outbox
+        outbox.on_room(self.watch.on_room)
         delivery = asyncio.create_task(outbox.run(), name="delivery")
         try:
             await self.observe.start()
@@ -230,8 +234,8 @@ class Gateway:
             face.stop_accepting()
         alive = not delivery.done()
         if alive:
-            cut = await self._drain_faces(DRAIN_S)
-        left = max(1.0, DRAIN_S - (time.monotonic() - started))
+            cut = await self._drain_faces(max(0.0, DRAIN_S - _DELIVERY_S))
+        left = max(_DELIVERY_S, DRAIN_S - (time.monotonic() - started))
         stranded = await outbox.drain(left)
         if not alive:  # what they wait for is refused by now
             cut = await self._drain_faces(1.0)

@@ -15,7 +15,7 @@ from gateway.access.jwt import TokenIssuer, TokenVerifier
 from gateway.access.mqtt import MqttAccess, MqttAccessOptions, MqttAccessServices, OtherClient
 from gateway.access.topic_rules import AllowList
 from gateway.app.parts import Parts, stream_options
-from gateway.app.topics import Topics
+from gateway.app.topics import Topics, make_templates
 from gateway.domain.password_hash import hash_cost
 from gateway.domain.receipt import Receipt
 from gateway.ingress.mqtt import MqttOptions, MqttServer, MqttServices, Transport
@@ -25,7 +25,7 @@ from gateway.observe.mqtt_metrics import mqtt_families
 from gateway.protocol.mqtt.ports import Answer, BrokerLimits, ClientLimits, DropReason, explain, explain_dead_letters
 from gateway.settings import model
 
-__all__ = ["MqttFace", "make_mqtt"]
+__all__ = ["MqttFace", "check_mqtt", "make_mqtt"]
 
 
 class MqttFace:
@@ -100,6 +100,13 @@ def _broker_limits(sessions: model.MqttSessionSettings) -> BrokerLimits:
         max_retained=sessions.max_retained,
         max_retained_bytes=int(sessions.max_retained_bytes),
     )
+
+
+def check_mqtt(settings: model.Settings) -> None:
+    """Whether templates, client ids and topic rules can be used; no file and no spec is looked at. Raises
+    ConfigError."""
+    make_templates(settings, None)
+    _access_options(settings.auth)
 
 
 def _access_options(auth: model.AuthSettings) -> MqttAccessOptions:

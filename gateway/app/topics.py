@@ -33,8 +33,8 @@ class Topics:
         )
 
 
-def make_templates(settings: model.Settings, catalog: Catalog) -> Templates:
-    """Those of the settings, then the built-in ones. Raises ConfigError."""
+def make_templates(settings: model.Settings, catalog: Catalog | None) -> Templates:
+    """Those of the settings, then the built-in ones. catalog: None takes every product. Raises ConfigError."""
     return Templates([_template(index, topic, catalog) for index, topic in enumerate(settings.mqtt.topics)])
 
 
@@ -64,9 +64,9 @@ def make_topic_reader(
     )
 
 
-def _template(index: int, topic: model.MqttTopic, catalog: Catalog) -> Template:
+def _template(index: int, topic: model.MqttTopic, catalog: Catalog | None) -> Template:
     setting = f"mqtt.topics.{index}"
-    if topic.product is not None:
+    if topic.product is not None and catalog is not None:
         try:
             catalog.find(topic.product)
         except UnknownProduct as error:

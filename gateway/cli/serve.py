@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-GC_THRESHOLD = 20_000
+GC_THRESHOLD = 100_000
 """New objects between two looks at the youngest ones. Frames leave no cycles behind: looking is mostly in vain."""
 
 

@@ -2,7 +2,8 @@
 
 Place in the walk: behind the spool's commit, before the sink's sender. As long as the sink keeps up, records go to the
 sender as they are committed, out of memory. When they would need more memory than the window, the feed falls behind:
-from there on it reads the spool, block by block, until it has come to its end again.
+from there on it reads the spool, block by block, until it has come to its end again. What was committed last is held
+in memory meanwhile, or else it would never get there while more and more comes.
 
 A lane that is slower than the others (a device that sends more than its lane can carry) must not fill the window: its
 further records are deferred, left on the disk, and read in a second pass when the window has room. The order within
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -24,6 +26,7 @@ from gateway.delivery.spool.spool import Place, Put, Spool, SpoolReader, Stored
 from gateway.domain.record import Record
 
 _READ_BYTES = 1024 * 1024
+_HELD_BYTES = 2 * _READ_BYTES  # what comes during a read is less
 _MAX_RANGES = 32_768  # of delivered sequences above the low-water mark: beyond, nothing new is loaded
 _READ_AGAIN_S = 1.0
 _AGE_EVERY = 512  # records between two marks of the backlog's age
@@ -64,6 +67,19 @@ class FeedOwner(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Run:
+    """Records that were committed together, with the targets of each."""
+
+    first: int
+    records: list[Record]
+    targets: list[tuple[str, ...]]
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self.records)
+
+
 class Feed:
     """One sink's way through one spool; the `EntryOwner` of its sender. All methods are called on the event loop.
 
@@ -95,6 +111,8 @@ class Feed:
         self._lane_records = lane_records
         self._behind = True  # until the first pass over what the spool held at the start has ended
         self._position = cursor.low  # while behind: the next sequence to be read
+        self._held: list[_Run] = []  # while behind: the last ones that were committed
+        self._held_bytes = 0
         self._deferred: dict[str, int] = {}  # by lane: its first record that is not loaded
         self._ages: deque[tuple[int, int]] = deque()  # sequence and arrival (Unix ms), now and then
         self._age_from = 0
@@ -121,15 +139,22 @@ class Feed:
 
     def committed(self, batch: Sequence[Put]) -> None:
         """These are durable now; their sequences follow each other."""
+        run = _Run(
+            batch[0].sequence,
+            [record for put in batch for record in put.records],
+            [names for put in batch for names in put.targets],
+        )
         if self._behind:
+            self._hold(run)
             self._wake.set()
-            return
-        name = self.name
-        first = batch[0].sequence
-        records = [record for put in batch for record in put.records]
-        targets = [names for put in batch for names in put.targets]
-        sequences = range(first, first + len(records))
-        entries = list(zip(records, sequences, strict=True))
+        else:
+            self._take(run)
+
+    def _take(self, run: _Run) -> None:
+        """Gives the sender what is for this sink, or falls behind."""
+        name, targets = self.name, run.targets
+        sequences = range(run.first, run.end)
+        entries = list(zip(run.records, sequences, strict=True))
         skipped: list[int] = []
         if targets.count((name,)) != len(entries):  # some go elsewhere, too
             skipped = [sequence for sequence, names in zip(sequences, targets, strict=True) if name not in names]
@@ -137,7 +162,8 @@ class Feed:
         size = sum([len(record.body) for record, _ in entries])
         if self.used_bytes + size > self._window_bytes or self.cursor.ranges > _MAX_RANGES:
             self._behind = True
-            self._position = first
+            self._position = run.first
+            self._hold(run)
             self._wake.set()
             return
         if self._deferred or self.used_bytes * 2 > self._window_bytes:
@@ -146,6 +172,17 @@ class Feed:
         self._put(entries, size)
         if skipped:
             self._owed_no_longer(skipped)
+
+    def _hold(self, run: _Run) -> None:
+        size = sum([len(record.body) for record in run.records])
+        if self._held_bytes + size > _HELD_BYTES:
+            self._drop_held()
+        if size <= _HELD_BYTES:
+            self._held.append(run)
+            self._held_bytes += size
+
+    def _drop_held(self) -> None:
+        self._held, self._held_bytes = [], 0
 
     def _is_target(self, stored: Stored) -> bool:
         return self.name in stored.targets
@@ -223,11 +260,26 @@ class Feed:
             self._load(found)
             self._position = reader.position
             self._owner.progressed(self)
-            if reader.position >= self._spool.next_sequence:  # nothing was committed while we read
-                self._behind = False
+            if self._goes_live():
                 break
         if self._position - started > self._lane_records:
             _log.info("caught_up", sink=self.name, records=self._position - started)
+
+    def _goes_live(self) -> bool:
+        """True: it is not behind any more. What was not read yet was held in memory, and there is room for it."""
+        rest = [run for run in self._held if run.end > self._position]
+        if self._position < self._spool.next_sequence:
+            is_held = bool(rest) and rest[0].first == self._position
+            if not is_held or (self.used_bytes + self._held_bytes) * 2 > self._window_bytes:
+                return False
+        self._behind = False
+        self._drop_held()
+        for run in rest:
+            if self._behind:
+                self._hold(run)
+            else:
+                self._take(run)
+        return True
 
     async def _until_room(self) -> None:
         """Waits until the window takes what one read brings, and the cursor more ranges."""

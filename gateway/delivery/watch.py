@@ -1,13 +1,17 @@
-"""What can be seen of the delivery: its part of `/metrics` and of `/health`."""
+"""What can be seen of the delivery: its part of `/metrics`, of `/health`, and of the log."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import structlog
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from gateway.delivery.outbox import Outbox
+from gateway.observe.logs import RateLimited
+
+_log = structlog.get_logger("gateway.delivery.watch")
 
 
 class DeliveryWatch:
@@ -18,6 +22,8 @@ class DeliveryWatch:
         self.outbox: Outbox | None = None
         self._sinks = sinks
         self._unix_ms = unix_ms
+        self._told_full = False
+        self._lines = RateLimited()
 
     def metrics(self) -> Iterator[Metric]:
         backlog = GaugeMetricFamily(
@@ -50,6 +56,16 @@ class DeliveryWatch:
                     "backlog_records": feed.backlog,
                 }
         return {"ok": all(sink["ok"] for sink in found.values()), **found}
+
+    def on_room(self, has_room: bool) -> None:
+        """Called by the outbox: senders wait from now on, or go on. A full disk has lines of its own."""
+        if has_room:
+            if self._told_full:
+                _log.info("spool_has_room")
+            self._told_full = False
+        elif self.outbox is not None and not self.outbox.spool.is_disk_full and self._lines.allow("full") is not None:
+            self._told_full = True
+            _log.warning("spool_full", detail="senders wait: the sinks, or the disk of the spool, do not keep up")
 
     def problem(self) -> str | None:
         """Why nothing more can be taken in, or None."""

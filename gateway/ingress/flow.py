@@ -41,7 +41,9 @@ class Flow:
             _log.exception("pipeline_failed", uplink_id=uplink.uplink_id, product=uplink.product.id)
             result = dead_letter(uplink, DecodeCode.WRONG_ANSWER.value, "shape", f"internal error: {error!r}")
         try:
-            if isinstance(result, DeadLetter):
+            if isinstance(result, list) and result:  # first: what nearly all are
+                self._outbox.put(uplink.receipt, result, uplink.states)
+            elif isinstance(result, DeadLetter):
                 self._letters.write(result)
                 self._outbox.put_dead_letter(uplink.receipt, result, came_with)
             elif isinstance(result, Duplicate):
@@ -49,7 +51,7 @@ class Flow:
                     self._outbox.settle(uplink.receipt, Outcome.DUPLICATE)
                 else:
                     self._outbox.follow(uplink.receipt, result.first)
-            elif result or uplink.states:
+            elif uplink.states:
                 self._outbox.put(uplink.receipt, result, uplink.states)
             else:
                 self._outbox.settle(uplink.receipt, Outcome.ACCEPTED)

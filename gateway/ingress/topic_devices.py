@@ -186,7 +186,8 @@ class TopicDevices:
         specless: bool,
         device_id: str,
     ) -> CompiledProduct:
-        name = named or (known.product if known is not None else "") or route.product or fallback
+        chosen = named or (known.product if known is not None else "") or route.product
+        name = chosen or fallback
         loaded = self.known.products.get(name)
         if loaded is not None:
             return loaded.product
@@ -198,6 +199,9 @@ class TopicDevices:
                 detail = str(UnknownProduct.among(name[:_MAX_SHOWN], self.known.products))
                 if len(self._unknown) < _MAX_UNKNOWN:
                     self._unknown[name] = detail
+            if not chosen:
+                by_hand = f"give {device_id} its `product` in the devices file (ChirpStack: or as device tag `product`)"
+                detail = f"the network server calls it `{name[:_MAX_SHOWN]}`: {by_hand}; {detail}"
         else:
             detail = (
                 f"nothing says which product {device_id} is: `productId` in the payload, the devices file, or "

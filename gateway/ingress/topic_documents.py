@@ -175,7 +175,7 @@ def nodes_of(document: Mapping[str, Any], device_id: str) -> list[Node]:
         name = item.get("device_id") if isinstance(item, dict) else None
         parent = item.get("parent") if isinstance(item, dict) else None
         if not isinstance(name, str) or not name or not isinstance(parent, str | None):
-            detail = f"nodes[{index}]: `device_id` and `parent` are texts"
+            detail = f"nodes[{index}]: `device_id` is missing or no text, or `parent` is no text"
             raise DecodeError(DecodeCode.BAD_DOCUMENT, detail, field=f"nodes[{index}]")
         parents[name] = parent or ""
     found = []

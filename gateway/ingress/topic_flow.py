@@ -25,6 +25,9 @@ __all__ = ["TopicFlow"]
 
 _log = structlog.get_logger(__name__)
 
+_NO_UPLINK = "no template of the gateway knows this topic: nothing was recorded"
+
+_REFUSED = Outcome.REFUSED  # the member of an enum takes longer to look up than a name
 _SEVERITY = {Outcome.DUPLICATE: 0, Outcome.ACCEPTED: 1, Outcome.DEAD_LETTERED: 2, Outcome.REFUSED: 3}
 
 
@@ -61,6 +64,7 @@ class TopicFlow:
             return
         try:
             if found is None:
+                receipt.detail = _NO_UPLINK
                 self._outbox.put(receipt, (), states)
             elif isinstance(found, Refused):
                 self._refuse(message, found, receipt)
@@ -134,7 +138,7 @@ class _Counted:
         assert outcome is not None
         traffic = self._traffic
         traffic.outcomes[outcome] += 1
-        if outcome is Outcome.REFUSED:
+        if outcome is _REFUSED:
             traffic.refused[receipt.reason] = traffic.refused.get(receipt.reason, 0) + 1
         if self._tell is not None:
             self._tell(receipt)

@@ -6,13 +6,14 @@ base64, of a payload of bytes that is text) and `trace_id`; all of them stand in
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from decoders.errors import DecodeCode, DecodeError
 from gateway.domain.topic_message import TopicMessage
 
-__all__ = ["NOTHING_SAID", "TEXT_OF_BYTES", "Said", "content_of", "format_of", "said_by"]
+__all__ = ["NOTHING_SAID", "TEXT_OF_BYTES", "Said", "add_hint", "content_of", "format_of", "said_by"]
 
 _MAX_PROPERTIES = 32
 _MAX_PROPERTY = 256
@@ -25,6 +26,8 @@ _FORMAT_OF_CONTENT = {
 }
 TEXT_OF_BYTES = {"text/plain": "", "application/hex": "hex", "text/hex": "hex", "application/base64": "base64"}
 """Content types of bytes that are written as text, with how; "" is hex if it can be, else base64."""
+
+_HEX_TEXT = re.compile(rb"(?:[0-9A-Fa-f]{2}\s*){2,}")
 
 
 @dataclass(slots=True)
@@ -51,6 +54,17 @@ def format_of(message: TopicMessage) -> str:
     """The format that the content type says; "" for none."""
     word = content_of(message)
     return "json" if word.endswith("+json") else "bin" if word in TEXT_OF_BYTES else _FORMAT_OF_CONTENT.get(word, "")
+
+
+def add_hint(error: DecodeError, payload: bytes) -> None:
+    """What the payload looks like, where it was read as bytes and is probably something else."""
+    if _HEX_TEXT.fullmatch(payload):
+        hint = "the payload is hex text: send the bytes, or say so (content type text/plain, or JSON with `data.bin`)"
+    elif payload[:1] == b"{" and payload.rstrip()[-1:] == b"}":
+        hint = "the payload is JSON text, and was read as bytes: see the product, and the format of the topic"
+    else:
+        return
+    error.detail = f"{error.detail}; {hint}"
 
 
 def said_by(properties: tuple[tuple[str, str], ...]) -> Said:

@@ -19,7 +19,7 @@ import structlog
 from decoders.catalog import Catalog
 from decoders.envelopes import EnvelopeUp, open_as, open_envelope
 from decoders.errors import DecodeCode, DecodeError
-from decoders.json_text import read_json, read_plain
+from decoders.json_text import read_json
 from decoders.plan import Decoded
 from decoders.product import CompiledProduct
 from decoders.times import unix_ms_from_iso
@@ -28,12 +28,20 @@ from gateway.domain.device import Device, DeviceKey
 from gateway.domain.errors import DeadLetterReason
 from gateway.domain.ports import DirectoryPort, SignaturePort
 from gateway.domain.reading import Reading, Refused
-from gateway.domain.receipt import Receipt
 from gateway.domain.topic_message import TopicMessage
 from gateway.domain.uplink import NO_PRODUCT, Beside, Failure, Plain, Uplink
 from gateway.ingress import topic_documents as documents
 from gateway.ingress.topic_devices import Ends, Entry, ReaderOptions, TopicDevices
-from gateway.ingress.topic_properties import NOTHING_SAID, TEXT_OF_BYTES, Said, content_of, format_of, said_by
+from gateway.ingress.topic_properties import (
+    NOTHING_SAID,
+    TEXT_OF_BYTES,
+    Said,
+    add_hint,
+    content_of,
+    format_of,
+    said_by,
+)
+from gateway.ingress.topic_usual import UNSETTLED, UsualTopics
 from gateway.protocol.session_ports import AdmissionPort
 from gateway.protocol.uplink_topics import TELEMETRY, Templates, TopicRoute
 
@@ -50,13 +58,7 @@ _RECORD_OF_ROLE = {
 }
 _SPECIAL = documents.SPECIAL
 _METRIC_TYPES = frozenset({"telemetry", "event"})
-_MAX_USUAL = 65_536
-_MAX_USUAL_TOPIC = 256
-_Usual = tuple[Entry, str, str, str]
-"""What a message under a topic was read with: its entry, the product that it names, tenant and device of its sender."""
 _NOBODY = Device(DeviceKey("", ""), known=False)
-_UNSETTLED = Receipt()
-"""Stands in an uplink until the flow gives it its own."""
 
 
 class TopicReader:
@@ -82,58 +84,14 @@ class TopicReader:
         self._devices = TopicDevices(catalog, directory, admission, options or ReaderOptions())
         self._verified = True  # of the message that is being read: nothing is left to check of its signature
         self._session: SessionContext | None = None  # of the dead letter that is being read
-        self._usual: dict[str, _Usual] = {}  # by topic
+        self._usual = UsualTopics(self._devices, make_id, signatures)
 
     def read(self, message: TopicMessage) -> Uplink | Reading | Refused | None:
-        usual = self._usual.get(message.topic)
-        if usual is not None and not message.properties and not message.content_type:
-            found = self._read_as_before(message, usual)
-            if found is not None:
-                return found
-        return self._read(message, verified=False)
-
-    def _read_as_before(self, message: TopicMessage, usual: _Usual) -> Uplink | None:
-        """A JSON object of nothing but values and times, from the same device under the same topic as one before, when
-        neither catalog nor directory has changed. None: it has to be read as any other message."""
-        entry, named, tenant, own = usual
-        speaker, devices = message.speaker, self._devices
-        if speaker.device_id != own or speaker.tenant != tenant or not devices.is_current(entry):
-            return None
-        if self._signatures is not None and self._signatures.check(message, entry.device.key.device_id) is not None:
-            return None
-        found = read_plain(message.payload)
-        if found is None:
-            return None
-        document, colons = found
-        if (document.get("productId") or "") != named or not _SPECIAL.isdisjoint(document):
-            return None
-        product, context = entry.product, entry.context
-        context.received_ms = message.received_ms
-        decoded = product.read_plain(document, colons, context)
-        if decoded is None:
-            return None
-        plan, values = decoded.message, decoded.values
-        for _, name in plan.whole.identities:
-            if name in values:
-                return None
-        return Uplink(
-            self._make_id(message.received_ms),
-            message.payload,
-            message.received_ms,
-            product,
-            entry.device,
-            _UNSETTLED,
-            message.listener,
-            message.session_id,
-            message.peer,
-            decoded,
-            None,
-            context,
-            False,
-            (),
-            message,
-            entry.beside,
-        )
+        try:
+            usual = self._usual.read(message)
+        except Exception:
+            usual = None  # it is read again, and said what is wrong with it
+        return usual or self._read(message, verified=False)
 
     def read_again(
         self, message: TopicMessage, uplink_id: str, session: SessionContext, *, verified: bool
@@ -156,7 +114,7 @@ class TopicReader:
         devices = self._devices
         if devices.catalog() is not devices.known:
             devices.forget()
-            self._usual.clear()
+            self._usual.forget()
         own = message.speaker.device_id
         device_id = route.device_id or own
         self._verified = verified or self._signatures is None
@@ -229,18 +187,9 @@ class TopicReader:
         if not _SPECIAL.isdisjoint(document):
             return self._special(message, route, said, document, named)
         entry = self._devices.entry(message, route, named)
-        self._expect(message, route, said, entry, named)
+        if said is NOTHING_SAID:
+            self._usual.expect(message, route, entry, named)
         return self._decoded(message, entry, entry.product.read_json, document, said, entry.beside)
-
-    def _expect(self, message: TopicMessage, route: TopicRoute, said: Said, entry: Entry, named: str) -> None:
-        """The next message under this topic is most likely of the same kind."""
-        speaker = message.speaker
-        own = speaker.device_id
-        plain = said is NOTHING_SAID and not message.content_type and len(message.topic) <= _MAX_USUAL_TOPIC
-        if plain and (not own or route.device_id in ("", own)):
-            if len(self._usual) >= _MAX_USUAL:
-                self._usual.clear()
-            self._usual[message.topic] = entry, named, speaker.tenant, own
 
     def _special(
         self, message: TopicMessage, route: TopicRoute, said: Said, document: dict[str, Any], named: str
@@ -292,7 +241,10 @@ class TopicReader:
         device_id = "" if route.device_id else self._device_of_frame(message, route, said, data, form)
         entry = self._devices.entry(message, route, said.product, device_id)
         reader = entry.product.decode_csv if form == "csv" else entry.product.read
-        return self._decoded(message, entry, reader, data, said, entry.beside)
+        uplink = self._decoded(message, entry, reader, data, said, entry.beside)
+        if uplink.error is not None:
+            add_hint(uplink.error, data)
+        return uplink
 
     def _device_of_frame(self, message: TopicMessage, route: TopicRoute, said: Said, data: bytes, form: str) -> str:
         """Whom a frame names, where the topic names nobody; else who sends it."""
@@ -356,7 +308,7 @@ class TopicReader:
             message.received_ms,
             product,
             entry.device,
-            _UNSETTLED,
+            UNSETTLED,
             message.listener,
             message.session_id,
             message.peer,
@@ -540,7 +492,7 @@ class TopicReader:
             message.received_ms,
             product,
             device,
-            _UNSETTLED,
+            UNSETTLED,
             message.listener,
             message.session_id,
             message.peer,

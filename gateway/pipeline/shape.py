@@ -35,6 +35,7 @@ _MAX_BEHIND = 256  # of them per hub
 _MAX_MESSAGES = 4_096
 _MAX_UNIT_SETS = 64  # sets of metrics of one message whose units are kept
 _MAX_OUTLINES = 256  # sets of values of one message of which is known what they are
+_MAX_CHARACTERS = 8_192  # of all names of such a set
 _MAX_HEADS = 256  # of one message, by what comes beside its payload
 
 
@@ -367,7 +368,7 @@ def _words(plan: MessagePlan) -> tuple[str, str, str]:
 
 def _outline_of(message: _Message, names: tuple[str, ...]) -> _Outline:
     """To be asked once for each set of names."""
-    if len(message.outlines) >= _MAX_OUTLINES:
+    if len(message.outlines) >= _MAX_OUTLINES or sum(map(len, names)) > _MAX_CHARACTERS:
         return _UNUSUAL
     plan, outline = message.plan, _UNUSUAL
     dropped = message.product.no_metrics(plan, names)

@@ -38,6 +38,10 @@ messages:
     json: true
     fields: [{name: message, type: text, bytes: 4}, {name: device_timestamp, type: u8}, {name: n, type: u16}]
 """
+KEEPS = """
+product: shapes
+messages: {values: {record: telemetry, json: true, extra: keep, fields: [{name: t}, {name: n, type: u16}]}}
+"""
 
 
 def make(spec: str, *, quick: bool) -> CompiledProduct:
@@ -51,6 +55,7 @@ def make(spec: str, *, quick: bool) -> CompiledProduct:
 
 QUICK, PLAIN = make(SPEC, quick=True), make(SPEC, quick=False)
 TWO, TWO_PLAIN = make(SEVERAL, quick=True), make(SEVERAL, quick=False)
+ALL, ALL_PLAIN = make(KEEPS, quick=True), make(KEEPS, quick=False)
 SCALARS = st.one_of(
     st.integers(-5, 70_000), st.sampled_from([65535, 65535.0, 1 << 70]), st.floats(allow_nan=False, width=32),
     st.booleans(), st.none(), st.sampled_from(["", "x", "65535", "auto", "2026-03-01T00:00:00Z"]),
@@ -96,6 +101,19 @@ def test_any_message_reads_the_same(message: Any, top: dict[str, Any], metrics: 
     assert outcome(TWO, document) == outcome(TWO_PLAIN, document)
 
 
+@given(st.dictionaries(TOP, VALUES, max_size=3), st.dictionaries(NAMES | TOP, VALUES, max_size=5), st.booleans())
+def test_any_value_is_kept_the_same(top: dict[str, Any], metrics: dict[str, Any], nested: bool) -> None:
+    document = {**top, "metrics": metrics} if nested else {**top, **metrics}
+    assert outcome(ALL, document) == outcome(ALL_PLAIN, document)
+
+
+@pytest.mark.parametrize("name", ["1", "2x", "class", "", "é", "'", "}", "a\\", "\ud800", "{x}", "read", "n" * 5_000])
+def test_any_name_can_be_a_key(name: str) -> None:
+    document = {"metrics": {name: 1, "t": 2}}
+    assert outcome(ALL, document) == outcome(ALL_PLAIN, document)
+    assert outcome(ALL, {name: 1}) == outcome(ALL_PLAIN, {name: 1})
+
+
 def test_the_quick_way_is_taken() -> None:
     assert isinstance(QUICK.json, JsonCodec)
     _, shapes = QUICK.json._shapes[None]
@@ -106,6 +124,8 @@ def test_the_quick_way_is_taken() -> None:
     assert shapes.read({"metrics": {"t": 21.5, "n": 65535}}, 0) is None
     assert shapes.read({"metrics": {"t": "21.5"}}, 0) is None
     assert shapes.read({"metrics": [], "t": 1}, 0) is None
+    assert isinstance(ALL.json, JsonCodec)
+    assert ALL.json._shapes[None][1].read({"metrics": {"x": "1", "t": 2}}, 0) == {"x": "1", "t": 2}
     assert isinstance(TWO.json, JsonCodec)
     assert TWO.json._shapes.keys() == {"values", "others"}
 

@@ -272,6 +272,11 @@ class Broker:
             session.outbound.drain(now_ms)
         return due
 
+    def reaches(self, publish: Publish) -> bool:
+        """Whether somebody subscribes to it, or it was to be retained."""
+        match = self.tree.match(publish.topic)
+        return bool(match.plain or match.groups or publish.retain)
+
     def publish(
         self,
         client_id: str,

@@ -375,9 +375,9 @@ class ClientMachine:
         else:
             kind = PacketType.PUBREC
         outcome = receipt.outcome
-        if outcome is not Outcome.ACCEPTED and outcome is not Outcome.DUPLICATE and not self._explain(publish, receipt):
-            return
-        self.output.put_ack(kind, publish.packet_id)
+        plain = (outcome is Outcome.ACCEPTED or outcome is Outcome.DUPLICATE) and not receipt.detail
+        if plain or self._explain(publish, receipt):
+            self.output.put_ack(kind, publish.packet_id)
 
     def _explain(self, publish: Publish, receipt: Receipt) -> bool:
         """True: a plain acknowledgement is due, none was sent."""
@@ -386,19 +386,23 @@ class ClientMachine:
             if not kept:
                 self.end(CloseReason.NOT_KEPT, ReasonCode.UNSPECIFIED_ERROR, receipt.reason)
             return kept
-        answer = self._ports.explain(receipt)
-        if kept and (not answer.reason.failed or publish.qos == 2):
-            # A failure would end QoS 2 with the id released, which is kept together with the letter as taken.
+        if receipt.outcome is Outcome.ACCEPTED and self._broker.reaches(publish):
             return True
+        answer = self._ports.explain(receipt)
+        reason = answer.reason
+        if kept and reason.failed and publish.qos == 2:
+            # It would end QoS 2 with the id released, which is kept together with the letter as taken.
+            reason = ReasonCode.SUCCESS
         if not kept and (answer.closes or not answer.reason.failed):
             self.end(CloseReason.NOT_KEPT, answer.reason, answer.detail)
             return False
         properties = Properties(reason_string=answer.detail) if answer.detail and self.output.terms.explains else None
         if publish.qos == 1:
-            self.output.put_packet(Puback(publish.packet_id, answer.reason, properties))
+            self.output.put_packet(Puback(publish.packet_id, reason, properties))
         else:
-            self._intake.released(publish.packet_id)
-            self.output.put_packet(Pubrec(publish.packet_id, answer.reason, properties))
+            if reason.failed:
+                self._intake.released(publish.packet_id)
+            self.output.put_packet(Pubrec(publish.packet_id, reason, properties))
         return False
 
     def _release(self, packet_id: int) -> None:

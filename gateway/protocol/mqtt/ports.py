@@ -220,23 +220,32 @@ _MAX_DETAIL = 200
 
 
 def explain(receipt: Receipt) -> Answer:
-    """The answer to a settled publish. What is kept is a success, also as a dead letter; what can be kept later closes,
-    since a negative PUBACK would end it (5.0 section 4.3.2)."""
-    if receipt.outcome is not Outcome.REFUSED:
-        return _KEPT
-    return _ANSWERS.get(receipt.reason, _NOT_KEPT)
+    """The answer to a settled publish. What is kept is a success, also as a dead letter, of which the text says so;
+    what can be kept later closes, since a negative PUBACK would end it (5.0 section 4.3.2). What is no uplink and
+    reached nobody has no matching subscribers."""
+    if receipt.outcome is Outcome.DEAD_LETTERED and receipt.reason != DeadLetterReason.BURIED:
+        return Answer(detail=_letter_text(receipt))
+    if receipt.outcome is Outcome.REFUSED:
+        return _ANSWERS.get(receipt.reason, _NOT_KEPT)
+    nobody = receipt.outcome is Outcome.ACCEPTED and receipt.detail
+    return Answer(ReasonCode.NO_MATCHING_SUBSCRIBERS, receipt.detail) if nobody else _KEPT
 
 
 def explain_dead_letters(receipt: Receipt) -> Answer:
-    """As `explain`; but who sent what was not understood is told so. The text holds at most `_MAX_DETAIL` characters of
-    what may be the sender's own."""
-    if receipt.outcome is not Outcome.DEAD_LETTERED or receipt.reason == DeadLetterReason.BURIED:
-        return explain(receipt)
+    """As `explain`; but what was not understood is a failure (5.0 section 3.4.2.1: payload format invalid)."""
+    answer = explain(receipt)
+    if receipt.outcome is Outcome.DEAD_LETTERED and answer.detail:
+        return Answer(ReasonCode.PAYLOAD_FORMAT_INVALID, answer.detail)
+    return answer
+
+
+def _letter_text(receipt: Receipt) -> str:
+    """At most `_MAX_DETAIL` characters of what may be the sender's own."""
     detail = "".join(character if character.isprintable() else "?" for character in receipt.detail[: _MAX_DETAIL + 1])
     if len(detail) > _MAX_DETAIL:
         detail = f"{detail[:_MAX_DETAIL]}..."
     why = f"{receipt.reason}: {detail}" if detail else receipt.reason
-    return Answer(ReasonCode.PAYLOAD_FORMAT_INVALID, f"{why}; it is kept as a dead letter and need not come again")
+    return f"{why}; it is kept as a dead letter and need not come again"
 
 
 @dataclass(slots=True)

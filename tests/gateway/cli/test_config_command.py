@@ -30,13 +30,13 @@ def test_check_says_ok(tmp_path: Path) -> None:
 
 def test_check_names_every_mistake_on_stderr(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
-    file.write_text("observe:\n  prot: 1\nmqtt: {}\n")
+    file.write_text("observe:\n  prot: 1\nrest: {}\n")
     result = RUN.invoke(config_command.app, ["check", "--config", str(file), "--set", "log.format=x"])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines() == [
         "--set log.format: log.format: expected 'json' or 'console', got the text 'x'",
         f"{file}:2:3: observe.prot: unknown key `prot` (did you mean `port`?)",
-        f"{file}:3:1: mqtt: `mqtt` is not available in this version yet",
+        f"{file}:3:1: rest: `rest` is not available in this version yet",
     ]
 
 
@@ -44,6 +44,22 @@ def test_check_reads_stdin() -> None:
     result = RUN.invoke(config_command.app, ["check", "--config", "-"], input="observe: {port: x}\n")
     assert result.exit_code == 2
     assert result.stderr == "<stdin>:1:17: observe.port: expected a whole number, got the text 'x'\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('mqtt: {topics: [{template: "plant/{device}/up"}]}', "no place `{device}`; there are {device_id}"),
+        ('mqtt: {topics: [{template: "plant/#"}]}', "`+` stands alone, and there is no `#`"),
+        ('auth: {client_ids: ["x-{device}"]}', "`{device_id}` must stand in it"),
+        ('auth: {topics: {publish: ["a/#/b"]}}', "a wildcard is a whole level"),
+    ],
+)
+def test_check_looks_at_topics_and_client_ids(line: str, said: str) -> None:
+    result = RUN.invoke(config_command.app, ["check", "--config", "-"], input=line)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("<stdin>:1: ")
+    assert said in result.stderr
 
 
 def test_a_missing_file_is_invalid_input(tmp_path: Path) -> None:

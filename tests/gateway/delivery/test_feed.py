@@ -175,6 +175,27 @@ async def test_beyond_its_window_the_feed_reads_from_the_disk(tmp_path: Path, ma
         assert len(b.sender.waiting) == 1  # live again
 
 
+async def test_a_feed_goes_live_again_while_more_and_more_comes(tmp_path: Path, make_record: RecordFactory) -> None:
+    async with bench(tmp_path, window_bytes=4_000_000) as b:
+        await b.settle()
+        read, reads = b.feed._read, 0
+
+        async def read_while_more_comes(reader: SpoolReader) -> list[Stored]:
+            nonlocal reads
+            reads += 1
+            found = await read(reader)
+            await b.put(*(make_record(f"d{i % 7}", size=5_000) for i in range(3)))
+            return found
+
+        for _ in range(100):
+            await b.put(*(make_record(f"d{i % 7}", size=5_000) for i in range(10)))
+        b.feed._read = read_while_more_comes  # type: ignore[method-assign]
+        await b.deliver_all()
+        assert b.sent == b.owed
+        assert 0 < reads < 20
+        assert b.sender.most_bytes <= 4_000_000
+
+
 async def test_after_a_restart_only_what_was_not_delivered_comes(tmp_path: Path, make_record: RecordFactory) -> None:
     async with bench(tmp_path) as b:
         await b.put(*(make_record(f"d{i % 3}") for i in range(30)))

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.delivery.watch import DeliveryWatch
 from gateway.domain.errors import SinkError
@@ -57,10 +58,18 @@ async def test_a_full_spool_is_a_problem(
     fifo_sink.gate.clear()
     async with rig(fifo_sink, max_bytes=400_000, segment_bytes=50_000, drain_s=0) as r:
         watch.outbox = r.outbox
-        while r.outbox.has_room():
-            r.outbox.put(ledger.receipt(), [make_record(size=5_000)])
-            await ledger.wait()
-        assert str(watch.problem()).startswith("full: ")
+        r.outbox.on_room(watch.on_room)
+        with capture_logs() as lines:
+            while r.outbox.has_room():
+                r.outbox.put(ledger.receipt(), [make_record(size=5_000)])
+                await ledger.wait()
+            assert str(watch.problem()).startswith("full: ")
+            fifo_sink.gate.set()
+            await r.until(r.outbox.has_room)
+        assert [line["event"] for line in lines if line["event"].startswith("spool_")] == [
+            "spool_full",
+            "spool_has_room",
+        ]
 
 
 async def test_a_full_disk_is_named_with_its_place(

@@ -287,6 +287,13 @@ def test_a_wrong_topic_of_a_known_tree_is_kept_and_explained(rig: TopicRig) -> N
     assert (reason, "telemetri" in detail) == ("bad_topic", True)
 
 
+def test_what_is_not_the_bytes_of_a_frame_is_named(rig: TopicRig) -> None:
+    topic = "iotlink/prd/nohub/d1/periodic/pub/telemetry/bin"
+    assert "the payload is hex text" in rig.reason(topic, STATUS_HEX.encode(), product="example_thermo")[1]
+    assert "is JSON text" in rig.reason(topic, b'{"metrics": {}}', product="decentlab_5tm")[1]
+    assert "payload" not in rig.reason(topic, bytes.fromhex(STATUS_HEX)[:-1], product="example_thermo")[1]
+
+
 # Topology
 
 

@@ -39,7 +39,11 @@ def test_chirpstack() -> None:
 def test_the_directory_goes_before_the_profile() -> None:
     document = chirpstack(FRAME, 85, "some profile")
     topic, device_id = chirpstack_topic(document), document["deviceInfo"]["devEui"].lower()
-    assert TopicRig().reason(topic, document)[0] == "unknown_product"
+    reason, detail = TopicRig().reason(topic, document)
+    assert reason == "unknown_product"
+    assert detail.startswith(
+        f"the network server calls it `some_profile`: give {device_id} its `product` in the devices"
+    )
     rig = TopicRig(devices=[Device(DeviceKey("", device_id), product="milesight_em300_th")])
     assert rig.record(topic, document)["metrics"] == METRICS
 

@@ -107,6 +107,7 @@ class Flow:
         self.hold_states = False
         self.refusal = ""
         self.dead_letter = ""
+        self.no_uplink = ""
         self.taken: list[Publish] = []
         self.senders: list[Sender] = []
         self.waiting: list[tuple[Receipt, Sequence[State]]] = []
@@ -145,6 +146,7 @@ class Flow:
             self._settle(receipt, Outcome.REFUSED, self.refusal)
             return
         self.log += states
+        receipt.detail = self.no_uplink
         if self.dead_letter:
             self._settle(receipt, Outcome.DEAD_LETTERED, self.dead_letter)
         else:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from gateway.domain.receipt import Outcome, Receipt
-from gateway.protocol.mqtt.packets import V311, Puback, Publish, Pubrec, ReasonCode
+from gateway.protocol.mqtt.packets import (
+    V5,
+    V311,
+    Connect,
+    Properties,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    ReasonCode,
+)
 from gateway.protocol.mqtt.ports import Answer, explain, explain_dead_letters
 from tests.gateway.protocol.mqtt.broker_rig import Bench
 
@@ -16,15 +27,47 @@ def test_a_dead_letter_gets_a_reason_where_the_policy_says_so() -> None:
     bench.flow.dead_letter = "unknown_product"
     peer = bench.join()
     peer.say(publish(1))
-    puback = peer.one(Puback)
-    assert puback.reason is ReasonCode.PAYLOAD_FORMAT_INVALID
-    assert puback.properties is not None
-    assert puback.properties.reason_string == "unknown_product; it is kept as a dead letter and need not come again"
+    kept = Properties(reason_string="unknown_product; it is kept as a dead letter and need not come again")
+    assert peer.one(Puback) == Puback(1, ReasonCode.PAYLOAD_FORMAT_INVALID, kept)
     peer.say(publish(2, qos=2))  # the id is kept with the letter, so it must be released
-    assert peer.read() == [Pubrec(2)]
+    assert peer.read() == [Pubrec(2, ReasonCode.SUCCESS, kept)]
+    peer.say(Pubrel(2))
+    assert peer.one(Pubcomp) == Pubcomp(2)
     old = bench.join("old", V311)
     old.say(publish(3))
     assert old.read() == [Puback(3)]
+
+
+def test_a_dead_letter_is_a_success_that_says_what_became_of_it() -> None:
+    bench = Bench()
+    bench.flow.dead_letter = "unknown_product"
+    said = Properties(reason_string="unknown_product; it is kept as a dead letter and need not come again")
+    peer = bench.join()
+    peer.say(publish(1))
+    assert peer.one(Puback) == Puback(1, ReasonCode.SUCCESS, said)
+    quiet = bench.peer()
+    quiet.say(Connect(V5, "quiet", properties=Properties(request_problem_information=0)), publish(1))
+    assert quiet.read()[1:] == [Puback(1)]
+
+
+def test_a_topic_that_is_nobodys_has_no_matching_subscribers() -> None:
+    bench = Bench()
+    bench.flow.no_uplink = "no template knows this topic"
+    peer = bench.join()
+    peer.say(publish(1), publish(2, qos=2))
+    said = Properties(reason_string="no template knows this topic")
+    assert peer.read() == [
+        Puback(1, ReasonCode.NO_MATCHING_SUBSCRIBERS, said),
+        Pubrec(2, ReasonCode.NO_MATCHING_SUBSCRIBERS, said),
+    ]
+    peer.say(Pubrel(2))
+    assert peer.one(Pubcomp) == Pubcomp(2)
+    bench.join("other").subscribe("t")
+    peer.say(publish(3))
+    assert peer.one(Puback) == Puback(3)
+    old = bench.join("old", V311)
+    old.say(publish(4))
+    assert old.one(Puback) == Puback(4)
 
 
 def test_a_dead_letter_that_subscribers_get_is_told_of_as_well() -> None:

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from decoders.catalog import Catalog
 from gateway.domain.device import Device, DeviceKey
-from gateway.ingress import topic_reader
+from gateway.domain.topic_message import TopicMessage
+from gateway.domain.uplink import Uplink
+from gateway.ingress import topic_usual
+from gateway.ingress.topic_usual import UsualTopics
 from tests.gateway.ingress.topic_rig import THERMO, Someone, TopicRig
 
 TOPIC = "devices/d-1/telemetry"
@@ -24,7 +27,7 @@ class Forgetful(dict[str, Any]):
 def rig_of(*, quick: bool) -> TopicRig:
     rig = TopicRig()
     if not quick:
-        rig.reader._usual = Forgetful()
+        rig.reader._usual._known = Forgetful()
     rig.record(TOPIC, THERMO)
     assert bool(rig.reader._usual) is quick
     return rig
@@ -46,8 +49,9 @@ VALUES = st.sampled_from(
         *('{"tempC":9300000000000000001}', '{"x":{"y":1}}', '{"tempC":1,"fw":"a:b"}', '{"timestamp":1772366400123}'),
     ]
 )
+SAME = ("device_id", '"d-1"')
 USUAL = [("productId", '"example_thermo"'), ("metrics", '{"tempC":21.5,"rpm":1200}'), ("ts", "1772366400123")]
-MEMBERS = st.lists(st.sampled_from(USUAL) | st.tuples(KEYS, VALUES), max_size=5)
+MEMBERS = st.lists(st.sampled_from([*USUAL, SAME]) | st.tuples(KEYS, VALUES), max_size=5)
 
 
 def outcome(rig: TopicRig, payload: bytes) -> Any:
@@ -67,39 +71,44 @@ def test_any_text_is_read_the_same(members: list[tuple[str, str]], colon: str) -
     assert outcome(rig, payload) == outcome(PLAIN, payload)
 
 
-@given(st.lists(st.tuples(KEYS, VALUES), max_size=3))
+@given(st.lists(st.just(SAME) | st.tuples(KEYS, VALUES), max_size=3))
 def test_a_usual_message_with_something_more_is_read_the_same(members: list[tuple[str, str]]) -> None:
     payload = b"{" + ",".join(f'"{name}":{value}' for name, value in [*USUAL, *members]).encode() + b"}"
     assert outcome(QUICK, payload) == outcome(PLAIN, payload)
 
 
-def count_usual(rig: TopicRig, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    seen: list[bool] = []
-    read = rig.reader._read_as_before
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Which messages were read as the one before."""
+    found: list[bool] = []
+    read = UsualTopics.read
 
-    def watched(*given: Any) -> Any:
-        found = read(*given)
-        seen.append(found is not None)
-        return found
+    def watched(usual: UsualTopics, message: TopicMessage) -> Uplink | None:
+        uplink = read(usual, message)
+        found.append(uplink is not None)
+        return uplink
 
-    monkeypatch.setattr(rig.reader, "_read_as_before", watched)
-    return seen
+    monkeypatch.setattr(UsualTopics, "read", watched)
+    return found
 
 
-def test_the_second_message_is_read_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_message_is_read_as_the_first(seen: list[bool]) -> None:
     rig = TopicRig()
-    seen = count_usual(rig, monkeypatch)
     for _ in range(3):
         rig.record(TOPIC, THERMO)
     rig.record(TOPIC, {**THERMO, "ts": "2026-03-01T12:00:00.123Z"})
     rig.record(TOPIC, {**THERMO, "device_id": "d-1"})
-    assert seen == [True, True, True, False]
+    assert seen == [False, True, True, True, True]
+    rig.record(TOPIC, {**THERMO, "device_id": "d-2"})
+    rig.record(TOPIC, {**THERMO, "device_id": "d-1", "ts": "then"})
+    rig.record(TOPIC, {**THERMO, "device_id": "d-1", "hub_timestamp": "then"})
+    rig.record(TOPIC, {**THERMO, "tags": {}})
+    assert seen[5:] == [False] * 4
 
 
-def test_another_sender_catalog_or_directory_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_sender_catalog_or_directory_is_asked_for_again(seen: list[bool]) -> None:
     rig = TopicRig()
     rig.record(TOPIC, THERMO)
-    seen = count_usual(rig, monkeypatch)
     assert rig.send(TOPIC, THERMO, speaker=Someone("other")).reason == "not_authorized"
     rig.record(TOPIC, THERMO, speaker=Someone("d-1", tenant="acme"))
     rig.record(TOPIC, THERMO)
@@ -113,11 +122,11 @@ def test_another_sender_catalog_or_directory_is_asked_for_again(monkeypatch: pyt
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(topic_reader, "_MAX_USUAL", 8)
+    monkeypatch.setattr(topic_usual, "_MAX_TOPICS", 8)
     rig = TopicRig()
     for number in range(20):
         rig.record(f"devices/d-{number}/telemetry", THERMO)
         assert len(rig.reader._usual) <= 8
-    rig.reader._usual.clear()
+    rig.reader._usual.forget()
     rig.record(f"devices/{'d' * 250}/telemetry", THERMO)
     assert not rig.reader._usual
