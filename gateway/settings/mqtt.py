@@ -137,8 +137,8 @@ class MqttSettings(Section):
     )
     dead_letter_answer: Literal["success", "reason"] = Field(
         default="success",
-        description="What a 5.0 client is told of a QoS 1 message that was not understood (and is kept as a dead "
-        "letter): success, or the reason.",
+        description="The answer to a QoS 1 message of a 5.0 client that was not understood, and is kept as a dead "
+        "letter: success, or the code of a failure (0x99). The reason string tells why in both cases.",
     )
     sessions: MqttSessionSettings = Field(default=MqttSessionSettings(), description="What outlives a connection.")
     signatures: SignatureSettings = Field(default=SignatureSettings(), description="Signed payloads.")
