@@ -223,6 +223,9 @@ def test_every_golden_frame_is_explained_to_its_last_byte() -> None:
         for case in (case for file in loaded.golden.values() for case in file.cases):
             form = loaded.product.variants.get(case.variant, loaded.product)
             found = explain(form, case.wire, case.context())
+            if case.wire == b"{}":  # a document without anything in it
+                assert found == []
+                continue
             assert found, case.name
             assert bool(found[-1].error) == bool(case.error), (loaded.product.id, case.name)
 

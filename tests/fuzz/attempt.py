@@ -5,6 +5,7 @@ Used by the fuzzer (`fuzz_decode.py`) and by the test that replays its corpus.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from decoders.catalog import Catalog
@@ -70,6 +71,9 @@ def try_attempt(product: CompiledProduct, attempt: Attempt) -> int:
             except (EncodeError, OverflowError):
                 pass
         frames = [Frame(kind.kind, data)]
+        if product.body_codec(data, text=True) is not None:  # it may be the body of a message or request as well
+            with contextlib.suppress(DecodeError):
+                product.read(data, SessionContext(port=attempt.port), text=True)
     return _read(product, frames, attempt.port)
 
 

@@ -9,6 +9,7 @@ from decoders.catalog import Catalog
 from decoders.errors import DecodeCode, DecodeError
 from decoders.framing.framer import Framer
 from decoders.types import SessionContext
+from gateway.devices.directory import FileDirectory
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.device import Device, DeviceKey
 from gateway.domain.receipt import Receipt
@@ -17,11 +18,6 @@ from gateway.pipeline.archive import Archive
 from gateway.pipeline.chain import Chain
 from gateway.pipeline.shape import Numbering, Shaper
 from gateway.specs import load_catalog
-
-
-class NobodyKnown:
-    def find(self, key: DeviceKey) -> Device | None:
-        return None
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +44,7 @@ def uplink_of(catalog: Catalog, product: str, wire: bytes, **device: str) -> Upl
 
 
 def chain_of(numbering: Numbering, *, archive: bool) -> Chain:
-    return Chain(Shaper(numbering, "stg", NobodyKnown()), Archive(numbering, "stg") if archive else None)
+    return Chain(Shaper(numbering, "stg", FileDirectory()), Archive(numbering, "stg") if archive else None)
 
 
 @pytest.mark.parametrize("archive", [False, True])
