@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -15,20 +16,23 @@ import aiohttp
 import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.specs import cache_dir
 from tests.e2e.rig import GUARD_S, LISTENER, Client, Json, Samples, clean_environment, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Command:
-    """One run of `iotlink` (as `python -m gateway`) in `folder`, which is also where it remembers proofs."""
+    """One run of `iotlink` (as `python -m gateway`) in `folder`."""
 
     def __init__(self, folder: Path, arguments: Sequence[str | Path], **environment: str) -> None:
         self.folder = folder
         self._arguments = [str(argument) for argument in arguments]
-        cache = folder.parent / "cache"  # shared by the runs of a test session
         self._environment = clean_environment(
-            PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1", IOTLINK_CACHE_DIR=str(cache), **environment
+            PYTHONPATH=str(ROOT),
+            PYTHONUNBUFFERED="1",
+            IOTLINK_CACHE_DIR=str(cache_dir(os.environ)),
+            **environment,
         )
         self.log: list[Json] = []
         self.stdout: list[str] = []

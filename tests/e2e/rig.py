@@ -8,7 +8,6 @@ import functools
 import os
 import socket
 import ssl
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +25,7 @@ from gateway.domain.errors import CloseReason
 from gateway.domain.receipt import Outcome
 from gateway.ingress.clock import Clock
 from gateway.settings.load import load_settings
-from gateway.specs import ProofMemory, load_catalog, prove_once
+from gateway.specs import ProofMemory, cache_dir, load_catalog, prove_once
 
 GUARD_S = 40.0
 """How long a test waits for what must happen: only a failing test waits so long."""
@@ -42,8 +41,7 @@ Json = dict[str, Any]
 def catalog() -> Catalog:
     """The shipped products, with their codecs proven as `serve` does it."""
     found = load_catalog()
-    with tempfile.TemporaryDirectory() as folder:
-        prove_once(found, ProofMemory(Path(folder)))
+    prove_once(found, ProofMemory(cache_dir(os.environ)))
     return found
 
 
