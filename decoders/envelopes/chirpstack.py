@@ -42,10 +42,7 @@ def open_document(document: Part) -> EnvelopeUp:
     up = EnvelopeUp(KIND, device_id, product_name(product or info.text("deviceProfileName")))
     up.received = document.time("time")
     up.trace_id = document.text("deduplicationId")
-    up.port = document.port("fPort")
-    up.counter = document.counter("fCnt")
-    up.payload = document.payload("data")
-    up.is_data = bool(up.payload) and up.port > 0
+    up.take_frame(document, port="fPort", counter="fCnt", payload="data")
     up.tags = _radio(document)
     return up
 

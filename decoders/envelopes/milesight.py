@@ -34,10 +34,7 @@ def open_document(document: Part) -> EnvelopeUp:
         name = f"milesight_{name}"
     up = EnvelopeUp(KIND, device_id, name)
     up.received = document.time("time") or document.time("gatewayTime")
-    up.port = document.port("fPort")
-    up.counter = document.counter("fCnt")
-    up.payload = document.payload("data")
-    up.is_data = bool(up.payload) and up.port > 0
+    up.take_frame(document, port="fPort", counter="fCnt", payload="data")
     up.tags = _radio(document)
     return up
 

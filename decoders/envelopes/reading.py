@@ -70,6 +70,13 @@ class EnvelopeUp:
     counter: int | None = None
     is_data: bool = False
 
+    def take_frame(self, part: Part, *, port: str, counter: str, payload: str) -> None:
+        """Port, counter and bytes of a LoRaWAN frame, under their names in this part. Raises DecodeError."""
+        self.port = part.port(port)
+        self.counter = part.counter(counter)
+        self.payload = part.payload(payload)
+        self.is_data = bool(self.payload) and self.port > 0
+
 
 class Part:
     """An object of the document. `path` is "" for the document itself. All `DecodeError`s name the field's path.

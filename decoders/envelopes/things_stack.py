@@ -71,10 +71,8 @@ def open_document(document: Part) -> EnvelopeUp:
         brand = version.text("brand_id")
         up.product = product_name(_BRANDS.get(brand, brand), version.text("model_id"))
     up.received = message.time("received_at") or document.time("received_at")
-    up.port = message.port("f_port")
-    up.counter = message.counter("f_cnt") or 0
-    up.payload = message.payload("frm_payload")
-    up.is_data = bool(up.payload) and up.port > 0
+    up.take_frame(message, port="f_port", counter="f_cnt", payload="frm_payload")
+    up.counter = up.counter or 0  # left out when it is 0
     up.tags = _radio(message)
     return up
 

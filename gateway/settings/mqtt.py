@@ -78,7 +78,7 @@ class MqttTopic(Section):
     """One template of topics, tried before the built-in ones."""
 
     template: Annotated[str, Field(min_length=1, max_length=1024)] = Field(
-        description="Levels of words and places: `plant/{device_id}/up`. Places are tenant-wide names: `{device_id}`, "
+        description="Levels of words and places: `plant/{device_id}/up`. Places are `{device_id}`, "
         "`{hub_id}`, `{product}`, `{env}`, `{type}`, `{direction}`, `{role}`, `{format}`, `{measurement}`; `+` takes "
         "any level."
     )
