@@ -44,6 +44,10 @@ class QuotaLimits:
     records_per_day: int = 0
     burst_s: float = 10.0
 
+    @property
+    def counts_records(self) -> bool:
+        return bool(self.records_per_s or self.records_per_day)
+
 
 @dataclass(slots=True, frozen=True)
 class QuotaOptions:
@@ -122,6 +126,8 @@ class Quotas:
         """One request. own: of the grant. sends: it brings records; it is then refused before its body is read when no
         record would be let in."""
         limits = own or self._options.default
+        if not (limits.requests_per_s or limits.requests_per_day or (sends and limits.counts_records)):
+            return _FREE
         usage = self._usage(caller, limits)
         rates, days = _request_limits(usage, limits)
         if sends:
@@ -138,6 +144,8 @@ class Quotas:
         the rate holds over time. What would go beyond the day's limit is refused whole.
         """
         limits = own or self._options.default
+        if not limits.counts_records:
+            return _FREE
         usage = self._usage(caller, limits)
         return self._take(*_record_limits(usage, limits), count)
 
