@@ -78,7 +78,6 @@ COVERED_BY: dict[str, str] = {
     "decoders/spec/text_items.py": "tests/decoders/test_text_items.py",
     "decoders/spec/text_rows.py": "tests/decoders/test_text_frames.py",
     "decoders/spec/value_rows.py": "tests/decoders/test_compile.py",
-    "gateway/admin/problems.py": "tests/gateway/admin/test_admin_server.py",
     "gateway/cli/letter_sources.py": "tests/gateway/cli/test_dlq.py",
     "gateway/cli/serve.py": "tests/e2e/test_serve_process.py",
     "gateway/delivery/dead_letter_files.py": "tests/gateway/delivery/test_dead_letters.py",

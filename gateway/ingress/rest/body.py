@@ -6,7 +6,7 @@ Place in the walk: between the server's stream and whoever reads it. Every limit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from aiohttp import ClientError, web
@@ -82,7 +82,7 @@ class Body:
         expansion.end()
         return b"".join(parts)
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The same as it comes, in pieces that are not empty."""
         expansion = self._expansion()
         while part := await self._read():
@@ -100,8 +100,11 @@ class Body:
         limits = self._limits
         began = loop.time()
         try:
-            async with asyncio.timeout(min(limits.read_timeout_s, self._exchange.left_s())):
-                data = await self._content.readany()
+            if self._content.is_eof():  # all of it is here, as small bodies are
+                data = self._content.read_nowait()
+            else:
+                async with asyncio.timeout(min(limits.read_timeout_s, self._exchange.left_s())):
+                    data = await self._content.readany()
         except TimeoutError:
             raise self._too_slow() from None
         except (HttpProcessingError, ClientError) as error:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from gateway.observe.problems import Limit, Problem, ProblemCode
 
@@ -29,8 +30,8 @@ _UNMATCHED = "unmatched"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _GRACE_S = 5.0  # a handler that has not answered so long after its deadline is ended
+_SERVER = "iotlink"
 _HEADERS = {
-    "Server": "iotlink",
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -40,8 +41,6 @@ _HEADERS = {
 }
 
 _log = structlog.get_logger(__name__)
-
-_Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(slots=True)
@@ -81,13 +80,11 @@ class Exchange:
 EXCHANGE = web.RequestKey("exchange", Exchange)
 
 
-def exchanges(
-    deadline_s: float, count: CountRequest
-) -> Callable[[web.Request, _Handler], Awaitable[web.StreamResponse]]:
+def exchanges(deadline_s: float, count: CountRequest) -> Middleware:
     """The middleware. deadline_s: time for one request, its body included."""
 
     @web.middleware
-    async def answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         loop = asyncio.get_running_loop()
         began = loop.time()
         given = request.headers.get("X-Request-Id", "")
@@ -99,6 +96,10 @@ def exchanges(
             status = response.status
             response.headers["X-Request-Id"] = request_id
             return response
+        except web.HTTPException as redirect:
+            status = redirect.status
+            redirect.headers["X-Request-Id"] = request_id
+            raise
         finally:
             seconds = loop.time() - began
             route, method = route_of(request), request.method if request.method in _METHODS else "other"
@@ -120,7 +121,7 @@ def exchanges(
     return answer
 
 
-async def _answer(request: web.Request, handler: _Handler, exchange: Exchange) -> web.StreamResponse:
+async def _answer(request: web.Request, handler: Handler, exchange: Exchange) -> web.StreamResponse:
     """The handler's answer, or that to its error. ConnectionError: nobody is there to hear it."""
     request_id = exchange.request_id
     try:
@@ -164,5 +165,6 @@ def route_of(request: web.Request) -> str:
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     """For `on_response_prepare`: headers of every answer, which a handler may have set otherwise."""
+    response.headers["Server"] = _SERVER  # aiohttp has set its own, with its version
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)

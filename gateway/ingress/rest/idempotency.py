@@ -9,11 +9,12 @@ the HTTPAPI working group has it (draft-ietf-httpapi-idempotency-key-header-07).
 
 What survives a crash is no answer, since none can be written after the last item's commit and before the client hears
 of it. Each item carries a State: key, digest of the request, base of the record ids, and its index. It is durable if
-and only if the item's records are. After kill -9 the indexes that were restored are exactly the items that are kept:
+and only if the item's records are. So after kill -9 the indexes that were restored are exactly the items that are kept:
 when the batch comes again they are answered as accepted, under the record ids of the first time, which are base plus
-index, and the others are taken now. The same way goes a batch of which some items were pending or refused for the time being.
-With `ack_on: sink` an item may be forgotten by a crash between its commit and the sink's answer, if a segment began in
-between: its record then comes twice, with the same record id.
+index, and the others are taken now. The same way goes a batch of which some items were pending or refused for the time
+being. With `ack_on: sink` an item may be forgotten by a crash between its commit and the sink's answer, if a segment
+began in between: its record then comes twice, with the same record id. Dead letters carry no state: after a crash one
+may be kept twice.
 """
 
 from __future__ import annotations

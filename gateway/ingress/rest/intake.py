@@ -6,6 +6,7 @@ Place in the walk: asked before a body is read, and by uploads between two piece
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from gateway.domain.ports import OutboxPort
 from gateway.observe.problems import Problem, ProblemCode
@@ -23,6 +24,7 @@ class Intake:
     def __init__(self, outbox: OutboxPort) -> None:
         self._outbox = outbox
         self._changed: list[asyncio.Future[None]] = []
+        self._reading: set[asyncio.Timeout] = set()
         self.draining = False
         outbox.on_room(self._room_changed)
 
@@ -51,10 +53,29 @@ class Intake:
         if self.draining:
             raise _draining()
 
+    async def next_piece(self, pieces: AsyncIterator[bytes]) -> bytes | None:
+        """The next piece of a body, None at its end. Raises Problem(503) when the gateway goes down meanwhile, besides
+        what reading raises."""
+        if self.draining:
+            raise _draining()
+        try:
+            async with asyncio.timeout(None) as end:
+                self._reading.add(end)
+                return await anext(pieces, None)
+        except TimeoutError:
+            if not end.expired():
+                raise
+            raise _draining() from None
+        finally:
+            self._reading.discard(end)
+
     def drain(self) -> None:
-        """From here on nothing new is taken; what was taken is answered."""
+        """From here on nothing new is taken, also of bodies that are under way; what was taken is answered."""
         self.draining = True
         self._wake()
+        now = asyncio.get_running_loop().time()
+        for end in self._reading:
+            end.reschedule(now)
 
     def _room_changed(self, has_room: bool) -> None:
         if has_room:

@@ -7,8 +7,9 @@ has no room; what ends an upload early is answered with what was taken up to the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -25,6 +26,7 @@ __all__ = ["LINE_TOO_LONG", "MAX_ERRORS", "TakeLine", "Upload", "UploadLimits", 
 
 MAX_ERRORS = 1_000
 LINE_TOO_LONG = ItemError("too_large", "the line is longer than is taken", status=413)
+_RETRY_S = 5
 _TURN_LINES = 32
 """Lines taken before others have their turn."""
 
@@ -114,13 +116,14 @@ class Upload:
         self._receipts = Receipts(self.tally.settled)
         self.lines = 0
 
-    async def run(self, pieces: AsyncIterator[bytes]) -> Answer:
+    async def run(self, pieces: AsyncGenerator[bytes, None]) -> Answer:
         """Takes all of it and waits for its receipts. Raises Problem, with what was taken as members, when it cannot be
         read to its end; ConnectionError when the client is gone (what it brought is kept all the same)."""
         try:
             await self._wait()
-            async for piece in pieces:
-                await self._take_lines(self._cutter.feed(piece))
+            async with contextlib.aclosing(pieces):
+                while (piece := await self._intake.next_piece(pieces)) is not None:
+                    await self._take_lines(self._cutter.feed(piece))
             await self._take_lines(self._cutter.end())
         except Problem as problem:
             await self._settle()
@@ -152,12 +155,12 @@ class Upload:
 
     async def _wait(self) -> None:
         """Until more may be taken."""
-        await self._intake.wait(self._limits.room_s)
-        if not await self._receipts.shrink(self._limits.window, self._limits.settle_s):
-            limit = Limit("settle_s", self._limits.settle_s)
-            raise Problem(
-                503, ProblemCode.NOT_SETTLED, "what was sent is not stored in time", limit=limit, retry_after_s=5
-            )
+        limits = self._limits
+        if not await self._receipts.shrink(limits.window, limits.settle_s):
+            detail = "what was sent is not stored in time"
+            limit = Limit("settle_s", limits.settle_s)
+            raise Problem(503, ProblemCode.NOT_SETTLED, detail, limit=limit, retry_after_s=_RETRY_S)
+        await self._intake.wait(limits.room_s)
 
     async def _settle(self) -> None:
         await self._receipts.settle(self._limits.settle_s)
