@@ -14,7 +14,8 @@ from typing import Any
 
 from decoders.convert import negative
 from decoders.document_kinds import WRONG, Kind, is_bad_time, take, time_text, word_of
-from decoders.document_values import DocumentFields
+from decoders.document_shapes import Shapes
+from decoders.document_values import DocumentFields, extra_values
 from decoders.errors import DecodeCode, DecodeError
 from decoders.faults import FAULTS, Faults, lifted
 from decoders.json_text import read_json
@@ -112,7 +113,8 @@ class JsonMessage:
     """How one message reads as JSON. when: what its documents have at these paths; () when they name it.
 
     records: its list whose items become records, "" for none; records_at: where this list stands, None: by name.
-    outer: values of an item that stand in an item of a list around it: how many lists in, and the path there.
+    outer: values of an item that stand in an item of a list around it: how many lists in, and the path there. keeps:
+    also values that the spec does not name.
     """
 
     name: str
@@ -123,6 +125,7 @@ class JsonMessage:
     records_at: Path | None = None
     items: Mapping[str, Path] = field(default_factory=dict)
     outer: Mapping[str, tuple[int, Path]] = field(default_factory=dict)
+    keeps: bool = False
 
     def fits(self, document: Any) -> bool:
         return all(_equal(at(document, path), value) for path, value in self.when)
@@ -145,6 +148,11 @@ class JsonCodec:
         paths += [path for message in messages for path, _ in message.when]
         paths += [message.records_at for message in messages if message.records_at is not None]
         self._lists = any(not path or not isinstance(path[0], str) for path in paths)
+        first = messages[0] if messages else None
+        simple = len(messages) == 1 and first is not None and not (first.when or first.values or first.records)
+        simple = simple and first is not None and not first.keeps and Shapes.fit(first.fields)
+        self._shapes = Shapes(first.fields, _COMMON_KEYS, common_values) if simple and first is not None else None
+        self._first = first.name if first is not None else ""
 
     def decode(self, data: bytes, context: SessionContext, zone: Zone) -> tuple[str, dict[str, Any]]:
         """One JSON document -> message name and values. Raises DecodeError."""
@@ -152,11 +160,15 @@ class JsonCodec:
 
     def read(self, document: Any, context: SessionContext, zone: Zone) -> tuple[str, dict[str, Any]]:
         """As `decode`, of what the document says."""
+        if self._shapes is not None and (quick := self._shapes.read(document, zone)) is not None:
+            return self._first, quick
         if not isinstance(document, dict) and not (self._lists and isinstance(document, list)):
             raise DecodeError(DecodeCode.BAD_DOCUMENT, "expected one JSON object")
         message = self._choose(document)
         values = _read(message.fields, document, message, document, zone, _session_values(context))
         if isinstance(document, dict):
+            if message.keeps:
+                values = {**extra_values(document, message.fields), **values}
             values |= common_values(document, zone)
         return message.name, lifted(values)
 

@@ -6,16 +6,18 @@ documents hold final values: scale and names do not apply, but clocks, formulas 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from decoders.document_kinds import Kind, kind_of
+from decoders.errors import DecodeCode, DecodeError
 from decoders.faults import Fault, fault_of_result
 from decoders.formula import Formula
 from decoders.layout import Branch, Condition, Derived, Group, Nodes, Repeat, Tags, Value
 from decoders.spec.notes import Structure
 
-__all__ = ["DocumentFields", "document_fields"]
+__all__ = ["DocumentFields", "document_fields", "extra_values"]
 
 
 @dataclass(slots=True)
@@ -147,3 +149,32 @@ class _Gathered:
             known.faults |= inner.faults
             known.packed += inner.packed
             known.negated += inner.negated
+
+
+_MAX_EXTRA = 512
+_NO_VALUES = frozenset(
+    {
+        *("device_id", "device_uuid", "hub_id", "childDeviceId", "device_timestamp", "hub_timestamp", "ts", "header"),
+        *("trace_id", "productId", "message", "type", "measurement", "tags", "nodes", "data", "metrics", "fields"),
+    }
+)
+"""Names that say something else in all documents of the gateway."""
+
+
+def extra_values(document: Mapping[str, Any], fields: DocumentFields) -> dict[str, Any]:
+    """The values that a document has and its message does not name: of its `metrics`, `fields` and `data.metrics`; of
+    its top where it has none of these. Raises DecodeError(too_many_items)."""
+    data = document.get("data")
+    inner = data.get("metrics") if isinstance(data, dict) else None
+    given = (inner, document.get("fields"), document.get("metrics"))
+    places: list[Mapping[str, Any]] = [place for place in given if isinstance(place, dict)]
+    known = fields.names
+    found = {
+        name: value
+        for place in places or [document]
+        for name, value in place.items()
+        if value is not None and name not in _NO_VALUES and name not in known and name.isprintable()
+    }
+    if len(found) > _MAX_EXTRA:
+        raise DecodeError(DecodeCode.TOO_MANY_ITEMS, f"{len(found)} values, at most {_MAX_EXTRA} allowed")
+    return found

@@ -31,40 +31,43 @@ def read_json(data: bytes) -> Any:
     if b"\\" not in data:
         try:
             document = orjson.loads(data)
-            if data.count(b":") == _colons(document, 0):
+            keys, colons = _keys(document, 0), data.count(b":")
+            # A text without escapes has one colon for each key, and those within texts, which are rare. A key that
+            # stood twice would have left one over.
+            if keys == colons or keys + _in_texts(document) == colons:
                 return document
         except (orjson.JSONDecodeError, _Unsure):
             pass
     return _read_strictly(data)
 
 
-def _colons(document: Any, depth: int) -> int:
-    """How many colons a text without escapes has that says this and no more: one for each key, and those within
-    texts. A key that stood twice would have left one over. Raises _Unsure."""
-    if depth > MAX_DEPTH:
+def _keys(document: Any, depth: int) -> int:
+    """How many keys all of its objects have. Raises _Unsure for what is too deep or may have been an integer."""
+    if depth >= MAX_DEPTH:
         raise _Unsure
     count = 0
     if document.__class__ is dict:
         count = len(document)
-        for key, value in document.items():
-            if ":" in key:
-                count += key.count(":")
-            kind = value.__class__
-            if kind is str:
-                if ":" in value:
-                    count += value.count(":")
-            elif kind is dict or kind is list:
-                count += _colons(value, depth + 1)
-            elif kind is float and not -_LARGE < value < _LARGE:
+        document = document.values()
+    elif document.__class__ is not list:
+        document = (document,)
+    for value in document:
+        kind = value.__class__
+        if kind is float:
+            if not -_LARGE < value < _LARGE:
                 raise _Unsure
-    elif document.__class__ is list:
-        for value in document:
-            count += _colons(value, depth + 1)
-    elif document.__class__ is str:
-        count = document.count(":")
-    elif document.__class__ is float and not -_LARGE < document < _LARGE:
-        raise _Unsure
+        elif kind is dict or kind is list:
+            count += _keys(value, depth + 1)
     return count
+
+
+def _in_texts(document: Any) -> int:
+    """How many colons stand in its texts and in the names of its keys."""
+    if document.__class__ is dict:
+        return sum(key.count(":") + _in_texts(value) for key, value in document.items())
+    if document.__class__ is list:
+        return sum(map(_in_texts, document))
+    return document.count(":") if document.__class__ is str else 0
 
 
 def _read_strictly(data: bytes) -> Any:

@@ -27,11 +27,14 @@ class StructurePlan:
     identities: tuple[tuple[str, str], ...] = ()  # (role, value name)
     device_time: str = ""
     hub_time: str = ""
+    _dropped: frozenset[str] = field(init=False, default=frozenset())
+
+    def __post_init__(self) -> None:
+        self._dropped = frozenset(self.drop)
 
     def metrics(self, values: Values) -> Values:
-        metrics = values.copy()
-        for name in self.drop:
-            metrics.pop(name, None)
+        dropped = self._dropped
+        metrics = {name: value for name, value in values.items() if name not in dropped}
         for name in self.groups:
             if metrics.get(name).__class__ is dict:  # a value of the same name may have taken its place
                 _flatten(metrics, name, metrics.pop(name))

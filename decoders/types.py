@@ -33,7 +33,8 @@ class ViolationCode(StrEnum):
     BAD_CHECK = "bad_check", "a wrong check value in a frame that the spec takes all the same"
     BAD_ZONE = "bad_zone", "what the device says of its zone is none"
     CLOCK_OFF = "clock_off", "device time more than a day from arrival"
-    IDENTITY_DIFFERS = "identity_differs", "the payload names another device than the session"
+    IDENTITY_DIFFERS = "identity_differs", "the payload names another device than the session or topic"
+    ENV_DIFFERS = "env_differs", "the topic names another environment than the gateway's"
 
 
 @dataclass(slots=True)

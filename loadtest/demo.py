@@ -48,6 +48,7 @@ async def gateway(folder: Path, overrides: list[str]) -> AsyncIterator[Gateway]:
     settings = [
         f"gateway.data_dir={folder / 'data'}",
         "tcp.listeners.0.port=0",
+        "mqtt.listeners=[]",
         "observe.port=0",
         "admin.port=0",
         *overrides,

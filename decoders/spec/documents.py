@@ -240,7 +240,8 @@ def _json_message(source: DocumentSource, report: Report) -> JsonMessage:
             items = _paths(given.items, inner.names, place, report, what, around=records_at or ())
     outer = {name: found for name, found in ((name, _outer(at, records_at)) for name, at in items.items()) if found}
     items = {name: at for name, at in items.items() if name not in outer}
-    return JsonMessage(source.name, fields, when, values, records, records_at, items, outer)
+    keeps = source.spec.extra == "keep"
+    return JsonMessage(source.name, fields, when, values, records, records_at, items, outer, keeps)
 
 
 def _outer(path: DocumentPath, records_at: DocumentPath | None) -> tuple[int, DocumentPath] | None:

@@ -266,6 +266,9 @@ class MessageSpec(Model):
         None, alias="json", description="The message also comes as JSON: true, value name -> path, or the long form."
     )
     csv: bool = Field(False, description="The message also comes as CSV.")
+    extra: Literal["drop", "keep"] = Field(
+        "drop", description="What becomes of values that a JSON document has and `fields` does not name."
+    )
     note: str = ""
 
 

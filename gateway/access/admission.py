@@ -60,7 +60,7 @@ class Admission:
             if self._provisioning is not Provisioning.ALLOW_NEW:
                 return _REFUSED[self._provisioning]
             return Device(key, product=product, hub_id=identity.hub_id, known=False)
-        if device.product not in ("", product):
+        if product and device.product not in ("", product):
             return RefuseReason.WRONG_PRODUCT
         if identity.hub_id and not device.hub_id:
             return replace(device, hub_id=name)  # it speaks as a hub, of which the directory says nothing

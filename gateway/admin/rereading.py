@@ -7,7 +7,7 @@ stands where a session stood: it brings what the session knew, and its uplink ke
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -17,11 +17,13 @@ from decoders.errors import DecodeCode, DecodeError
 from decoders.product import CompiledProduct
 from decoders.types import SessionContext
 from gateway.domain.dead_letter import DeadLetter
-from gateway.domain.device import Device, DeviceKey
+from gateway.domain.device import Device, DeviceKey, Principal
 from gateway.domain.errors import DeadLetterReason, RefuseReason
-from gateway.domain.ports import DirectoryPort
+from gateway.domain.ports import DirectoryPort, TopicReaderPort
+from gateway.domain.reading import Refused
 from gateway.domain.receipt import Receipt
 from gateway.domain.record import Record
+from gateway.domain.topic_message import TopicMessage
 from gateway.domain.uplink import Uplink
 from gateway.pipeline.chain import Chain
 from gateway.protocol.session_ports import AdmissionPort
@@ -29,6 +31,18 @@ from gateway.protocol.session_ports import AdmissionPort
 __all__ = ["Reread", "Rereader"]
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Then:
+    """Who sent a letter: what it might say was settled when it came."""
+
+    tenant: str
+    device_id: str
+    principal: Principal = field(default_factory=Principal)
+
+    def may_speak_for(self, device_id: str) -> bool:
+        return True
 
 
 @dataclass(slots=True)
@@ -42,20 +56,29 @@ class Reread:
 
 
 class Rereader:
-    """Runs letters through the decoder and the stages of `chain`. catalog: asked for each letter."""
+    """Runs letters through the decoder and the stages of `chain`. catalog: asked for each letter. topics: reads those
+    that came under a topic; None where nobody does."""
 
     def __init__(
-        self, catalog: Callable[[], Catalog], directory: DirectoryPort, admission: AdmissionPort, chain: Chain
+        self,
+        catalog: Callable[[], Catalog],
+        directory: DirectoryPort,
+        admission: AdmissionPort,
+        chain: Chain,
+        topics: TopicReaderPort | None = None,
     ) -> None:
         self._catalog = catalog
         self._directory = directory
         self._admission = admission
         self._chain = chain
+        self._topics = topics
 
     def read(self, letter: DeadLetter, receipt: Receipt) -> Reread:
         """receipt: of the letter's uplink. Never raises."""
         if letter.sink or letter.stage == "sink":
             return Reread([_record_of(letter)], sink=letter.sink)
+        if letter.topic and self._topics is not None:
+            return self._read_topic(letter, self._topics, receipt)
         loaded = self._catalog().products.get(letter.product)
         if loaded is None:
             detail = f"no spec of the product `{letter.product}`"
@@ -108,6 +131,44 @@ class Rereader:
             return Reread(failure=made)
         assert isinstance(made, list), "a replay is never a copy"
         return Reread(made)
+
+    def _read_topic(self, letter: DeadLetter, topics: TopicReaderPort, receipt: Receipt) -> Reread:
+        """The message through the topic reader again. What it would teach directory and presence is of the past."""
+        speaker = _Then(letter.tenant, letter.speaker)
+        message = TopicMessage(
+            letter.topic,
+            letter.raw,
+            letter.received_ms,
+            speaker,
+            letter.listener,
+            letter.session_id,
+            letter.peer,
+            letter.content_type,
+            letter.properties,
+        )
+        verified = letter.reason != DeadLetterReason.BAD_SIGNATURE
+        found = topics.read_again(message, letter.dead_letter_id, letter.session, verified=verified)
+        if found is None:
+            return Reread()
+        if isinstance(found, Refused):
+            return Reread(failure=_failed(letter, found.reason.value, "access", found.detail))
+        uplinks = [found] if isinstance(found, Uplink) else list(found.uplinks)
+        if 0 <= letter.part < len(uplinks) > 1:  # the others are not in this letter
+            uplinks = [uplinks[letter.part]]
+            uplinks[0].uplink_id = letter.dead_letter_id
+        records: list[Record] = []
+        for uplink in uplinks:
+            uplink.receipt = receipt
+            made = self._chain.run(uplink)
+            if isinstance(made, DeadLetter):
+                made.dead_letter_id = letter.dead_letter_id
+                made.part = letter.part
+                made.speaker = letter.speaker
+                made.attempts = letter.attempts + 1
+                return Reread(failure=made)
+            assert isinstance(made, list), "a replay is never a copy"
+            records += made
+        return Reread(records)
 
     def _device(self, letter: DeadLetter) -> Device:
         key = DeviceKey(letter.tenant, letter.device_id)

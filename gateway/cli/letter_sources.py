@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -200,23 +200,38 @@ class Files:
 
     def _reread(self, wanted: Request, limit: int | None) -> Iterator[tuple[Found, Rereader]]:
         """Each letter with what reads it, which is made for the products that occur."""
+        products: set[str] | None = set()
+        for found in self._found(wanted, limit):
+            if found.line.get("topic"):
+                products = None  # its message may name any product
+                break
+            products.add(str(found.line.get("product")))
+        rereader = self._rereader(products)
+        for found in self._found(wanted, limit):
+            yield found, rereader
+
+    def _rereader(self, products: Collection[str] | None) -> Rereader:
+        """products: None for all, and for letters that came under a topic."""
         from gateway.access.admission import Admission, Provisioning
         from gateway.admin.rereading import Rereader
         from gateway.app import load_directory
+        from gateway.app.topics import make_templates, make_topic_reader
+        from gateway.ingress.clock import IdSource
         from gateway.pipeline.chain import Chain
         from gateway.pipeline.shape import Numbering, Shaper
         from gateway.specs import load_catalog
 
         settings = self._settings
-        products = {str(found.line.get("product")) for found in self._found(wanted, limit)}
         codec = settings.gateway.codec
         catalog = load_catalog(settings.gateway.specs_dirs, only=products, codec=codec, check_golden=False)
         directory = load_directory(settings)
         chain = Chain(Shaper(Numbering("", 0), settings.gateway.env, directory))
         admission = Admission(directory, Provisioning(settings.provisioning))
-        rereader = Rereader(lambda: catalog, directory, admission, chain)
-        for found in self._found(wanted, limit):
-            yield found, rereader
+        topics = None
+        if products is None:
+            templates = make_templates(settings, catalog)
+            topics = make_topic_reader(settings, templates, lambda: catalog, directory, admission, IdSource().make)
+        return Rereader(lambda: catalog, directory, admission, chain, topics)
 
 
 def _filter(wanted: Request) -> LetterFilter:

@@ -9,7 +9,7 @@ import typer
 
 from decoders.catalog import UnknownProduct
 from decoders.errors import SpecError
-from gateway.cli import config, dlq, spec
+from gateway.cli import config, devices, dlq, spec
 from gateway.cli.decode import decode
 from gateway.cli.encode import encode
 from gateway.cli.health import healthcheck
@@ -34,6 +34,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(keys_app, name="keys")
 app.add_typer(spec.app, name="spec")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(devices.app, name="devices")
 for command in (serve, decode, encode, send, sim, healthcheck, version):
     app.command(epilog=EXIT_CODES)(command)
 

@@ -68,6 +68,9 @@ def encode_letter(letter: DeadLetter) -> bytes:
         "field": letter.field,
         "offset": letter.offset,
     }
+    if letter.topic:
+        line |= {"topic": letter.topic, "content_type": letter.content_type, "properties": letter.properties}
+        line |= {"part": letter.part, "speaker": letter.speaker}
     if letter.sink:
         line |= {"sink": letter.sink, "lane": letter.lane, "record_type": letter.record_type}
         line["record"] = _json_or_none(letter.raw)
@@ -150,6 +153,11 @@ def letter_of(line: Mapping[str, Any]) -> DeadLetter:
             attempts=int(line.get("attempts") or 0),
             gateway_id=_text(line, "gateway_id"),
             stored_ms=_unix_ms(str(line["stored_at"])) if line.get("stored_at") else 0,
+            topic=_text(line, "topic"),
+            content_type=_text(line, "content_type"),
+            properties=tuple((str(name), str(value)) for name, value in line.get("properties") or ()),
+            part=int(line.get("part", -1)),
+            speaker=_text(line, "speaker"),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not a dead letter: {error!r}") from None

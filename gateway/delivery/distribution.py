@@ -118,6 +118,7 @@ class Distribution:
     def committed(self, batch: Sequence[Put]) -> None:
         for feed in self.feeds:
             feed.committed(batch)
+        self._release()  # segments that hold states alone: no feed will ever report progress on them
 
     def hurry(self) -> None:
         """From now on no request waits for more records."""
@@ -157,8 +158,12 @@ class Distribution:
         self._owner.bury(entry, feed.name, detail, kept)
 
     def progressed(self, feed: Feed) -> None:
-        self.spool.release(min(feed.cursor.low for feed in self.feeds))
+        self._release()
         self._changed.set()
+
+    def _release(self) -> None:
+        if self.feeds:
+            self.spool.release(min(feed.cursor.low for feed in self.feeds))
 
     async def _compact(self) -> None:
         """Frees the space of records that are delivered but stand between others that are not."""

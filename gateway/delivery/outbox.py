@@ -71,6 +71,7 @@ class Outbox:
         self._owed: dict[int, tuple[Receipt, int]] = {}  # by sequence: who waits for so many sinks (ack_on sink)
         self._worst: dict[Receipt, tuple[Outcome, str]] = {}  # of uplinks that lost a part but wait for others
         self._followers: dict[Receipt, list[Receipt]] = {}  # second copies of an uplink that is not settled
+        self._after_letters: dict[Receipt, Sequence[State]] = {}  # of letters that are not durable yet
         self._closed = False
         self._stranded = 0  # receipts that had to be refused at the end
         self._running = False
@@ -89,20 +90,23 @@ class Outbox:
 
     def put(self, receipt: Receipt, records: Sequence[Record], states: Sequence[State] = ()) -> None:
         _check_new(receipt)
-        if not records:
+        if not records and not states:
             self._finish(receipt, _ACCEPTED, "")
             return
         sinks = self._routes.sinks
         targets = [sinks(record) for record in records]
         self._spool_records(receipt, records, targets, states)
 
-    def put_dead_letter(self, receipt: Receipt, letter: DeadLetter) -> None:
+    def put_dead_letter(self, receipt: Receipt, letter: DeadLetter, states: Sequence[State] = ()) -> None:
         _check_new(receipt)
+        receipt.detail = letter.detail
         copied = bool(self._copy_to) and not self._closed and letter.record_type != DEAD_LETTER
         receipt.pending = 1 + copied
         refusal = RefuseReason.SINK_FAILED if self._closed else self._dead_letters.put(letter, receipt)
         if refusal is not None:
             self._part_done(receipt, Outcome.REFUSED, refusal)
+        elif states:
+            self._after_letters[receipt] = states
         if not copied:
             return
         try:
@@ -265,6 +269,9 @@ class Outbox:
         self._changed.set()
 
     def _await_sinks(self, receipt: Receipt, put: Put) -> None:
+        if not put.targets:  # states alone
+            self._part_done(receipt, _ACCEPTED, "")
+            return
         receipt.pending += sum(len(names) for names in put.targets) - 1
         for sequence, names in enumerate(put.targets, put.sequence):
             self._owed[sequence] = (receipt, len(names))
@@ -307,10 +314,20 @@ class Outbox:
 
     def letter_done(self, receipt: Receipt, reason: str, refusal: RefuseReason | None) -> None:
         """A letter is on the disk; or, with `refusal`, cannot be kept."""
-        if refusal is None:
+        states = self._after_letters.pop(receipt, ()) if self._after_letters else ()
+        if refusal is not None:
+            self._part_done(receipt, Outcome.REFUSED, refusal)
+        elif not states:
             self._part_done(receipt, Outcome.DEAD_LETTERED, reason)
         else:
-            self._part_done(receipt, Outcome.REFUSED, refusal)
+            # Not before: states that outlive a crash without their letter would have its second copy for known.
+            receipt.pending += 1
+            self._part_done(receipt, Outcome.DEAD_LETTERED, reason)
+            refusal = self.spool.put(Put((), (), states, receipt))
+            if refusal is None:
+                self._uncommitted += 1
+            else:
+                self._part_done(receipt, Outcome.REFUSED, refusal)
         self._changed.set()
 
     # Settling.
@@ -357,6 +374,7 @@ class Outbox:
         self._closed = True
         self.spool.refuse_rest(self)
         receipts = self._dead_letters.take_all()
+        self._after_letters.clear()
         receipts += [receipt for receipt, sinks in self._owed.values() for _ in range(sinks)]
         self._owed.clear()
         for receipt in receipts:

@@ -1,4 +1,4 @@
-"""The directory in its file form: what `devices_file` says about devices, read once at the start.
+"""The directory in its file form: what `devices_file` says about devices, read once at the start, and what hubs add.
 
 Place in the walk: asked by admission at each login, and by the shape stage for devices behind a hub.
 """
@@ -6,16 +6,20 @@ Place in the walk: asked by admission at each login, and by the shape stage for 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, SecretStr
 
 from decoders.errors import SpecError, SpecProblem
 from decoders.spec.source import Document, load, validate
-from gateway.domain.device import Device, DeviceKey
+from gateway.domain.device import Device, DeviceKey, DeviceSecrets
+from gateway.domain.password_hash import hash_cost, hash_problem
 
 __all__ = ["DeviceEntry", "FileDirectory"]
+
+MAX_LEARNED = 65_536
+"""Devices that hubs may add; one is about 500 bytes."""
 
 _OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):([0-5][0-9])")
 
@@ -45,6 +49,13 @@ def _printable(text: str) -> str:
     return text
 
 
+def _hash(secret: SecretStr) -> SecretStr:
+    problem = hash_problem(secret.get_secret_value())
+    if problem:
+        raise ValueError(problem)
+    return secret
+
+
 Id = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 
 
@@ -52,7 +63,8 @@ class DeviceEntry(BaseModel):
     """One item of `devices_file`.
 
     Ids are text, in quotes if they look like numbers: `0123` without them is the number 123. `hub` is the id of the
-    hub that the device stands behind; `children` lists ids from the hub's side and says the same.
+    hub that the device stands behind; `children` lists ids from the hub's side and says the same. `credential` is the
+    argon2id hash of its password.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -64,8 +76,8 @@ class DeviceEntry(BaseModel):
     hub: str = ""
     children: list[Id] = []
     zone: Annotated[str, AfterValidator(_zone)] | None = None
-    credential: SecretStr | None = None
-    hmac_secret: SecretStr | None = None
+    credential: Annotated[SecretStr, AfterValidator(_hash)] | None = None
+    hmac_secret: Annotated[SecretStr, Field(min_length=1)] | None = None
     tags: dict[str, str] = {}
 
 
@@ -74,12 +86,28 @@ class _DevicesFile(RootModel[list[DeviceEntry]]):
 
 
 class FileDirectory:
-    """Implements `DirectoryPort`; read-only."""
+    """Implements `DirectoryPort`, `SecretsPort` and `LearningDirectory`.
 
-    __slots__ = ("_devices",)
+    What the file says never changes; what hubs teach beside it (`learn`) is kept in memory, at most `max_learned`
+    devices, until the gateway ends.
+    """
 
-    def __init__(self, devices: Iterable[Device] = ()) -> None:
-        self._devices: Mapping[DeviceKey, Device] = {device.key: device for device in devices}
+    __slots__ = ("_devices", "_learned", "_max_learned", "_secrets", "costs", "generation", "signs")
+
+    def __init__(
+        self,
+        devices: Iterable[Device] = (),
+        secrets: Mapping[DeviceKey, DeviceSecrets] | None = None,
+        *,
+        max_learned: int = MAX_LEARNED,
+    ) -> None:
+        self._devices: dict[DeviceKey, Device] = {device.key: device for device in devices}
+        self._learned: set[DeviceKey] = set()
+        self._max_learned = max_learned
+        self._secrets = secrets or {}
+        self.generation = 0
+        self.costs: Sequence[str] = sorted({hash_cost(of.credential) for of in self._secrets.values() if of.credential})
+        self.signs = any(of.hmac_secret for of in self._secrets.values())
 
     def __len__(self) -> int:
         return len(self._devices)
@@ -94,10 +122,45 @@ class FileDirectory:
         if document.data is None:
             return cls()
         entries = validate(_DevicesFile, document).root
-        return cls(_devices(entries, document))
+        return cls(_devices(entries, document), _secrets(entries))
 
     def find(self, key: DeviceKey) -> Device | None:
         return self._devices.get(key)
+
+    def learn(self, device: Device) -> bool:
+        key = device.key
+        before = self._devices.get(key)
+        if before is not None and (key not in self._learned or before.hub_id != device.hub_id or before == device):
+            return False
+        if before is None:
+            if len(self._learned) >= self._max_learned:
+                return False
+            self._learned.add(key)
+        self._devices[key] = device
+        self.generation += 1
+        return True
+
+    @property
+    def learned(self) -> int:
+        """Devices that the file does not list."""
+        return len(self._learned)
+
+    def secrets(self, key: DeviceKey) -> DeviceSecrets:
+        return self._secrets.get(key, _NO_SECRETS)
+
+
+_NO_SECRETS = DeviceSecrets()
+
+
+def _secrets(entries: list[DeviceEntry]) -> dict[DeviceKey, DeviceSecrets]:
+    """Of the devices that have any."""
+    found = {}
+    for entry in entries:
+        credential = entry.credential.get_secret_value() if entry.credential is not None else ""
+        hmac_secret = entry.hmac_secret.get_secret_value().encode() if entry.hmac_secret is not None else b""
+        if credential or hmac_secret:
+            found[DeviceKey(entry.tenant, entry.id)] = DeviceSecrets(credential, hmac_secret)
+    return found
 
 
 def _devices(entries: list[DeviceEntry], document: Document) -> list[Device]:

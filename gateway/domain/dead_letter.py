@@ -17,6 +17,9 @@ class DeadLetter:
     arrival. session: what the session knew when the frame came, apart from the device's id.
     sink, lane, record_type: of a record that a sink buried; the letter's id is the record's then, else the uplink's.
     attempts: replays that failed. gateway_id, stored_ms: who wrote the letter, and when (Unix ms); set by the store.
+    topic, content_type, properties: of a message under a topic, as in `TopicMessage`; `raw` is its whole payload then.
+    part: which of the several uplinks that came of it this is; -1 for all of it. speaker: device that was proven to
+    send it, "" for none.
     """
 
     dead_letter_id: str
@@ -43,6 +46,11 @@ class DeadLetter:
     attempts: int = 0
     gateway_id: str = ""
     stored_ms: int = 0
+    topic: str = ""
+    content_type: str = ""
+    properties: tuple[tuple[str, str], ...] = ()
+    part: int = -1
+    speaker: str = ""
 
     @property
     def key(self) -> str:

@@ -42,8 +42,27 @@ class Device:
 
 
 @dataclass(slots=True, frozen=True)
+class DeviceSecrets:
+    """What a device proves itself with. Never shown: not in logs, not in records, not in `repr`.
+
+    credential: argon2id hash of its password (`gateway.domain.password_hash`), "" for none. hmac_secret: that it signs
+    its payloads with, b"" for none.
+    """
+
+    credential: str = field(default="", repr=False)
+    hmac_secret: bytes = field(default=b"", repr=False)
+
+
+@dataclass(slots=True, frozen=True)
 class Principal:
-    """Who proved that they may send: `kind` open, certificate, password, key ..., `name` as proven."""
+    """Who proved that they may send: `kind` open, certificate, password, key ..., `name` as proven.
+
+    common_name, dns_names, uris: of a certificate, its subject and its alternative names (RFC 5280 section 4.2.1.6);
+    `name` is then the first of them all.
+    """
 
     kind: str = "open"
     name: str = ""
+    common_name: str = ""
+    dns_names: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()

@@ -28,6 +28,9 @@ class DeadLetterReason(StrEnum):
 
     CONTRACT = "contract"  # the message's contract says `reject` and a value broke it
     UNKNOWN_PRODUCT = "unknown_product"
+    BAD_TOPIC = "bad_topic"  # a known tree of topics with a level that it does not have
+    NOT_IDENTIFIED = "not_identified"  # neither topic nor payload nor sender names a device
+    BAD_SIGNATURE = "bad_signature"  # the device has to sign its payloads, and this one is not signed with its secret
     BURIED = "buried"  # the sink said that it will never take this record
 
 
@@ -55,6 +58,23 @@ class CloseReason(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
+class SourceProblem(StrEnum):
+    """Why a source has no connection to its broker."""
+
+    UNREACHABLE = "unreachable"  # no such host, nobody listens there, or no answer on the way
+    TLS_FAILED = "tls_failed"
+    BAD_CREDENTIALS = "bad_credentials"  # CONNACK 4: bad user name or password
+    NOT_AUTHORIZED = "not_authorized"  # CONNACK 5
+    CONNECT_REFUSED = "connect_refused"  # any other CONNACK
+    SUBSCRIPTION_REFUSED = "subscription_refused"
+    NO_ANSWER = "no_answer"  # to a packet that has one, in time
+    NO_ROUND_TRIP = "no_round_trip"  # the liveness check found the way through the broker broken
+    CONNECTION_LOST = "connection_lost"
+    PROTOCOL_ERROR = "protocol_error"  # what the broker sent is no MQTT
+    NOT_KEPT = "not_kept"  # a message could not be stored: it comes again on the next connection
+    INTERNAL_ERROR = "internal_error"
+
+
 class GatewayError(Exception):
     """Root of the gateway's errors. Never raised itself."""
 
@@ -79,6 +99,10 @@ class ConfigError(OperatorError):
     def __init__(self, text: str, *, setting: str = "") -> None:
         super().__init__(text)
         self.setting = setting
+
+    def below(self, section: str) -> ConfigError:
+        """The same of a whole configuration, by whoever knows which of its sections was meant."""
+        return ConfigError(f"{section}: {self}", setting=f"{section}.{self.setting}" if self.setting else section)
 
 
 class SinkError(GatewayError):

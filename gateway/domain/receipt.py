@@ -22,11 +22,12 @@ class Outcome(StrEnum):
 class Receipt:
     """Settled once with an Outcome. `on_settled` is called then, synchronously, on the event loop."""
 
-    __slots__ = ("on_settled", "outcome", "pending", "reason")
+    __slots__ = ("detail", "on_settled", "outcome", "pending", "reason")
 
     def __init__(self, on_settled: Callable[[Receipt], None] | None = None) -> None:
         self.outcome: Outcome | None = None
         self.reason: str = ""  # why it was refused or dead-lettered; "" otherwise
+        self.detail: str = ""  # what its dead letter says besides
         self.pending: int = 0  # records of this uplink that are not durable yet; the outbox counts it down
         self.on_settled = on_settled
 

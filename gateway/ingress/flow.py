@@ -14,6 +14,7 @@ from gateway.domain.errors import RefuseReason
 from gateway.domain.ports import OutboxPort
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.uplink import Uplink
+from gateway.ingress.letter_log import LetterLog
 from gateway.pipeline.chain import Chain, Duplicate, dead_letter
 
 __all__ = ["Flow"]
@@ -24,14 +25,16 @@ _log = structlog.get_logger(__name__)
 class Flow:
     """Implements `UplinkFlow`."""
 
-    __slots__ = ("_chain", "_outbox")
+    __slots__ = ("_chain", "_letters", "_outbox")
 
     def __init__(self, chain: Chain, outbox: OutboxPort) -> None:
         self._chain = chain
+        self._letters = LetterLog()
         self._outbox = outbox
 
     def receive(self, uplink: Uplink) -> None:
         """Never raises; the receipt is settled now or later."""
+        came_with = uplink.states  # a dead letter leaves no trace for the deduplication, which adds its own
         try:
             result = self._chain.run(uplink)
         except Exception as error:
@@ -39,13 +42,14 @@ class Flow:
             result = dead_letter(uplink, DecodeCode.WRONG_ANSWER.value, "shape", f"internal error: {error!r}")
         try:
             if isinstance(result, DeadLetter):
-                self._outbox.put_dead_letter(uplink.receipt, result)
+                self._letters.write(result)
+                self._outbox.put_dead_letter(uplink.receipt, result, came_with)
             elif isinstance(result, Duplicate):
                 if result.first is None:
                     self._outbox.settle(uplink.receipt, Outcome.DUPLICATE)
                 else:
                     self._outbox.follow(uplink.receipt, result.first)
-            elif result:
+            elif result or uplink.states:
                 self._outbox.put(uplink.receipt, result, uplink.states)
             else:
                 self._outbox.settle(uplink.receipt, Outcome.ACCEPTED)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway.domain.device import Principal
-from gateway.domain.errors import OperatorError
+from gateway.domain.errors import ConfigError
 
-__all__ = ["ClientAuth", "TlsMachine", "server_context"]
+__all__ = ["ClientAuth", "TlsMachine", "principal_of", "server_context"]
 
 _READ_BYTES = 65_536
 
@@ -32,7 +32,8 @@ class ClientAuth(StrEnum):
 def server_context(
     cert_file: Path, key_file: Path, client_ca_file: Path | None = None, client_auth: ClientAuth = ClientAuth.OFF
 ) -> ssl.SSLContext:
-    """A context for TLS 1.2 and 1.3. Raises OperatorError naming the file that cannot be used."""
+    """A context for TLS 1.2 and 1.3. Raises ConfigError naming the file that cannot be used; its setting is that
+    of the listener's own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     for key, file in (("cert_file", cert_file), ("key_file", key_file), ("client_ca_file", client_ca_file)):
@@ -42,21 +43,25 @@ def server_context(
         context.load_cert_chain(cert_file, key_file, password=_no_password)
     except ssl.SSLError as error:
         if "MISMATCH" in str(error):
-            raise OperatorError(f"tls.key_file {key_file} is not the key of tls.cert_file {cert_file}") from None
-        raise OperatorError(
+            text = f"tls.key_file {key_file} is not the key of tls.cert_file {cert_file}"
+            raise ConfigError(text, setting="tls.key_file") from None
+        raise ConfigError(
             f"tls.cert_file {cert_file} and tls.key_file {key_file} cannot be used: both must be PEM, the certificate "
-            f"first in its file, the key without a password ({error})"
+            f"first in its file, the key without a password ({error})",
+            setting="tls.cert_file",
         ) from None
     except _EncryptedKeyError:
-        raise OperatorError(f"tls.key_file {key_file} is protected by a password; give it without one") from None
+        text = f"tls.key_file {key_file} is protected by a password; give it without one"
+        raise ConfigError(text, setting="tls.key_file") from None
     if client_auth is ClientAuth.OFF:
         return context
     if client_ca_file is None:
-        raise OperatorError(f"tls.client_auth {client_auth.value} needs tls.client_ca_file")
+        raise ConfigError(f"tls.client_auth {client_auth.value} needs tls.client_ca_file", setting="tls.client_auth")
     try:
         context.load_verify_locations(client_ca_file)
     except ssl.SSLError as error:
-        raise OperatorError(f"tls.client_ca_file {client_ca_file} holds no PEM certificate ({error})") from None
+        text = f"tls.client_ca_file {client_ca_file} holds no PEM certificate ({error})"
+        raise ConfigError(text, setting="tls.client_ca_file") from None
     context.verify_mode = ssl.CERT_REQUIRED if client_auth is ClientAuth.REQUIRED else ssl.CERT_OPTIONAL
     return context
 
@@ -115,13 +120,23 @@ class TlsMachine:
 
     @property
     def principal(self) -> Principal:
-        """Who the client's certificate names: its common name, or its first alternative name. Without one: open."""
-        certificate: Any = self._object.getpeercert() if self.established else None
-        if not certificate:
-            return Principal()
-        names = [value for entry in certificate.get("subject", ()) for key, value in entry if key == "commonName"]
-        names += [value for _, value in certificate.get("subjectAltName", ())]
-        return Principal("certificate", names[0] if names else "")
+        """Whom the client's certificate names. Without one: open."""
+        return principal_of(self._object.getpeercert()) if self.established else Principal()
+
+
+def principal_of(certificate: Any) -> Principal:
+    """Whom a certificate names that was checked; as `ssl.SSLSocket.getpeercert` gives it, None for no certificate."""
+    if not certificate:
+        return Principal()
+    common = [value for entry in certificate.get("subject", ()) for key, value in entry if key == "commonName"]
+    others: Any = certificate.get("subjectAltName", ())
+    return Principal(
+        "certificate",
+        next((value for value in (*common, *(value for _, value in others)) if value), ""),
+        common_name=common[0] if common else "",
+        dns_names=tuple(value for kind, value in others if kind == "DNS"),
+        uris=tuple(value for kind, value in others if kind == "URI"),
+    )
 
 
 class _EncryptedKeyError(Exception):
@@ -137,4 +152,5 @@ def _check_readable(key: str, file: Path) -> None:
         with file.open("rb"):
             pass
     except OSError as error:
-        raise OperatorError(f"tls.{key} {file} cannot be read: {error.strerror}") from None
+        text = f"tls.{key} {file} cannot be read: {error.strerror}"
+        raise ConfigError(text, setting=f"tls.{key}") from None

@@ -16,10 +16,17 @@ __all__ = ["check_decoded", "dead_letter"]
 
 
 def check_decoded(uplink: Uplink) -> DeadLetter | None:
-    """A letter with the decoder's code for a frame that was not understood, else None."""
+    """A letter with the decoder's code for a frame that was not understood, or for a message under a topic of which
+    nothing could be made; else None."""
     error = uplink.error
     if error is None:
-        return None
+        beside = uplink.beside
+        if beside is None or beside.failure is None:
+            return None
+        failure = beside.failure
+        letter = dead_letter(uplink, failure.reason, failure.stage, failure.detail)
+        letter.field = failure.field
+        return letter
     letter = dead_letter(uplink, error.code.value, "decode", error.detail)
     letter.message = error.message
     letter.field = error.field
@@ -29,8 +36,8 @@ def check_decoded(uplink: Uplink) -> DeadLetter | None:
 
 def dead_letter(uplink: Uplink, reason: str, stage: str, detail: str) -> DeadLetter:
     """An uplink with everything that its replay will need. The letter's id is the uplink's."""
-    context = uplink.context
-    return DeadLetter(
+    context, message = uplink.context, uplink.message
+    letter = DeadLetter(
         dead_letter_id=uplink.uplink_id,
         reason=reason,
         stage=stage,
@@ -48,3 +55,8 @@ def dead_letter(uplink: Uplink, reason: str, stage: str, detail: str) -> DeadLet
         hub_id=uplink.device.hub_id,
         session=SessionContext() if context is None else replace(context, values=dict(context.values)),
     )
+    if message is not None:
+        letter.topic, letter.content_type, letter.properties = message.topic, message.content_type, message.properties
+        letter.speaker = message.speaker.device_id
+        letter.part = uplink.beside.part if uplink.beside is not None else -1
+    return letter

@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from decoders.plan import DedupPlan
+from decoders.plan import TRACE, DedupPlan
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.state import State, StateKind
 from gateway.domain.uplink import Uplink
@@ -36,6 +36,7 @@ _ONE = struct.Struct("<QQ")
 _PAYLOAD_BYTES = 65_536  # of a snapshot, before one more device is put in
 _FORMAT = b"\x01"  # first byte of a payload
 _MAX_PER_DEVICE = 4_096  # as a spec may say at most
+_TRACED = DedupPlan((), (), traced=True)  # of what came with a `trace_id` beside its payload
 
 
 @dataclass(slots=True)
@@ -63,15 +64,18 @@ class Dedup:
     def look_up(self, uplink: Uplink) -> Duplicate | None:
         """None: it is the first of its kind; its key is then reserved until its receipt settles, and its `states` say
         what has to become durable with its records."""
-        decoded = uplink.decoded
+        decoded, beside = uplink.decoded, uplink.beside
         plan = None if decoded is None else decoded.message.dedup
-        if plan is None or uplink.replayed:
+        if beside is not None and beside.trace_id:
+            plan, key = _TRACED, [TRACE, beside.trace_id, beside.part]
+        elif plan is not None and decoded is not None:
+            key = plan.key(decoded.values, uplink.raw) or []
+        else:
             return None
-        assert decoded is not None
-        key = plan.key(decoded.values, uplink.raw)
-        if key is None:
+        if not key or uplink.replayed:
             return None
-        digest = _digest([uplink.product.id, decoded.message.name, *key])
+        name = decoded.message.name if decoded is not None else ""
+        digest = _digest([uplink.product.id, name, *key])
         lane = uplink.device.key.lane
         first = self._reserved.get((lane, digest))
         if first is not None:

@@ -32,6 +32,8 @@ _MAX_DEVICES = 4096
 class _NobodyKnown:
     """A directory without devices."""
 
+    generation = 0
+
     def find(self, key: DeviceKey) -> Device | None:
         return None
 

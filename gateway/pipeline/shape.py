@@ -21,7 +21,7 @@ from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.device import Device, DeviceKey
 from gateway.domain.ports import DirectoryPort
 from gateway.domain.record import Record, RecordType
-from gateway.domain.uplink import Uplink
+from gateway.domain.uplink import Beside, Plain, Uplink
 from gateway.pipeline.decode import dead_letter
 
 __all__ = ["Numbering", "Shaper"]
@@ -34,6 +34,7 @@ _MAX_DEVICES = 16_384  # prepared pieces kept; one is about 200 bytes
 _MAX_BEHIND = 256  # of them per hub
 _MAX_MESSAGES = 4_096
 _MAX_UNIT_SETS = 64  # sets of metrics of one message whose units are kept
+_MAX_HEADS = 256  # of one message, by what comes beside its payload
 
 
 @dataclass(slots=True)
@@ -61,14 +62,16 @@ class _Sender:
 
 @dataclass(slots=True)
 class _Message:
-    """Prepared for one message of a product. names_child: it says itself which device behind the hub it is about."""
+    """Prepared for one message of a product. names: of values by which it may say itself which device behind the hub
+    it is about. heads: in place of `head`, by record type, measurement and data type."""
 
     plan: MessagePlan
     product: CompiledProduct
     head: bytes
     values_key: bytes
-    names_child: bool
+    names: frozenset[str]
     units: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+    heads: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
 
 
 class Shaper:
@@ -78,15 +81,20 @@ class Shaper:
         self._numbering = numbering
         self._env = env
         self._directory = directory
+        self._generation = 0  # of the directory, when the devices behind hubs were asked for
         self._senders: dict[int, _Sender] = {}  # by id() of the device, which the entry keeps alive
         self._messages: dict[int, _Message] = {}  # by id() of the plan, likewise
         self._gateway = b',"gateway_id":%b,"epoch":%d,"seq":' % (_json(numbering.gateway_id), numbering.epoch)
         self._second = -1
         self._second_text = ""
+        self._ingest_ms = -1
+        self._ingest = ""
 
     def shape(self, uplink: Uplink) -> list[Record] | DeadLetter:
         """The records of a decoded uplink, in the order of its parts; none for `record: none`."""
-        decoded = uplink.decoded
+        decoded, beside = uplink.decoded, uplink.beside
+        if beside is not None and beside.plain is not None:
+            return [self._plain(uplink, beside, beside.plain)]
         assert decoded is not None
         plan = decoded.message
         if plan.record == "none":
@@ -99,10 +107,19 @@ class Shaper:
         if sender is None:
             sender = self._prepare_sender(uplink.device)
 
-        whole = product.identity(decoded) if message.names_child else None
+        names = message.names
+        whole = product.identity(decoded) if names and not names.isdisjoint(decoded.values) else None
+        head, record = message.head, plan.record
+        if beside is not None:
+            head = message.heads.get((beside.record, beside.measurement, beside.data_type)) or self._head(
+                message, beside
+            )
+            record = beside.record or record
         ingest = self._ingest_text(uplink.received_ms)
         numbering = self._numbering
         said = _said(decoded) if plan.traced else b""
+        if beside is not None and beside.trace_id and not said:
+            said = b',"trace_id":%b' % _json(_text(beside.trace_id))
         if uplink.replayed:
             said += b',"replayed":true'
         records: list[Record] = []
@@ -114,31 +131,86 @@ class Shaper:
                 return dead_letter(uplink, DecodeCode.BAD_VALUE.value, "shape", detail)
             values, units = _values(message, part.metrics)
             times = b""
-            flags = part.flags
-            if part.device_time:
-                if part.device_time[:10] != ingest[:10] and _is_off(part.device_time, uplink.received_ms):
+            flags, device_time, hub_time, tags = part.flags, part.device_time, part.hub_time, about.tags
+            if beside is not None:
+                device_time, hub_time = device_time or beside.device_time, hub_time or beside.hub_time
+                if beside.flags:
+                    flags = [*(flags or ()), *beside.flags]
+                if beside.tags:
+                    tags = _tags({**about.device.tags, **beside.tags})
+            if device_time:
+                if device_time[:10] != ingest[:10] and _is_off(device_time, uplink.received_ms):
                     flags = [*(flags or ()), Violation("device_timestamp", ViolationCode.CLOCK_OFF)]
-                times = b',"device_timestamp":"%b"' % part.device_time.encode()
-            if part.hub_time:
-                times += b',"hub_timestamp":"%b"' % part.hub_time.encode()
+                times = b',"device_timestamp":"%b"' % device_time.encode()
+            if hub_time:
+                times += b',"hub_timestamp":"%b"' % hub_time.encode()
             seq = numbering.seq = numbering.seq + 1
             record_id = f"{uplink.uplink_id}-{index}"
             body = b'{"schema":"iotlink.record/1","record_id":"%b",%b,%b%b,"ingest_timestamp":"%b"%b%b%b%b%b%d%b}' % (
                 record_id.encode(),
                 about.head,
-                message.head,
+                head,
                 times,
                 ingest.encode(),
                 message.values_key,
                 values,
                 units,
-                about.tags,
+                tags,
                 self._gateway,
                 seq,
                 (_flags(flags) if flags else b"") + said,
             )
-            records.append(Record(record_id, plan.record, product.id, about.lane, body, uplink.received_ms))
+            records.append(Record(record_id, record, product.id, about.lane, body, uplink.received_ms))
         return records
+
+    def _plain(self, uplink: Uplink, beside: Beside, plain: Plain) -> Record:
+        """The one record of an uplink without a spec."""
+        sender = self._senders.get(id(uplink.device)) or self._prepare_sender(uplink.device)
+        product, numbering = uplink.product, self._numbering
+        head = b'"type":%b' % _json(plain.type)
+        if product.id:
+            head += b',"productId":%b' % _json(product.id)
+        head += b',"env":%b' % _json(self._env)
+        if beside.data_type:
+            head += b',"data_type":%b' % _json(beside.data_type)
+        if beside.measurement:
+            head += b',"measurement":%b' % _json(beside.measurement)
+        flags, times = list(beside.flags), b""
+        if beside.device_time:
+            if _is_off(beside.device_time, uplink.received_ms):
+                flags.append(Violation("device_timestamp", ViolationCode.CLOCK_OFF))
+            times = b',"device_timestamp":"%b"' % beside.device_time.encode()
+        if beside.hub_time:
+            times += b',"hub_timestamp":"%b"' % beside.hub_time.encode()
+        end = _flags(flags) if flags else b""
+        if beside.trace_id:
+            end += b',"trace_id":%b' % _json(_text(beside.trace_id))
+        if uplink.replayed:
+            end += b',"replayed":true'
+        seq = numbering.seq = numbering.seq + 1
+        record_id = f"{uplink.uplink_id}-0"
+        body = b'{"schema":"iotlink.record/1","record_id":"%b",%b,%b%b,"ingest_timestamp":"%b","data":%b%b%b%d%b}' % (
+            record_id.encode(),
+            sender.head,
+            head,
+            times,
+            self._ingest_text(uplink.received_ms).encode(),
+            orjson.dumps(plain.data),
+            _tags({**uplink.device.tags, **beside.tags}),
+            self._gateway,
+            seq,
+            end,
+        )
+        return Record(record_id, plain.type, product.id, sender.lane, body, uplink.received_ms)
+
+    def _head(self, message: _Message, beside: Beside) -> bytes:
+        """The head of a message with what its topic or document says in place of its spec."""
+        key = (beside.record, beside.measurement, beside.data_type)
+        plan = message.plan
+        head = self._head_of(plan, message.product, *(b or a for a, b in zip(_words(plan), key, strict=True)))
+        if len(message.heads) < _MAX_HEADS:
+            message.heads[key] = head
+        return head
 
     def _speaker(self, sender: _Sender, identity: Identity) -> _Sender | None:
         """Who a part is about that names a device of its own: one behind the session's device.
@@ -149,6 +221,10 @@ class Shaper:
         name = identity.child_id or identity.device_id
         if name in ("", device.key.device_id):
             return sender
+        if self._directory.generation != self._generation:
+            self._generation = self._directory.generation
+            self._senders.clear()
+            sender.behind.clear()
         found = sender.behind.get((identity.hub_id, name))
         if found is not None:
             return found
@@ -171,29 +247,40 @@ class Shaper:
     def _prepare_message(self, plan: MessagePlan, product: CompiledProduct) -> _Message:
         if len(self._messages) >= _MAX_MESSAGES:
             self._messages.clear()
+        head = self._head_of(plan, product, *_words(plan))
+        values_key = b',"metrics":' if plan.record in _METRIC_TYPES else b',"data":'
+        said = plan.whole.identities
+        names = frozenset(name for _, name in said if any(role in ("child", "hub") for role, _ in said))
+        message = self._messages[id(plan)] = _Message(plan, product, head, values_key, names)
+        return message
+
+    def _head_of(
+        self, plan: MessagePlan, product: CompiledProduct, record: str, measurement: str, data_type: str
+    ) -> bytes:
         head = b'"type":%b,"productId":%b,"message":%b,"spec_version":%d,"env":%b' % (
-            _json(plan.record),
+            _json(record),
             _json(product.id),
             _json(plan.name),
             product.version,
             _json(self._env),
         )
-        if plan.data_type:
-            head += b',"data_type":%b' % _json(plan.data_type)
-        if plan.measurement:
-            head += b',"measurement":%b' % _json(plan.measurement)
-        values_key = b',"metrics":' if plan.record in _METRIC_TYPES else b',"data":'
-        names_child = any(role in ("child", "hub") for role, _ in plan.whole.identities)
-        message = self._messages[id(plan)] = _Message(plan, product, head, values_key, names_child)
-        return message
+        if data_type:
+            head += b',"data_type":%b' % _json(data_type)
+        if measurement:
+            head += b',"measurement":%b' % _json(measurement)
+        return head
 
     def _ingest_text(self, unix_ms: int) -> str:
         """RFC 3339 in UTC with milliseconds; the part up to the seconds is kept from one record to the next."""
+        if unix_ms == self._ingest_ms:  # what was read at once came at once
+            return self._ingest
         second, milliseconds = divmod(unix_ms, 1000)
         if second != self._second:
             self._second = second
             self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._second_text}.{milliseconds:03d}Z"
+        self._ingest_ms = unix_ms
+        self._ingest = f"{self._second_text}.{milliseconds:03d}Z"
+        return self._ingest
 
 
 def _sender(device: Device) -> _Sender:
@@ -203,8 +290,16 @@ def _sender(device: Device) -> _Sender:
         head += b',"hub_id":%b' % _json(device.hub_id)
         if device.hub_id != device.key.device_id:
             head += b',"childDeviceId":%b' % device_id
-    tags = b',"tags":%b' % orjson.dumps(device.tags) if device.tags else b""
-    return _Sender(device, device.key.lane, head, tags)
+    return _Sender(device, device.key.lane, head, _tags(device.tags))
+
+
+def _tags(tags: Mapping[str, str | int | float | bool]) -> bytes:
+    return b',"tags":%b' % orjson.dumps(tags) if tags else b""
+
+
+def _words(plan: MessagePlan) -> tuple[str, str, str]:
+    """Record type, measurement and data type as the spec says them."""
+    return plan.record, plan.measurement, plan.data_type
 
 
 def _values(message: _Message, metrics: Mapping[str, Value]) -> tuple[bytes, bytes]:

@@ -158,6 +158,17 @@ class DeviceSession:
         """Bytes that have not become a frame yet."""
         return self._undetected_bytes if self._framer is None else self._framer.buffered
 
+    def facts(self) -> dict[str, object]:
+        """What the log line at the end of its connection tells of it."""
+        facts: dict[str, object] = {"product": self.product_id, "frames": self.frames}
+        if self.device is not None:
+            facts |= {"device_id": self.device.key.device_id, "tenant": self.device.key.tenant}
+        if self.refusal is not None:
+            facts["refusal"] = self.refusal.value
+        if self.unfinished_bytes:
+            facts["unfinished_bytes"] = self.unfinished_bytes
+        return facts
+
     # Bytes in
 
     def receive_bytes(self, data: bytes, now_ms: int) -> None:
@@ -465,6 +476,9 @@ class DeviceSession:
             self._since_ms = now_ms
         elif limits.idle_timeout_ms and now_ms - self._since_ms >= limits.idle_timeout_ms:
             self.close(CloseReason.IDLE_TIMEOUT)
+
+    def set_blocked(self, blocked: bool) -> None:
+        """The peer does not read its answers, or does again: it is then not read from, and answers are all it gets."""
 
     def resume(self) -> None:
         """The gate has opened: takes in what was held back."""

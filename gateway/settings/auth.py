@@ -12,18 +12,23 @@ TopicFilters = Annotated[list[Annotated[str, Field(min_length=1, max_length=1024
 
 
 class TopicRuleSettings(Section):
-    """What devices may publish and subscribe to beside their own topics; `{device_id}` and `{client_id}` stand for
-    their own. Only for `devices: credentials`."""
+    """Topics, as lists of filters; `{device_id}` and `{client_id}` stand for those of the client. Only for `devices:
+    credentials`."""
 
-    publish: TopicFilters = Field(default=[], description="Topic filters that every device may publish to.")
-    subscribe: TopicFilters = Field(default=[], description="Topic filters that every device may subscribe to.")
+    publish: TopicFilters = Field(default=[], description="Topic filters that may be published to.")
+    subscribe: TopicFilters = Field(default=[], description="Topic filters that may be subscribed to.")
 
 
 class ClientSettings(Section):
     """A client that is no device: a backend, a bridge."""
 
     id: Annotated[str, Field(min_length=1, max_length=128)] = Field(description="Its user name and MQTT client id.")
-    password: SecretStr = Field(description="Hash of its password (`iotlink devices password` makes one).")
+    password: SecretStr | None = Field(
+        default=None, description="Hash of its password (`iotlink devices password` makes one)."
+    )
+    certificate: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
+        default=None, description="The name in its client certificate, by `certificate_name` and `certificate_prefix`."
+    )
     publish: TopicFilters = Field(default=[], description="Topic filters that it may publish to.")
     subscribe: TopicFilters = Field(default=[], description="Topic filters that it may subscribe to.")
 
@@ -40,6 +45,9 @@ class JwtSettings(Section):
     device_claim: Annotated[str, Field(min_length=1)] = Field(
         default="sub", description="The claim that holds the device's id."
     )
+    leeway_s: Annotated[int, Field(ge=0, le=3600)] = Field(
+        default=60, description="How far its clock may be from ours, for `exp` and `nbf`."
+    )
 
 
 class AuthSettings(Section):
@@ -53,12 +61,23 @@ class AuthSettings(Section):
     )
     client_ids: Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=16)] = Field(
         default=["{device_id}"],
-        description="MQTT client ids that a device may use; `*` stands for any text. Only for `devices: credentials`.",
+        description="MQTT client ids that a device may use, such as `{device_id}-*`: a `*` is one or more characters "
+        "other than those between it and `{device_id}`. Only for `devices: credentials`.",
     )
-    certificate_name: Literal["cn", "san_dns", "san_uri"] = Field(
-        default="cn", description="Where a client certificate holds the device's id."
+    certificate_name: Literal["cn", "san_dns", "san_uri", "off"] = Field(
+        default="cn", description="Where a client certificate holds the device's id. `off`: nowhere."
     )
-    topics: TopicRuleSettings = Field(default=TopicRuleSettings(), description="Topics beyond a device's own.")
+    certificate_prefix: Annotated[str, Field(max_length=256)] = Field(
+        default="", description="What stands before the id there (`urn:dev:`); names without it do not count."
+    )
+    topics: TopicRuleSettings = Field(
+        default=TopicRuleSettings(), description="What every device may do beside its own topics."
+    )
+    anonymous: TopicRuleSettings | None = Field(
+        default=None,
+        description="What MQTT clients without user name and password may do under `devices: credentials`; null: they "
+        "are not let in.",
+    )
     clients: Annotated[list[ClientSettings], Field(max_length=10_000)] = Field(
         default=[], description="Clients that are no devices."
     )

@@ -54,8 +54,11 @@ class Loaded:
 
     def placed(self, error: ConfigError) -> str:
         """The error's text, after the place of its setting if it names one that somebody wrote."""
-        origin = self.origin.get(error.setting, layer.DEFAULT)
-        return str(error) if origin == layer.DEFAULT else f"{origin}: {error}"
+        inside = f"{error.setting}."  # a section has the place of the first of its settings that was written
+        places = [self.origin.get(error.setting, layer.DEFAULT)]
+        places += [origin for path, origin in self.origin.items() if error.setting and path.startswith(inside)]
+        origin = next((place for place in places if place != layer.DEFAULT), "")
+        return f"{origin}: {error}" if origin else str(error)
 
     def effective(self, *, redacted: bool) -> dict[str, Any]:
         """Plain data of all settings. redacted: `${...}` as it was written instead of what it stands for."""

@@ -60,7 +60,7 @@ class MqttListener(Section):
     publishes_in_flight: Annotated[int, Field(ge=1, le=65_536)] = Field(
         default=256, description="Publishes of one connection that may wait for their answer; then reading pauses."
     )
-    window: Annotated[int, Field(ge=1, le=65_535)] = Field(
+    window: Annotated[int, Field(ge=1, le=32_767)] = Field(
         default=10, description="Messages to one client that may wait for its answer."
     )
     keepalive: KeepaliveSettings | None = Field(default=KeepaliveSettings(), description="TCP keepalive; null is off.")
@@ -150,6 +150,9 @@ class SourceTls(Section):
     ca_file: FilePath | None = Field(default=None, description="Authorities that count; null: the system's.")
     cert_file: FilePath | None = Field(default=None, description="Our certificate, where the broker asks for one.")
     key_file: FilePath | None = Field(default=None, description="Its private key.")
+    alpn: Annotated[list[Annotated[str, Field(min_length=1, max_length=255)]], Field(max_length=8)] = Field(
+        default=[], description="Protocols to offer, for ports that others share: `x-amzn-mqtt-ca` for AWS on 443."
+    )
 
 
 class MqttBrokerSource(Section):
@@ -161,7 +164,9 @@ class MqttBrokerSource(Section):
         description="`mqtt://host:1883`, or `mqtts://` for TLS; user name and password have keys of their own."
     )
     client_id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
-        default=None, description="Client id; null: the gateway's id and the source's name."
+        default=None,
+        description="Client id; null: the gateway's id and the source's name. The broker keeps what comes meanwhile for "
+        "this id: name one where the gateway's id changes with every task.",
     )
     username: str | None = Field(default=None, description="User name.")
     password: SecretStr | None = Field(default=None, description="Password; best as `${env:NAME}`.")
@@ -173,7 +178,20 @@ class MqttBrokerSource(Section):
     shared_group: Annotated[str, Field(pattern=r"^[^/+#]{1,64}$")] | None = Field(
         default=None, description="Name of a shared subscription, so that several gateways divide the messages."
     )
-    qos: Annotated[int, Field(ge=0, le=2)] = Field(default=1, description="Quality of service of the subscriptions.")
+    qos: Annotated[int, Field(ge=0, le=2)] = Field(
+        default=1, description="Quality of service of the subscriptions. With 0 the broker keeps nothing for us."
+    )
+    retained: bool = Field(
+        default=True, description="Whether retained messages are taken; those that were taken before are passed over."
+    )
+    max_packet_bytes: Annotated[ByteSize, Field(ge=256, le=268_435_456)] = Field(
+        default=ByteSize(1 << 20), description="Longest message that is taken; longer ones are passed over and counted."
+    )
+    probe_topic: Annotated[str, Field(pattern=r"^[^+#]{1,512}$")] | None = Field(
+        default=None,
+        description="Below it the source publishes to itself to see that subscriptions live; null: only the connection "
+        "is checked (PINGREQ). Needs the right to publish and subscribe there.",
+    )
     tenant: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         default=None, description="Tenant of all devices that come from there."
     )

@@ -127,12 +127,14 @@ def _auth(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
         if client.id in ids:
             yield layers.problem((*path, "id"), f"there is a client `{client.id}` already")
         ids.add(client.id)
-        if not client.password.get_secret_value().startswith("$argon2id$"):
+        if client.password is None and client.certificate is None:
+            yield layers.problem(path, f"nothing says how `{client.id}` proves itself", "`password` or `certificate`")
+        if client.password is not None and not client.password.get_secret_value().startswith("$argon2id$"):
             yield layers.problem(
                 (*path, "password"), "the hash of a password was expected", "`iotlink devices password` makes one"
             )
     certificates = any(one.tls is not None and one.tls.client_auth != "off" for one in settings.mqtt.listeners)
-    proofs = (settings.gateway.devices_file, auth.jwt, auth.clients, certificates)
+    proofs = (settings.gateway.devices_file, auth.jwt, auth.clients, auth.anonymous, certificates)
     if auth.devices == "credentials" and settings.mqtt.listeners and not any(proofs):
         yield layers.problem(
             ("auth", "devices"),

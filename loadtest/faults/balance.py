@@ -5,17 +5,25 @@ from __future__ import annotations
 import binascii
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from loadtest.consume import bodies
-from loadtest.faults.fleet import Device, number_of
+from loadtest.faults.fleet import number_of
 
 Name = tuple[str, int, int]
 """(gateway_id, epoch, seq) of a record."""
 
 _SHOWN = 5
+
+
+class Counting(Protocol):
+    """A device that numbers what it sends from 1; acknowledged: all up to this number are answered."""
+
+    device_id: str
+    sent: int
+    acknowledged: int
 
 
 @dataclass(slots=True)
@@ -92,22 +100,22 @@ class Reader:
         else:
             self._last[gateway, device] = number
 
-    def close(self, devices: Iterable[Device], expected: Iterable[tuple[str, int]] = ()) -> Balance:
+    def close(self, devices: Iterable[Counting], expected: Iterable[tuple[str, int]] = ()) -> Balance:
         """expected: device and number of frames that a fault took away on purpose."""
         balance = self.balance
         taken = set(expected)
         for device in devices:
-            arrived = self._arrived.get(device.imei, set())
+            arrived = self._arrived.get(device.device_id, set())
             balance.sent += device.sent
             balance.acknowledged += device.acknowledged
             for number in range(1, device.acknowledged + 1):
                 if number in arrived:
                     continue
-                if (device.imei, number) in taken:
+                if (device.device_id, number) in taken:
                     balance.expected += 1
                 else:
                     balance.lost += 1
-                    self._example(f"{device.imei}: frame {number} of {device.acknowledged} is lost")
+                    self._example(f"{device.device_id}: frame {number} of {device.acknowledged} is lost")
         return balance
 
     def _example(self, text: str) -> None:

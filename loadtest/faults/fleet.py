@@ -47,7 +47,7 @@ class Device(asyncio.Protocol):
     that `acknowledged` is also the number of the last answered one."""
 
     def __init__(self, fleet: Fleet, index: int) -> None:
-        self.imei = str(_FIRST_IMEI + index)
+        self.device_id = str(_FIRST_IMEI + index)
         self.sent = 0  # numbers used so far
         self.acknowledged = 0
         self.allowed = 0  # numbers that may be used, when the fleet keeps a rate
@@ -84,7 +84,7 @@ class Device(asyncio.Protocol):
         self._logged_in = False
         self._buffer = b""
         self._next = self.acknowledged + 1
-        self._transport.write(_short_frame(0x01, bytes.fromhex(self.imei.zfill(16)), 1))
+        self._transport.write(_short_frame(0x01, bytes.fromhex(self.device_id.zfill(16)), 1))
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
@@ -104,7 +104,7 @@ class Device(asyncio.Protocol):
             return
         number = self.acknowledged + 1
         if answer[3] != 0x12 or int.from_bytes(answer[4:6]) != number & 0xFFFF:
-            self._fleet.mistakes.append(f"{self.imei}: {answer.hex()} where the answer to frame {number} was due")
+            self._fleet.mistakes.append(f"{self.device_id}: {answer.hex()} where the answer to frame {number} was due")
             self.hang_up()
             return
         self.acknowledged = number
@@ -149,7 +149,7 @@ class Fleet:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Fleet:
-        self._tasks = [asyncio.create_task(device.run(), name=device.imei) for device in self.devices]
+        self._tasks = [asyncio.create_task(device.run(), name=device.device_id) for device in self.devices]
         self._tasks.append(asyncio.create_task(self._keep_rate(), name="rate"))
         return self
 

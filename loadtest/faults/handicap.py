@@ -98,9 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         time.time, time.time_ns = clock.time, clock.time_ns
         signal.signal(signal.SIGUSR1, clock.read)
     if options.drain_s is not None:
-        import gateway.app
+        import gateway.app.gateway
 
-        gateway.app.DRAIN_S = options.drain_s
+        gateway.app.gateway.DRAIN_S = options.drain_s
     sys.argv = ["gateway", *options.rest]
     runpy.run_module("gateway", run_name="__main__", alter_sys=True)
 

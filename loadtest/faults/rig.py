@@ -114,6 +114,7 @@ class Rig:
             f"gateway.data_dir={self.plan.folder / name}",
             f"spool.dir={self.spool_dir}",
             "tcp.listeners.0.port=0",
+            "mqtt.listeners=[]",
             "tcp.listeners.0.products=[concox_gt06]",
             "observe.port=0",
             "admin.port=0",

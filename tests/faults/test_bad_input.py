@@ -19,7 +19,7 @@ from decoders.framing.framer import cut
 from decoders.types import SessionContext
 from gateway.domain.device import DeviceKey
 from gateway.domain.errors import CloseReason
-from gateway.ingress.tcp_face import ListenerOptions
+from gateway.ingress.stream_face import StreamOptions
 from tests.e2e import frames
 from tests.e2e.fleet import broken_cases
 from tests.e2e.rig import GUARD_S, PRODUCTS, Client, RunningGateway, config, listener, product, until
@@ -420,10 +420,10 @@ async def test_a_second_device_with_the_same_identity_takes_over(tmp_path: Path)
 async def test_who_never_reads_replies_is_held_back_and_then_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def small_buffers(connection: socket.socket, options: ListenerOptions) -> None:
+    def small_buffers(connection: socket.socket, options: StreamOptions) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)  # or the kernel takes millions of answers
 
-    monkeypatch.setattr("gateway.ingress.tcp_face._set_socket_options", small_buffers)
+    monkeypatch.setattr("gateway.ingress.stream_face._set_socket_options", small_buffers)
     speaker, other = Speaker("jtt_808"), Speaker("example_thermo")
     frame, answer = speaker.good()
     async with RunningGateway(tmp_path) as rig:

@@ -147,8 +147,8 @@ class FakeOutbox:
         self.again.append(sink)
         self.put(receipt, [record])
 
-    def put_dead_letter(self, receipt: Receipt, letter: DeadLetter) -> None:
-        self.kept.append(Kept(receipt, [], letter))
+    def put_dead_letter(self, receipt: Receipt, letter: DeadLetter, states: Sequence[State] = ()) -> None:
+        self.kept.append(Kept(receipt, [], letter, states))
         receipt.reason = letter.reason
         self._later(receipt, Outcome.DEAD_LETTERED)
 

@@ -120,7 +120,6 @@ class Upload:
         """Takes all of it and waits for its receipts. Raises Problem, with what was taken as members, when it cannot be
         read to its end; ConnectionError when the client is gone (what it brought is kept all the same)."""
         try:
-            await self._wait()
             async with contextlib.aclosing(pieces):
                 while (piece := await self._intake.next_piece(pieces)) is not None:
                     await self._take_lines(self._cutter.feed(piece))
@@ -132,14 +131,13 @@ class Upload:
         return self.tally.answer(self.lines, self._receipts.unsettled)
 
     async def _take_lines(self, lines: list[Line]) -> None:
-        since = 0
-        for line in lines:
+        await asyncio.sleep(0)  # pieces may come without a pause
+        for index, line in enumerate(lines):
             self.lines = line.number - 1
-            since += 1
-            if since == _TURN_LINES:
-                since = 0
+            if index % _TURN_LINES == 0:
+                if index:
+                    await asyncio.sleep(0)
                 await self._wait()
-                await asyncio.sleep(0)
             if line.too_long:
                 self.tally.reject(line.number, LINE_TOO_LONG)
                 continue
@@ -148,7 +146,6 @@ class Upload:
             if error is not None:
                 self.tally.reject(line.number, error)
         self.lines = self._cutter.lines
-        await self._wait()
 
     def _make(self) -> ItemReceipt:
         return self._receipts.make(self._line.number, len(self._line.data))

@@ -25,6 +25,7 @@ from gateway.protocol.mqtt.ports import (
     Denial,
     DownlinkOutcome,
     DropReason,
+    Grant,
     OnDelivered,
     Sender,
 )
@@ -194,10 +195,10 @@ class Broker:
     # Subscriptions
 
     def subscribe(
-        self, session: Session, wanted: Subscription, identifier: int
+        self, session: Session, wanted: Subscription, identifier: int, *, search: bool = True
     ) -> tuple[ReasonCode, list[Message], State | None]:
         """One allowed filter. Returns what was granted, which retained messages the client gets, and what has to be
-        durable before it is told so."""
+        durable before it is told so. search: False finds no retained messages, for there are enough."""
         topic_filter = wanted.topic_filter
         group, plain_filter = split_share(topic_filter)
         known = topic_filter in session.subscriptions
@@ -206,7 +207,7 @@ class Broker:
         self.hold(session, wanted, identifier)
         retained: list[Message] = []
         if not group and (wanted.retain_handling == 0 or (wanted.retain_handling == 1 and not known)):
-            if session.outbound.full:  # then searching would be work for nothing
+            if session.outbound.full or not search:  # then searching would be work for nothing
                 self.counts.dropped[DropReason.QUEUE_FULL] += 1
             else:
                 retained = self.retained.find(plain_filter, self._steady_ms())
@@ -220,11 +221,14 @@ class Broker:
         self.tree.put(wanted.topic_filter, session, held)
 
     def send_retained(self, session: Session, held: Held, messages: Sequence[Message]) -> None:
-        """To a new subscription, with the retain flag (MQTT-3.3.1-8)."""
+        """To a new subscription, with the retain flag (3.1.1: MQTT-3.3.1-8)."""
         identifiers = (held.identifier,) if held.identifier else ()
         now_ms = self._steady_ms()
         kept: list[State] = []
-        for message in messages:
+        for place, message in enumerate(messages):
+            if session.outbound.full:
+                self.counts.dropped[DropReason.QUEUE_FULL] += len(messages) - place
+                break
             if held.no_local and message.publisher == session.client_id:
                 continue
             state = session.put(Delivery(message, min(message.qos, held.qos), True, identifiers))
@@ -239,6 +243,14 @@ class Broker:
         self.tree.drop(topic_filter, session)
         state = states.unsubscribed(session.client_id, topic_filter) if session.persistent else None
         return ReasonCode.SUCCESS, state
+
+    def narrow(self, session: Session, grant: Grant) -> None:
+        """Ends subscriptions that a session brought along and its client may not have any more."""
+        for topic_filter in list(session.subscriptions):
+            if not grant.may_subscribe(split_share(topic_filter)[1]):
+                _, state = self.unsubscribe(session, topic_filter)
+                if state is not None:
+                    self._remember(state)
 
     # Messages
 
@@ -318,6 +330,12 @@ class Broker:
         self.counts.wills += 1
         publish = Publish(will.topic, will.payload, will.qos, will.retain, properties=will.properties)
         session.take_will(publish, self.ports.unix_ms())
+
+    def publish_wills(self) -> None:
+        """Publishes the wills that wait for their delay: the process ends, and they would end with it."""
+        wills, self._wills = self._wills, {}
+        for session, (_, will) in wills.items():
+            self._publish_will(session, will)
 
     # Time and turns
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from gateway.domain.device import Principal
 from gateway.domain.errors import CloseReason, RefuseReason
 from gateway.domain.receipt import Outcome, Receipt
+from gateway.protocol.mqtt.answers import take_answer
 from gateway.protocol.mqtt.broker import Broker
 from gateway.protocol.mqtt.codec import Decoder
 from gateway.protocol.mqtt.encode import encode
@@ -51,15 +53,16 @@ _CODES = {
     CloseReason.SHUTDOWN: ReasonCode.SERVER_SHUTTING_DOWN,
     CloseReason.TAKEOVER: ReasonCode.SESSION_TAKEN_OVER,
 }
-_ANSWERED = frozenset((Publish, Subscribe, Unsubscribe, Pubrel))
+_ANSWERED = frozenset((Publish, Subscribe, Unsubscribe, Pubrec, Pubrel))
 """Packets that may wait for a receipt."""
+_SHOWN_CHARACTERS = 128
 
 
 class ClientMachine:
-    """One connection. opened_ms: of the clock behind `on_clock`.
+    """One connection. opened_ms: of the clock behind `on_clock`. principal: proven before CONNECT.
 
     version: 0 until its CONNECT is read. session: once it is connected. active: set by every packet, cleared by
-    `on_clock`. packets: how many came in. detail: why it ended, in words.
+    `on_clock`. packets: how many came in. code, detail: why it ended, as the peer was told, or would have been.
     """
 
     __slots__ = (
@@ -81,26 +84,38 @@ class ClientMachine:
         "_received_ms",
         "_since_ms",
         "active",
+        "code",
         "detail",
         "grant",
         "host",
         "output",
         "packets",
         "peer",
+        "principal",
         "session",
         "session_id",
     )
 
     def __init__(
-        self, broker: Broker, ports: ClientPorts, host: SessionHost, *, session_id: str, peer: str, opened_ms: int
+        self,
+        broker: Broker,
+        ports: ClientPorts,
+        host: SessionHost,
+        *,
+        session_id: str,
+        peer: str,
+        principal: Principal,
+        opened_ms: int,
     ) -> None:
         self.session_id = session_id
         self.peer = peer
+        self.principal = principal
         self.host = host
         self.session: Session | None = None
         self.grant: Grant
         self.active = False
         self.packets = 0
+        self.code: ReasonCode | None = None
         self.detail = ""
         self._broker = broker
         self._ports = ports
@@ -133,6 +148,17 @@ class ClientMachine:
     def client_id(self) -> str:
         """Empty before CONNECT."""
         return self._client_id
+
+    def facts(self) -> dict[str, object]:
+        """What the log line at the end of its connection tells of it."""
+        facts: dict[str, object] = {"version": self.version, "packets": self.packets}
+        if self._client_id:
+            facts["client_id"] = self._client_id[:_SHOWN_CHARACTERS]
+        if self.code is not None:
+            facts["code"] = self.code.name.lower()
+        if self.detail:
+            facts["detail"] = self.detail
+        return facts
 
     # Bytes in
 
@@ -229,7 +255,8 @@ class ClientMachine:
 
     def _receive(self, packet: Packet) -> None:
         if isinstance(packet, Puback | Pubrec | Pubcomp):
-            self._receive_ack(packet)
+            assert self.session is not None
+            take_answer(self.session, self, self.output, packet, self._not_kept, self._broker.ports.steady_ms)
         elif isinstance(packet, Pubrel):
             self._release(packet.packet_id)
         elif isinstance(packet, Pingreq):
@@ -260,8 +287,11 @@ class ClientMachine:
             self._deny(Denial(ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, "a session to keep needs a client id"))
             return
         self._connect = connect
-        self._client_id = connect.client_id or self._ports.make_client_id()
-        self._ports.access.authenticate(connect, self._client_id, self.peer, self._decided)
+        client_id = connect.client_id or self._ports.make_client_id()
+        while not connect.client_id and client_id in self._broker.sessions:  # MQTT-3.2.2-16
+            client_id = self._ports.make_client_id()
+        self._client_id = client_id
+        self._ports.access.authenticate(connect, client_id, self.peer, self.principal, self._decided)
 
     def _decided(self, verdict: Grant | Denial) -> None:
         """The answer of the access port, maybe later, maybe too late."""
@@ -295,6 +325,8 @@ class ClientMachine:
             self._deny(opened)
             return
         session, present = opened
+        if present:
+            self._broker.narrow(session, grant)
         self.session = session
         self._connect = None  # it holds the password
         self._intake.version = connect.version
@@ -306,7 +338,7 @@ class ClientMachine:
             self._leave(CloseReason.PROTOCOL_ERROR, None, "the client's maximum packet size leaves no room for CONNACK")
 
     def _deny(self, denial: Denial) -> None:
-        """MQTT-3.2.2-4, -5; 3.1.1: MQTT-3.2.2-5: a CONNACK with the reason, then the end."""
+        """A CONNACK with the reason, then the end (MQTT-3.2.2-7; 3.1.1: MQTT-3.2.2-5)."""
         self._broker.counts.denied += 1
         properties = Properties(reason_string=denial.detail) if denial.detail and self.version == V5 else None
         self._leave(CloseReason.REFUSED, Connack(False, denial.reason, properties), denial.detail)
@@ -392,30 +424,9 @@ class ClientMachine:
     def _answer(self, packet: Packet | None) -> None:
         if packet is None:
             self._not_kept()
-        else:
-            self.output.put_packet(packet)
-
-    # PUBLISH out
-
-    def _receive_ack(self, packet: Puback | Pubrec | Pubcomp) -> None:
-        session = self.session
-        assert session is not None
-        outbound = session.outbound
-        packet_id, reason = packet.packet_id, packet.reason
-        if isinstance(packet, Pubrec):
-            received = outbound.received(packet_id, reason)
-            if received:
-                self.output.put_ack(PacketType.PUBREL, packet_id)
-            elif received is not None and not reason.failed:
-                self.output.put_packet(Pubrel(packet_id, ReasonCode.PACKET_IDENTIFIER_NOT_FOUND))
-            if received is not None:
-                return  # the window is as it was
-        elif isinstance(packet, Puback):
-            outbound.acked(packet_id, reason)
-        else:
-            outbound.completed(packet_id, reason)
-        if outbound.queue:
-            outbound.drain(self._broker.ports.steady_ms())
+        elif not self.output.put_packet(packet):  # a client that is never answered would wait for ever
+            detail = f"{packet.packet_type.name} is longer than this client takes"
+            self.end(CloseReason.PROTOCOL_ERROR, ReasonCode.PACKET_TOO_LARGE, detail)
 
     # From the face
 
@@ -488,7 +499,8 @@ class ClientMachine:
         assert session is not None
         said = packet.properties
         if said is not None and said.session_expiry_interval is not None:
-            if said.session_expiry_interval and not session.persistent:
+            may_last = session.persistent or not self._broker.limits.max_expiry_s  # where none lasts, it does no harm
+            if said.session_expiry_interval and not may_last:
                 raise MqttError(ReasonCode.PROTOCOL_ERROR, "a DISCONNECT cannot make a session outlive its connection")
             self._broker.set_expiry(session, said.session_expiry_interval)
         self._clean = packet.reason is ReasonCode.NORMAL_DISCONNECTION
@@ -499,6 +511,8 @@ class ClientMachine:
             return
         self._closed = True
         self.detail = detail
+        if isinstance(farewell, Connack | Disconnect):
+            self.code = farewell.reason
         if farewell is not None:
             data = encode(farewell, self.version, self.output.terms.max_packet_bytes)
             if data:

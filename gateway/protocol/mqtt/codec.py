@@ -142,7 +142,7 @@ class Decoder:
                 if ack is not None and (packet_id := data[start] << 8 | data[start + 1]):
                     packets.append(ack(packet_id))
                 else:
-                    packets.append(self._other(first, data, start, stop))
+                    packets.append(self._other(data, at, start, stop))
                 at = stop
                 continue
 
@@ -192,7 +192,7 @@ class Decoder:
             length |= (byte & 0x7F) << 7 * place
             if byte < 0x80:
                 if not byte and self.version == V5:
-                    raise malformed("the remaining length is longer than it needs to be")  # MQTT-1.5.5-1
+                    raise _length_too_long()
                 return at + place + 1, length
         raise malformed("the remaining length has more than four bytes")
 
@@ -218,14 +218,16 @@ class Decoder:
             raise MqttError(ReasonCode.PACKET_TOO_LARGE, f"{size} bytes, at most {self._limit} are taken")
         return kind
 
-    def _other(self, first: int, data: bytes, start: int, stop: int) -> Packet:
-        kind = self._check_start(first, 0)
+    def _other(self, data: bytes, at: int, start: int, stop: int) -> Packet:
+        kind = self._check_start(data[at], 0)
         reader = Reader(data, start, stop)
         if kind is not PacketType.CONNECT:
             return read_body(kind, reader, self.version, self._from_client)
         self.version, spoken = read_protocol(reader)
         if not spoken:
             raise MqttError(ReasonCode.UNSUPPORTED_PROTOCOL_VERSION, "MQTT 3.1.1 and 5.0 are spoken here")
+        if self.version == V5 and start - at > 2 and not data[start - 1]:  # its length was read before its version
+            raise _length_too_long()
         connect = read_connect(reader, self.version)
         self._limit = self._max_packet_bytes
         return connect
@@ -243,6 +245,10 @@ class Decoder:
                 return Properties(topic_alias=alias), at + 4
         reader = Reader(data, at, stop)
         return read_properties(reader, PacketType.PUBLISH, from_client=self._from_client), reader.at
+
+
+def _length_too_long() -> MqttError:
+    return malformed("the remaining length is longer than it needs to be")  # MQTT-1.5.5-1
 
 
 def _bad_flags(qos: int) -> MqttError:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.protocol.mqtt.packets import MAX_PACKET_ID, V5, Connect, Properties
+from gateway.protocol.mqtt.outbound import MAX_WINDOW
+from gateway.protocol.mqtt.packets import V5, Connect, Properties
 from gateway.protocol.mqtt.ports import ClientLimits
 
 __all__ = ["Terms", "agree", "connack_properties"]
@@ -36,7 +37,7 @@ def agree(connect: Connect, limits: ClientLimits) -> Terms:
     said = connect.properties or Properties()
     terms = Terms(
         connect.keep_alive_s,
-        min(limits.window, MAX_PACKET_ID if said.receive_maximum is None else said.receive_maximum),
+        min(limits.window, MAX_WINDOW, said.receive_maximum or MAX_WINDOW),
     )
     if connect.version == V5:
         longest = limits.max_keep_alive_s

@@ -42,8 +42,7 @@ class Intake:
         properties.topic_alias = None  # it means something on this connection alone
 
     def count(self, publish: Publish) -> None:
-        """A PUBLISH of QoS 1 or 2. MqttError: there are more unanswered ones than the client was told (MQTT-3.3.4-7,
-        -8, -9)."""
+        """A PUBLISH of QoS 1 or 2. MqttError: more are unanswered than the client was told (MQTT-3.3.4-7)."""
         limits = self._limits
         unreleased = self._unreleased
         if publish.qos == 1:

@@ -12,7 +12,10 @@ from gateway.protocol.mqtt.message import Delivery, Phase
 from gateway.protocol.mqtt.packets import MAX_PACKET_ID, ReasonCode
 from gateway.protocol.mqtt.ports import BrokerLimits, DownlinkOutcome, DropReason, MqttCounts
 
-__all__ = ["Carrier", "Outbound"]
+__all__ = ["MAX_WINDOW", "Carrier", "Outbound"]
+
+MAX_WINDOW = MAX_PACKET_ID // 2
+"""Deliveries to one client that may be unanswered, however it is set: half of the packet ids."""
 
 
 class Carrier(Protocol):
@@ -31,9 +34,9 @@ class Carrier(Protocol):
 class Outbound:
     """queue: not sent, oldest first. flying: sent and not done with, by packet id: publishes in the order in which they
     were sent, releases in the order in which PUBREC came (MQTT-4.6.0-1, -4). done: numbers of those that ended and are
-    still remembered elsewhere; whoever forgets them there clears it."""
+    still remembered elsewhere; whoever forgets them there clears it. last_id: of those that follow from no number."""
 
-    __slots__ = ("_bytes", "_counts", "_limits", "_next_id", "carrier", "done", "flying", "queue")
+    __slots__ = ("_bytes", "_counts", "_limits", "carrier", "done", "flying", "last_id", "queue")
 
     def __init__(self, limits: BrokerLimits, counts: MqttCounts) -> None:
         self.queue: list[Delivery] = []
@@ -41,7 +44,7 @@ class Outbound:
         self.done: list[int] = []
         self.carrier: Carrier | None = None
         self._bytes = 0
-        self._next_id = 0
+        self.last_id = 0
         self._limits = limits
         self._counts = counts
 
@@ -87,7 +90,7 @@ class Outbound:
                 continue
             if delivery.qos:
                 if not delivery.packet_id:
-                    delivery.packet_id = self._new_id()
+                    delivery.packet_id = self._new_id(delivery)
                 delivery.phase = Phase.SENT
                 flying[delivery.packet_id] = delivery
             if not carrier.send(delivery):  # MQTT-3.1.2-24, -25: as if it had been sent
@@ -146,10 +149,25 @@ class Outbound:
 
     def forget(self, numbers: set[int]) -> None:
         """Takes deliveries out that ended before a restart."""
-        for delivery in [delivery for delivery in self.queue if delivery.number in numbers]:
-            self.queue.remove(delivery)
+        for delivery in [*self.queue, *self.flying.values()]:
+            if delivery.number not in numbers:
+                continue
+            if delivery.packet_id:
+                del self.flying[delivery.packet_id]
+            else:
+                self.queue.remove(delivery)
             delivery.number = 0
             self._end(delivery, DownlinkOutcome.ACKED, ReasonCode.SUCCESS)
+
+    def recall(self, number: int, packet_id: int) -> None:
+        """A delivery of the queue was received by the client before a restart: it begins with PUBREL."""
+        for delivery in self.queue:
+            if delivery.number == number:
+                self.queue.remove(delivery)
+                delivery.packet_id = packet_id
+                delivery.phase = Phase.RELEASED
+                self.flying[packet_id] = delivery
+                return
 
     # The client's answers
 
@@ -162,16 +180,22 @@ class Outbound:
         self._answered(delivery, reason)
         return True
 
-    def received(self, packet_id: int, reason: ReasonCode) -> bool | None:
-        """PUBREC. True: PUBREL is to be sent. None: a failure has ended it (5.0 section 4.3.3). False: nothing of QoS 2
-        with that id is under way."""
+    def awaiting(self, packet_id: int) -> Delivery | None:
+        """The QoS 2 delivery under way that a PUBREC is about."""
         delivery = self.flying.get(packet_id)
-        if delivery is None or delivery.qos != 2:
+        return delivery if delivery is not None and delivery.qos == 2 else None
+
+    def refused(self, delivery: Delivery, reason: ReasonCode) -> None:
+        """A PUBREC with a failure ends it (5.0 section 4.3.3)."""
+        del self.flying[delivery.packet_id]
+        self._answered(delivery, reason)
+
+    def release(self, delivery: Delivery) -> bool:
+        """Its PUBREC counts: PUBREL is to be sent. False: it has ended meanwhile."""
+        packet_id = delivery.packet_id
+        if self.flying.get(packet_id) is not delivery:
             return False
         del self.flying[packet_id]
-        if reason.failed:
-            self._answered(delivery, reason)
-            return None
         delivery.phase = Phase.RELEASED
         self.flying[packet_id] = delivery
         return True
@@ -218,13 +242,17 @@ class Outbound:
             delivery.on_done = None
             told(outcome, reason)
 
-    def _new_id(self) -> int:
-        """A free packet id (MQTT-2.2.1-3). There is one, since the window is smaller than the ids are many. Publishes
-        that wait to be sent again, with ids of their own, stand before everything that needs a new one."""
+    def _new_id(self, delivery: Delivery) -> int:
+        """A free packet id (MQTT-2.2.1-4). One that outlives the process has an id that follows from its number, so
+        that it has the same after a restart: a client that has answered its PUBREC then knows it again, and takes no
+        other message for it (MQTT-4.3.3-10). Those ids are the upper half. Publishes that wait to be sent again, with
+        ids of their own, stand before everything that needs a new one."""
         taken = self.flying
-        packet_id = self._next_id
-        while True:
-            packet_id = packet_id % MAX_PACKET_ID + 1
+        if delivery.number:
+            packet_id = MAX_WINDOW + delivery.number % MAX_WINDOW + 1
             if packet_id not in taken:
-                self._next_id = packet_id
                 return packet_id
+        while True:  # there is one, since a window is smaller than the half
+            self.last_id = self.last_id % MAX_WINDOW + 1
+            if self.last_id not in taken:
+                return self.last_id

@@ -131,6 +131,9 @@ class Output:
             publish = delivery.publish(version, self._steady_ms())
             alias = self._put_alias(publish) if terms.topic_aliases else 0
             data = encode(publish, version, terms.max_packet_bytes)
+            if not data and alias:  # which takes 3 bytes itself
+                alias = 0
+                data = encode(delivery.publish(version, self._steady_ms()), version, terms.max_packet_bytes)
             if not data:
                 return False
             if alias and self._aliases is not None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from gateway.domain.errors import RefuseReason
+from gateway.domain.device import Principal
+from gateway.domain.errors import DeadLetterReason, RefuseReason
 from gateway.domain.ports import FrameTap
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.state import State
@@ -35,6 +36,7 @@ __all__ = [
     "PublishFlow",
     "Sender",
     "explain",
+    "explain_dead_letters",
 ]
 
 NEVER_S = 0xFFFFFFFF
@@ -152,9 +154,15 @@ class Denial:
 
 class AccessPort(Protocol):
     def authenticate(
-        self, connect: Connect, client_id: str, peer: str, answer: Callable[[Grant | Denial], None]
+        self,
+        connect: Connect,
+        client_id: str,
+        peer: str,
+        principal: Principal,
+        answer: Callable[[Grant | Denial], None],
     ) -> None:
-        """Calls `answer` once, now or later, on the loop. client_id: the client's own, or the one it will be given."""
+        """Calls `answer` once, now or later, on the loop. client_id: the client's own, or the one it will be given.
+        principal: who the connection has proven to be before its CONNECT (by a certificate)."""
         ...
 
 
@@ -208,6 +216,7 @@ _ANSWERS = {
 }
 _NOT_KEPT = Answer(ReasonCode.UNSPECIFIED_ERROR, "not stored, send again", True)
 _KEPT = Answer()
+_MAX_DETAIL = 200
 
 
 def explain(receipt: Receipt) -> Answer:
@@ -216,6 +225,18 @@ def explain(receipt: Receipt) -> Answer:
     if receipt.outcome is not Outcome.REFUSED:
         return _KEPT
     return _ANSWERS.get(receipt.reason, _NOT_KEPT)
+
+
+def explain_dead_letters(receipt: Receipt) -> Answer:
+    """As `explain`; but who sent what was not understood is told so. The text holds at most `_MAX_DETAIL` characters of
+    what may be the sender's own."""
+    if receipt.outcome is not Outcome.DEAD_LETTERED or receipt.reason == DeadLetterReason.BURIED:
+        return explain(receipt)
+    detail = "".join(character if character.isprintable() else "?" for character in receipt.detail[: _MAX_DETAIL + 1])
+    if len(detail) > _MAX_DETAIL:
+        detail = f"{detail[:_MAX_DETAIL]}..."
+    why = f"{receipt.reason}: {detail}" if detail else receipt.reason
+    return Answer(ReasonCode.PAYLOAD_FORMAT_INVALID, f"{why}; it is kept as a dead letter and need not come again")
 
 
 @dataclass(slots=True)

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 from gateway.protocol.mqtt import states
 from gateway.protocol.mqtt.broker import Broker
-from gateway.protocol.mqtt.message import Delivery, Message
+from gateway.protocol.mqtt.message import Delivery, Message, Phase
+from gateway.protocol.mqtt.outbound import MAX_WINDOW
 from gateway.protocol.mqtt.packets import Subscription
 from gateway.protocol.mqtt.ports import NEVER_S
-from gateway.protocol.mqtt.session import Session
+from gateway.protocol.mqtt.session import NOT_HANDED, Session
 from gateway.protocol.mqtt.states import Change, ChangeKind
 
 __all__ = ["BrokerMemory"]
@@ -47,10 +48,14 @@ class BrokerMemory:
             yield states.subscribed(name, subscription, held.identifier).payload
         if unreleased := session.unreleased:
             yield states.taken(name, *unreleased).payload
+            yield states.handed(name, *session.handed).payload
         unsent = [*session.outbound.flying.values(), *session.outbound.queue]
         for delivery in sorted(unsent, key=lambda delivery: delivery.number):
             if delivery.number:
                 yield states.queued(name, delivery, broker.unix_of(delivery.message.expires_ms)).payload
+        for delivery in session.outbound.flying.values():
+            if delivery.number and delivery.phase is Phase.RELEASED:
+                yield states.received(name, delivery).payload
 
     def restore(self, payload: bytes) -> None:
         """Takes up one payload. ValueError, struct.error: it is not ours."""
@@ -77,6 +82,8 @@ class BrokerMemory:
             session = None
         if session is None:
             session = broker.new_session(change.client_id)
+            # The client may hold ids of downlinks that the last process sent it: begin somewhere else.
+            session.outbound.last_id = broker.ports.unix_ms() % MAX_WINDOW
         self._close(session, change)
 
     def _close(self, session: Session, change: Change) -> None:
@@ -104,12 +111,16 @@ class BrokerMemory:
             case ChangeKind.UNSUBSCRIBED:
                 broker.unsubscribe(session, change.packet.decode())
             case ChangeKind.TAKEN:
-                session.received.update(dict.fromkeys(change.ids))
+                session.received.update(dict.fromkeys(change.ids, NOT_HANDED))
+            case ChangeKind.HANDED:
+                session.received.update((packet_id, None) for packet_id in change.ids if packet_id in session.received)
             case ChangeKind.RELEASED:
                 for packet_id in change.ids:
                     session.received.pop(packet_id, None)
             case ChangeKind.QUEUED:
                 self._queue(session, change)
+            case ChangeKind.RECEIVED:
+                session.outbound.recall(*change.ids)
             case ChangeKind.DONE:
                 session.outbound.forget(set(change.ids))
             case ChangeKind.OPENED | ChangeKind.RETAINED:

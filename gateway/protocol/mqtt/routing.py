@@ -15,8 +15,9 @@ __all__ = ["deliveries", "member"]
 
 
 def deliveries(match: Match[Session, Held], message: Message) -> list[tuple[Session, Delivery]]:
-    """One delivery for each session with plain filters that match, however many (MQTT-3.3.5-1), and one for each
-    shared subscription. A list, since delivering may end sessions and with them what `match` looks at."""
+    """One delivery for each session with plain filters that match, however many (MQTT-3.3.4-2; 3.1.1: MQTT-3.3.5-1),
+    and one for each shared subscription. A list, since delivering may end sessions and with them what `match` looks
+    at."""
     found: list[tuple[Session, Delivery]] = []
     if len(match.plain) == 1:
         for session, held in match.plain[0].items():

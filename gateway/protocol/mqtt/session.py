@@ -22,10 +22,14 @@ from gateway.protocol.mqtt.outbound import Outbound
 from gateway.protocol.mqtt.packets import MqttError, Publish, ReasonCode, Will
 from gateway.protocol.mqtt.ports import BrokerLimits, DropReason, MqttCounts, PublishFlow, Sender
 
-__all__ = ["Exchange", "Held", "Session"]
+__all__ = ["NOT_HANDED", "Exchange", "Held", "Session"]
 
 _KEPT = Receipt()  # of publishes that were kept before, maybe by an earlier process
 _KEPT.outcome = Outcome.ACCEPTED
+
+NOT_HANDED = Receipt()
+"""Of publishes that an earlier process kept, and of which it is not known whether it gave them to subscribers."""
+NOT_HANDED.outcome = Outcome.ACCEPTED
 
 
 class Exchange(Protocol):
@@ -125,10 +129,10 @@ class Session:
         if publish.qos == 2:
             packet_id = publish.packet_id
             if packet_id in self.received:  # MQTT-4.3.3-10: it is acknowledged again and nothing else
-                entry.handed = True
-                entry.awaits = self.received[packet_id] or _KEPT
-                if entry.awaits is _KEPT:
-                    self._settled(_KEPT)
+                first = entry.awaits = self.received[packet_id] or _KEPT
+                entry.handed = first is not NOT_HANDED
+                if first is _KEPT or first is NOT_HANDED:
+                    self._settled(first)
                 return
             self.received[packet_id] = entry
             if self.expiry_s:
@@ -165,7 +169,7 @@ class Session:
         if packet_id not in self.received:
             return False
         first = self.received[packet_id]
-        if first is None:
+        if first is None or first is NOT_HANDED:  # a release says that it was answered
             if not self.expiry_s:
                 del self.received[packet_id]
                 return True
@@ -193,6 +197,15 @@ class Session:
             if waits is None or (not waits.kept if releasing else waits.kept):
                 ids.append(packet_id)
         return ids
+
+    @property
+    def handed(self) -> list[int]:
+        """Of these, the ones that were given to subscribers, or need not be."""
+        return [
+            packet_id
+            for packet_id, waits in self.received.items()
+            if waits is None or (isinstance(waits, Inbound) and waits.packet_id)
+        ]
 
     # Receipts
 
@@ -225,10 +238,13 @@ class Session:
                 entry.handed = True
                 packet_id = publish.packet_id if publish.qos == 2 else 0
                 if kept:
+                    again = awaited is NOT_HANDED and self.received.get(packet_id) is not NOT_HANDED
                     if packet_id:
                         self.received[packet_id] = None
-                    due = self._exchange.hand_on(publish, self.client_id)
+                    due = () if again else self._exchange.hand_on(publish, self.client_id)
                     if due:
+                        if packet_id and self.expiry_s:
+                            due = (*due, states.handed(self.client_id, packet_id))
                         entry.awaits = Receipt(self.on_settled)
                         self._flow.keep(entry.awaits, due)
                         continue

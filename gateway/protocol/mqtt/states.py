@@ -25,11 +25,13 @@ __all__ = [
     "closed",
     "done",
     "ended",
+    "handed",
     "opened",
     "queued",
     "read",
     "read_publish",
     "read_subscribe",
+    "received",
     "released",
     "retained",
     "subscribed",
@@ -41,6 +43,7 @@ _FORMAT = 1
 _HEAD = struct.Struct("<BBH")  # format, kind, bytes of the client id
 _SESSION = struct.Struct("<IQ?")  # expiry in seconds, when it ends (Unix ms, 0: it is connected or never), afresh
 _NUMBER = struct.Struct("<Q")
+_RECEIVED = struct.Struct("<QH")  # number, packet id
 _DELIVERY = struct.Struct("<QQ")  # number, when the message expires (Unix ms, 0: never)
 _MAX_PACKET = 268_435_460
 
@@ -58,14 +61,17 @@ class ChangeKind(IntEnum):
     QUEUED = 8
     DONE = 9
     RETAINED = 10
+    RECEIVED = 11
+    HANDED = 12
 
 
 @dataclass(slots=True)
 class Change:
     """One payload, read. Which fields mean something is said by its kind.
 
-    ids: packet ids (TAKEN, RELEASED) or numbers of deliveries (QUEUED, DONE). time_ms: Unix ms, 0 is never: when the
-    session ends (OPENED, CLOSED), when the message expires (QUEUED, RETAINED). packet: as on the wire.
+    ids: packet ids (TAKEN, HANDED, RELEASED), numbers of deliveries (QUEUED, DONE), or one of each (RECEIVED). time_ms:
+    Unix ms, 0 is never: when the session ends (OPENED, CLOSED), when the message expires (QUEUED, RETAINED). packet:
+    as on the wire.
     """
 
     kind: ChangeKind
@@ -105,6 +111,11 @@ def taken(client_id: str, *packet_ids: int) -> State:
     return _state(ChangeKind.TAKEN, client_id, struct.pack(f"<{len(packet_ids)}H", *packet_ids))
 
 
+def handed(client_id: str, *packet_ids: int) -> State:
+    """QoS 2 publishes that are taken have also been given to subscribers and retained."""
+    return _state(ChangeKind.HANDED, client_id, struct.pack(f"<{len(packet_ids)}H", *packet_ids))
+
+
 def released(client_id: str, packet_id: int) -> State:
     return _state(ChangeKind.RELEASED, client_id, struct.pack("<H", packet_id))
 
@@ -118,6 +129,11 @@ def queued(client_id: str, delivery: Delivery, expires_unix_ms: int) -> State:
     numbers = delivery.identifiers
     identifiers = struct.pack(f"<B{len(numbers)}I", len(numbers), *numbers)
     return _state(ChangeKind.QUEUED, client_id, head + identifiers + encode(publish, V5))
+
+
+def received(client_id: str, delivery: Delivery) -> State:
+    """A client has answered a QoS 2 delivery with PUBREC."""
+    return _state(ChangeKind.RECEIVED, client_id, _RECEIVED.pack(delivery.number, delivery.packet_id))
 
 
 def done(client_id: str, numbers: Sequence[int]) -> State:
@@ -143,10 +159,12 @@ def read(payload: bytes) -> Change | None:
     match kind:
         case ChangeKind.OPENED | ChangeKind.CLOSED:
             change.expiry_s, change.time_ms, change.afresh = _SESSION.unpack(rest)
-        case ChangeKind.TAKEN | ChangeKind.RELEASED:
+        case ChangeKind.TAKEN | ChangeKind.HANDED | ChangeKind.RELEASED:
             change.ids = struct.unpack(f"<{len(rest) // 2}H", rest)
         case ChangeKind.DONE:
             change.ids = struct.unpack(f"<{len(rest) // 8}Q", rest)
+        case ChangeKind.RECEIVED:
+            change.ids = _RECEIVED.unpack(rest)
         case ChangeKind.RETAINED:
             (change.time_ms,) = _NUMBER.unpack_from(rest)
             change.packet = rest[_NUMBER.size :]

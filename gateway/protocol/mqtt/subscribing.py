@@ -31,11 +31,13 @@ def subscribe(
     reasons: list[ReasonCode] = []
     kept: list[State] = []
     retained: list[tuple[str, list[Message]]] = []
+    found, enough = 0, 2 * broker.limits.max_retained  # a packet may repeat a filter a thousand times
     for wanted in packet.subscriptions:
         if not grant.may_subscribe(split_share(wanted.topic_filter)[1]):
             reasons.append(ReasonCode.NOT_AUTHORIZED)
             continue
-        granted, messages, state = broker.subscribe(session, wanted, identifier)
+        granted, messages, state = broker.subscribe(session, wanted, identifier, search=found < enough)
+        found += len(messages)
         reasons.append(granted)
         if state is not None:
             kept.append(state)

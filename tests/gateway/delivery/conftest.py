@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import types
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import orjson
@@ -20,10 +21,11 @@ from gateway.delivery.pacing import Pacing
 from gateway.delivery.routes import Route, Routes
 from gateway.delivery.sender import Sender
 from gateway.delivery.sinks import EntryFailure, Sink, SinkErrorCode
-from gateway.delivery.spool.spool import Spool
+from gateway.delivery.spool.spool import Spool, StateKeeper
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.record import Record
+from gateway.domain.state import StateKind
 from gateway.observe.metrics import Metrics
 
 GUARD_S = 30.0
@@ -284,6 +286,7 @@ def rig(tmp_path: Path) -> RigFactory:
         segment_bytes: int = 1_000_000,
         drain_s: float = GUARD_S,
         directory: Path | None = None,
+        keepers: Mapping[StateKind, StateKeeper] = types.MappingProxyType({}),
     ) -> AsyncIterator[Rig]:
         metrics = Metrics()
         senders = {
@@ -297,7 +300,7 @@ def rig(tmp_path: Path) -> RigFactory:
             max_bytes=max_bytes,
             segment_bytes=segment_bytes,
             commit_interval_max_ms=0,
-            keepers={},
+            keepers=keepers,
         )
         found = Routes(routes or [Route(tuple(senders))])
         outbox = Outbox(spool, senders, found, letters, ack_on=ack_on, letters_also_to=letters_also_to)

@@ -4,7 +4,10 @@ import pytest
 
 from decoders.errors import SpecError
 from gateway.devices.directory import FileDirectory, zone_seconds
-from gateway.domain.device import Device, DeviceKey
+from gateway.domain.device import Device, DeviceKey, DeviceSecrets
+
+HASH = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$H2LgOkO2w5ATWKtPDX3qkjPjFeFpUqrJCpWRnTVeD1g"
+OTHER = HASH.replace("m=64", "m=32")
 
 
 def read(text: str) -> FileDirectory:
@@ -19,16 +22,16 @@ def problems(text: str) -> list[str]:
 
 def test_an_entry_says_everything_about_a_device() -> None:
     directory = read(
-        """
+        f"""
 - id: "0123456789"
   product: concox_gt06
   variant: v2
   tenant: acme
   hub: hub-1
   zone: "+08:00"
-  credential: secret
+  credential: "{HASH}"
   hmac_secret: secret
-  tags: {room: kitchen}
+  tags: {{room: kitchen}}
 """
     )
     assert directory.find(DeviceKey("acme", "0123456789")) == Device(
@@ -97,6 +100,36 @@ def test_a_secret_is_not_shown_in_a_problem() -> None:
     assert "48879" not in problem
 
 
+def test_a_password_in_plain_text_is_refused_with_what_to_do() -> None:
+    (problem,) = problems("- {id: a}\n- {id: b, credential: letmein}")
+    assert problem.startswith("devices.yaml:2:23: ")
+    assert "plain password" in problem
+    assert "iotlink devices password" in problem
+    assert "letmein" not in problem
+
+
+def test_secrets_stay_with_the_directory_and_are_never_shown() -> None:
+    directory = read(
+        f"""
+- {{id: a, credential: "{HASH}", hmac_secret: sign-me}}
+- {{id: b, tenant: acme, credential: "{OTHER}"}}
+- {{id: c, hmac_secret: "비밀", children: [d]}}
+- {{id: e, credential: "{HASH}"}}
+"""
+    )
+    a, b, c, d = (DeviceKey(tenant, name) for tenant, name in (("", "a"), ("acme", "b"), ("", "c"), ("", "d")))
+    assert directory.secrets(a) == DeviceSecrets(HASH, b"sign-me")
+    assert directory.secrets(b) == DeviceSecrets(OTHER)
+    assert directory.secrets(c) == DeviceSecrets("", "비밀".encode())
+    assert directory.secrets(d) == directory.secrets(DeviceKey("", "b")) == DeviceSecrets()
+    assert directory.signs
+    assert not read(f'- {{id: a, credential: "{HASH}"}}').signs
+    assert directory.costs == ["$argon2id$v=19$m=32,t=1,p=1", "$argon2id$v=19$m=64,t=1,p=1"]
+    shown = f"{directory!r} {directory.find(a)!r} {directory.secrets(a)!r} {directory.secrets(a)}"
+    assert "argon2" not in shown
+    assert "sign-me" not in shown
+
+
 def test_all_problems_are_told_at_once() -> None:
     assert len(problems("- {id: 1}\n- {id: b, zone: x}\n- {id: c, color: red}")) == 3
 
@@ -113,3 +146,19 @@ def test_zones_are_fixed_offsets(text: str, seconds: int) -> None:
 def test_what_is_no_offset_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="fixed offset"):
         zone_seconds(text)
+
+
+def test_hubs_add_devices_that_the_file_does_not_list() -> None:
+    listed = Device(DeviceKey("", "listed"), hub_id="h1")
+    directory = FileDirectory([listed], max_learned=2)
+    new = Device(DeviceKey("", "c1"), hub_id="h1")
+    assert not directory.learn(Device(listed.key, hub_id="h2"))
+    assert directory.find(listed.key) is listed
+    assert directory.learn(new)
+    assert directory.find(new.key) is new
+    assert not directory.learn(Device(new.key, hub_id="h1"))
+    assert not directory.learn(Device(new.key, hub_id="h2"))
+    assert directory.learn(Device(new.key, hub_id="h1", product="p"))
+    assert directory.learn(Device(DeviceKey("", "c2"), hub_id="h1"))
+    assert not directory.learn(Device(DeviceKey("", "c3"), hub_id="h1"))
+    assert (directory.learned, directory.generation) == (2, 3)

@@ -20,7 +20,8 @@ from gateway.domain.errors import CloseReason
 from gateway.domain.receipt import Outcome
 from gateway.ingress.clock import IdSource
 from gateway.ingress.flow import Flow
-from gateway.ingress.tcp import ListenerOptions, TcpListener, TcpServer, TcpServices
+from gateway.ingress.stream_listener import StreamListener
+from gateway.ingress.tcp import ListenerOptions, TcpServer, TcpServices
 from gateway.observe.metrics import ListenerCounters, Metrics, TrafficCounters
 from gateway.pipeline.chain import Chain
 from gateway.pipeline.shape import Numbering, Shaper
@@ -63,7 +64,7 @@ class Rig:
         self.server = TcpServer(services)
         speaking = list(products) or [LineProduct()]
         made = replace(ListenerOptions("l", "127.0.0.1", 0, limits=LIMITS), **options)
-        self.listener: TcpListener = self.server.add(made, lambda: speaking)
+        self.listener: StreamListener = self.server.add(made, lambda: speaking)
         self.peers: list[Peer] = []
 
     async def __aenter__(self) -> Self:
@@ -87,7 +88,7 @@ class Rig:
             assert self.traffic.outcomes[Outcome.REFUSED] == sum(self.traffic.refused.values())
 
     async def connect(
-        self, *, to: TcpListener | None = None, tls: ssl.SSLContext | None = None, receive_bytes: int = 0
+        self, *, to: StreamListener | None = None, tls: ssl.SSLContext | None = None, receive_bytes: int = 0
     ) -> Peer:
         """A client. receive_bytes: size of its socket's buffer, for those that do not read."""
         peer = Peer(*await open_socket((to or self.listener).addresses[0], tls, receive_bytes))

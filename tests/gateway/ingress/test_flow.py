@@ -72,7 +72,8 @@ def test_an_error_of_ours_in_the_pipeline_costs_one_dead_letter() -> None:
     (letter,) = outbox.letters
     assert (letter.reason, letter.stage, letter.raw) == ("wrong_answer", "shape", b"raw")
     assert "a bug" in letter.detail
-    assert [(entry["event"], entry["uplink_id"]) for entry in logs] == [("pipeline_failed", "uid")]
+    assert [entry["event"] for entry in logs] == ["pipeline_failed", "dead_letter"]
+    assert logs[0]["uplink_id"] == logs[1]["dead_letter_id"] == "uid"
 
 
 @pytest.mark.parametrize("settled", [False, True])

@@ -14,32 +14,7 @@ from gateway.domain.errors import CloseReason, OperatorError
 from gateway.ingress.tls import ClientAuth, TlsMachine, server_context
 from gateway.protocol.proxy_v2 import SIGNATURE
 from tests.gateway.ingress.rig import Rig
-
-
-class Files:
-    """A server's certificate and key, and the authority that signs the clients' certificates, as files."""
-
-    def __init__(self, folder: Path) -> None:
-        self.authority = trustme.CA()
-        self.clients = trustme.CA()
-        server = self.authority.issue_cert("gateway.test")
-        self.cert, self.key, self.client_ca = folder / "cert.pem", folder / "key.pem", folder / "clients.pem"
-        server.cert_chain_pems[0].write_to_path(self.cert)
-        server.private_key_pem.write_to_path(self.key)
-        self.clients.cert_pem.write_to_path(self.client_ca)
-        self.folder = folder
-
-    def server(self, client_auth: ClientAuth = ClientAuth.OFF) -> ssl.SSLContext:
-        return server_context(self.cert, self.key, self.client_ca, client_auth)
-
-    def client(self, *, name: str = "", by: trustme.CA | None = None, newest: bool = True) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if not newest:
-            context.maximum_version = ssl.TLSVersion.TLSv1_2
-        self.authority.configure_trust(context)
-        if name:
-            (by or self.clients).issue_cert("device.test", common_name=name).configure_cert(context)
-        return context
+from tests.gateway.ingress.tls_files import Files
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +125,8 @@ def test_what_is_no_tls_is_an_error_with_an_alert(files: Files) -> None:
 def test_the_certificate_names_the_principal(files: Files, client_auth: ClientAuth) -> None:
     machine = TlsMachine(files.server(client_auth))
     Memory(machine, files.client(name="tracker-7")).shake_hands()
-    assert machine.principal == Principal("certificate", "tracker-7")
+    expected = Principal("certificate", "tracker-7", common_name="tracker-7", dns_names=("device.test",))
+    assert machine.principal == expected
 
 
 def test_a_certificate_without_a_common_name_is_named_by_its_first_other_name(files: Files) -> None:
@@ -158,7 +134,7 @@ def test_a_certificate_without_a_common_name_is_named_by_its_first_other_name(fi
     files.clients.issue_cert("device.test").configure_cert(context)
     machine = TlsMachine(files.server(ClientAuth.REQUIRED))
     Memory(machine, context).shake_hands()
-    assert machine.principal == Principal("certificate", "device.test")
+    assert machine.principal == Principal("certificate", "device.test", dns_names=("device.test",))
 
 
 def test_without_a_certificate_an_optional_principal_is_open(files: Files) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.access.admission import Admission
 from gateway.devices.sessions import SessionRegistry
-from gateway.ingress.tcp_face import TcpFace
+from gateway.ingress.stream_face import StreamFace
 from gateway.observe.metrics import TrafficCounters
 from gateway.protocol.device_session import DeviceSession
 from gateway.protocol.session_ports import (
@@ -22,7 +22,7 @@ from gateway.protocol.session_ports import (
 @pytest.mark.parametrize(
     ("port", "behind"),
     [
-        (SessionHost, TcpFace),
+        (SessionHost, StreamFace),
         (AdmissionPort, Admission),
         (SessionPlace, SessionRegistry),
         (Closable, DeviceSession),

@@ -233,8 +233,9 @@ async def test_what_is_not_settled_in_time_is_pending() -> None:
     bench = Bench(FakeOutbox(hold=True), limits)
     status, document = await bench.run([lines(range(3))])
     assert (status, document["pending"], document["code"]) == (503, 3, "not_settled")
-    problem = await Bench(FakeOutbox(hold=True), limits).broken([lines(range(30))])
-    assert (problem.status, problem.code, problem.document()["pending"]) == (503, ProblemCode.NOT_SETTLED, 30)
+    problem = await Bench(FakeOutbox(hold=True), limits).broken([lines(range(40))])
+    assert problem.document()["lines"] == 32
+    assert (problem.status, problem.code, problem.document()["pending"]) == (503, ProblemCode.NOT_SETTLED, 32)
 
 
 async def test_a_body_that_breaks_off_is_told_with_its_counts() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.protocol.mqtt.encode import encode
+from gateway.protocol.mqtt.outbound import MAX_WINDOW
 from gateway.protocol.mqtt.packets import (
     V5,
     V311,
@@ -19,7 +20,7 @@ from gateway.protocol.mqtt.packets import (
     Unsubscribe,
 )
 from gateway.protocol.mqtt.ports import BrokerLimits, ClientLimits, DropReason
-from tests.gateway.protocol.mqtt.broker_bench import VERSIONS, Bench, given, send
+from tests.gateway.protocol.mqtt.broker_rig import VERSIONS, Bench, given, send
 
 # To whom, how
 
@@ -307,10 +308,23 @@ def test_packet_ids_go_round_and_pass_over_those_in_use() -> None:
     outbound = bench.broker.sessions["s"].outbound
     send(pub, qos=1)
     assert sub.one(Publish).packet_id == 1
-    outbound._next_id = 65_534
-    for expected in (65_535, 2):
+    outbound.last_id = MAX_WINDOW - 1
+    for expected in (MAX_WINDOW, 2):
         send(pub, qos=1)
         assert sub.one(Publish).packet_id == expected
+
+
+def test_an_id_that_follows_from_a_number_may_be_in_use() -> None:
+    bench = Bench()
+    sub = bench.stay("s")
+    sub.subscribe("t")
+    pub = bench.join("p")
+    send(pub, qos=1)
+    first = sub.one(Publish).packet_id
+    bench.broker.sessions["s"].number += MAX_WINDOW - 1
+    send(pub, qos=1)
+    second = sub.one(Publish).packet_id
+    assert first > MAX_WINDOW >= second > 0
 
 
 # Offline, and slow

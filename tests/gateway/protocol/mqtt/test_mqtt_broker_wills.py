@@ -16,7 +16,7 @@ from gateway.protocol.mqtt.packets import (
     Will,
 )
 from gateway.protocol.mqtt.ports import BrokerLimits, DropReason
-from tests.gateway.protocol.mqtt.broker_bench import VERSIONS, Bench, Peer
+from tests.gateway.protocol.mqtt.broker_rig import VERSIONS, Bench, Peer
 
 
 def leave_a_will(bench: Bench, version: int = V5, *, delay_s: int = 0, expiry_s: int = 0, clean: bool = True) -> Peer:

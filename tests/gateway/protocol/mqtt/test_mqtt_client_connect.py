@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
+from gateway.domain.device import Principal
 from gateway.domain.errors import CloseReason
+from gateway.protocol.mqtt.client import ClientMachine
 from gateway.protocol.mqtt.encode import encode
 from gateway.protocol.mqtt.packets import (
     V5,
@@ -17,11 +21,12 @@ from gateway.protocol.mqtt.packets import (
     Puback,
     Publish,
     ReasonCode,
+    Subscribe,
     Subscription,
     Will,
 )
 from gateway.protocol.mqtt.ports import BrokerLimits, ClientLimits, Denial
-from tests.gateway.protocol.mqtt.broker_bench import VERSIONS, Bench, Rules
+from tests.gateway.protocol.mqtt.broker_rig import VERSIONS, Bench, Rules
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -345,6 +350,14 @@ def test_a_disconnect_cannot_make_a_session_outlive_its_connection() -> None:
 # The end
 
 
+def test_a_disconnect_may_ask_for_more_than_is_ever_given() -> None:
+    bench = Bench(broker=BrokerLimits(max_expiry_s=0))
+    peer = bench.join("c", expiry_s=60)
+    peer.say(Disconnect(properties=Properties(session_expiry_interval=60)))
+    assert (peer.read(), peer.closed) == ([], CloseReason.PEER_CLOSED)
+    assert not bench.broker.sessions
+
+
 def test_shutdown_is_told_once_everything_is_answered() -> None:
     bench = Bench()
     peer = bench.join()
@@ -386,6 +399,36 @@ def test_a_client_that_does_not_take_even_a_connack() -> None:
     bench = Bench()
     peer = bench.connect("c", maximum_packet_size=5)
     assert (peer.closed, peer.writes, bench.counts.sessions) == (CloseReason.PROTOCOL_ERROR, [], 0)
+
+
+def test_an_answer_that_the_client_does_not_take_ends_the_connection() -> None:
+    bench = Bench()
+    peer = bench.join("c", maximum_packet_size=30)
+    peer.say(Subscribe(1, [Subscription(f"t/{n}") for n in range(30)]))
+    assert peer.one(Disconnect).reason is ReasonCode.PACKET_TOO_LARGE
+    assert peer.closed is CloseReason.PROTOCOL_ERROR
+
+
+def test_an_idle_connection_is_small() -> None:
+    """With its session and one subscription of its own; the aim for all of it, with the transport, is 8 KiB."""
+    bench = Bench()
+    bench.join("warm").subscribe("devices/warm/down")
+    peers = [bench.peer() for _ in range(200)]
+    tracemalloc.start()
+    try:
+        for n, peer in enumerate(peers):
+            peer.machine = ClientMachine(
+                bench.broker, bench.client_ports, peer, session_id="s", peer="p", principal=Principal(), opened_ms=0
+            )
+            peer.say(Connect(V5, f"c{n}", keep_alive_s=60), Subscribe(1, [Subscription(f"devices/c{n}/down", 1)]))
+            peer.writes.clear()
+            peer.unread.clear()
+            peer.decoder = None
+        bench.access.asked.clear()
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used / len(peers) < 5 * 1024
 
 
 def test_the_tap_sees_both_directions_but_no_password() -> None:

@@ -24,7 +24,7 @@ from gateway.protocol.mqtt.packets import (
     Will,
 )
 from gateway.protocol.mqtt.ports import ClientLimits
-from tests.gateway.protocol.mqtt.broker_bench import VERSIONS, Bench
+from tests.gateway.protocol.mqtt.broker_rig import VERSIONS, Bench
 
 
 def conversation(version: int) -> list[bytes]:

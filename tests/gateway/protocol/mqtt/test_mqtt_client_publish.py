@@ -24,7 +24,7 @@ from gateway.protocol.mqtt.packets import (
     Subscription,
 )
 from gateway.protocol.mqtt.ports import Answer, ClientLimits, explain
-from tests.gateway.protocol.mqtt.broker_bench import VERSIONS, Bench, Peer, Rules
+from tests.gateway.protocol.mqtt.broker_rig import VERSIONS, Bench, Peer, Rules
 
 
 def publish(packet_id: int = 0, qos: int = 1, topic: str = "t", payload: bytes = b"", dup: bool = False) -> Publish:

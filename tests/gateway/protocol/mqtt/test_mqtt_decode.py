@@ -9,6 +9,7 @@ from gateway.protocol.mqtt.decode import MAX_FILTERS
 from gateway.protocol.mqtt.packets import (
     V5,
     V311,
+    Connect,
     MqttError,
     Properties,
     Publish,
@@ -187,6 +188,11 @@ def test_remaining_length_longer_than_it_needs_to_be() -> None:
     wire = b"\x30\x84\x00\0\x01ab"
     assert Decoder(1_000, version=V311).receive(wire) == [Publish("a", b"b")]
     assert refused(Decoder(1_000, version=V5), wire).reason is MALFORMED
+    for version in (V311, V5):  # where the version stands behind the length
+        whole = encode(Connect(version, "c"), version)
+        decoder = Decoder(1_000)
+        read = decoder.receive(whole[:1] + bytes((whole[1] | 0x80, 0)) + whole[2:])
+        assert (len(read), decoder.error is None, decoder.version) == (version == V311, version == V311, version)
 
 
 @pytest.mark.parametrize("version", [V311, V5])

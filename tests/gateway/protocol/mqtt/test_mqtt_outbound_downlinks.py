@@ -4,7 +4,7 @@ import pytest
 
 from gateway.protocol.mqtt.packets import Puback, Pubcomp, Publish, Pubrec, Pubrel, ReasonCode
 from gateway.protocol.mqtt.ports import BrokerLimits, ClientLimits, DownlinkOutcome
-from tests.gateway.protocol.mqtt.broker_bench import VERSIONS, Bench
+from tests.gateway.protocol.mqtt.broker_rig import VERSIONS, Bench
 
 OK = ReasonCode.SUCCESS
 ACKED, TIMEOUT, GONE, OFFLINE = DownlinkOutcome

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.domain.errors import CloseReason
 from gateway.domain.state import State, StateKind
 from gateway.protocol.mqtt import states
 from gateway.protocol.mqtt.packets import (
@@ -16,7 +17,7 @@ from gateway.protocol.mqtt.packets import (
     Unsubscribe,
 )
 from gateway.protocol.mqtt.ports import BrokerLimits
-from tests.gateway.protocol.mqtt.broker_bench import VERSIONS, Bench, Peer
+from tests.gateway.protocol.mqtt.broker_rig import VERSIONS, Bench, Peer, Rules
 
 
 def restart(bench: Bench, how: str) -> None:
@@ -63,6 +64,20 @@ def test_subscriptions_and_queue_survive(how: str, version: int) -> None:
         assert (first.properties.content_type, first.properties.message_expiry_interval) == ("x", 70)
     publish_all(bench.join("p"), Publish("c", b""), Publish("a/2", b"live"))
     assert connack_then.one(Publish).payload == b"live"
+
+
+@HOW
+def test_a_session_loses_subscriptions_that_its_client_may_not_have_any_more(how: str) -> None:
+    bench = Bench()
+    sub = bench.stay("s")
+    sub.subscribe("kept", "lost", "$share/g/lost")
+    sub.drop()
+    restart(bench, how)
+    bench.access.grant = Rules("lost")
+    bench.stay("s")
+    assert list(bench.broker.sessions["s"].subscriptions) == ["kept"]
+    restart(bench, "log")
+    assert list(bench.broker.sessions["s"].subscriptions) == ["kept"]
 
 
 @HOW
@@ -180,16 +195,64 @@ def test_retained_messages_survive(how: str) -> None:
     assert sorted((packet.topic, packet.payload, packet.qos) for packet in got) == [("$b", b"b", 0), ("a", b"new", 2)]
 
 
-def test_a_queue_that_was_sent_out_of_order_survives() -> None:
+@HOW
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_qos_2_delivery_is_not_given_twice_over_a_kill(how: str, version: int) -> None:
+    """One that the client has received goes on with PUBREL (MQTT-4.3.3-6). Of one whose PUBREC was not durable the
+    client may hold the id: it comes with it again, and no other message does, which the client would take for that and
+    throw away (MQTT-4.3.3-10, MQTT-4.4.0-1)."""
+    bench = Bench()
+    sub = bench.stay("s", version)
+    sub.subscribe("t")
+    publish_all(bench.join("p"), *(Publish("t", b"%d" % n, 2, packet_id=n) for n in range(1, 6)))
+    ids = {packet.payload: packet.packet_id for packet in sub.read() if isinstance(packet, Publish)}
+    for payload in (b"1", b"3"):
+        sub.say(Pubrec(ids[payload]))
+        sub.say(Pubcomp(ids[payload]))
+    sub.say(Pubrec(ids[b"5"]), Pubrec(ids[b"5"]))
+    sub.read()
+    bench.flow.hold_states = True
+    sub.say(Pubrec(ids[b"4"]))
+    assert sub.read() == []  # not before it is durable
+    bench.flow.waiting.clear()
+    bench.flow.hold_states = False
+    restart(bench, how)
+    sub = bench.stay("s", version)
+    publish_all(bench.join("p"), *(Publish("t", b"%d" % n, 2, packet_id=n) for n in range(6, 12)))
+    release, *again = sub.read()
+    assert release == Pubrel(ids[b"5"])
+    found = {packet.payload: packet.packet_id for packet in again if isinstance(packet, Publish)}
+    assert list(found) == [b"2", b"4", b"6", b"7", b"8", b"9", b"10", b"11"]
+    assert (found[b"2"], found[b"4"]) == (ids[b"2"], ids[b"4"])
+    assert len({*found.values(), ids[b"5"]}) == 9
+    sub.say(Pubcomp(ids[b"5"]))
+    restart(bench, how)
+    assert not any(isinstance(packet, Pubrel) for packet in bench.stay("s", version).read())
+
+
+def test_a_pubrec_that_cannot_be_kept_is_not_answered() -> None:
     bench = Bench()
     sub = bench.stay("s")
     sub.subscribe("t")
-    publish_all(bench.join("p"), *(Publish("t", b"%d" % n, 2, packet_id=n) for n in (1, 2)))
-    first, _ = sub.read()
-    sub.say(Pubrec(first.packet_id))  # type: ignore[union-attr]
-    restart(bench, "snapshot")
-    sub = bench.stay("s")
-    assert [packet.payload for packet in sub.read() if isinstance(packet, Publish)] == [b"1", b"2"]
+    publish_all(bench.join("p"), Publish("t", b"1", 2, packet_id=1))
+    packet_id = sub.one(Publish).packet_id
+    bench.flow.refusal = "outbox_full"
+    sub.say(Pubrec(packet_id))
+    assert sub.closed is CloseReason.NOT_KEPT
+    bench.flow.refusal = ""
+    assert bench.stay("s").one(Publish) == Publish("t", b"1", 2, dup=True, packet_id=packet_id)
+
+
+def test_a_downlink_after_a_kill_has_another_id() -> None:
+    bench = Bench()
+    ids = []
+    for _ in range(2):
+        sub = bench.stay("s")
+        bench.downlink("s", qos=2)
+        ids.append(sub.one(Publish).packet_id)
+        bench.clock.now_ms += 1_000
+        bench.restart()
+    assert ids[0] != ids[1]
 
 
 def test_what_is_not_ours_is_not_read() -> None:

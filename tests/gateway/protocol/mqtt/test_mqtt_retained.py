@@ -4,7 +4,7 @@ import pytest
 
 from gateway.protocol.mqtt.packets import Properties, Publish, Suback, Subscribe, Subscription
 from gateway.protocol.mqtt.ports import BrokerLimits, DropReason
-from tests.gateway.protocol.mqtt.broker_bench import VERSIONS, Bench, given, send
+from tests.gateway.protocol.mqtt.broker_rig import VERSIONS, Bench, given, send
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -91,6 +91,19 @@ def test_more_retained_messages_than_a_queue_holds() -> None:
     slow.machine.set_blocked(False)
     bench.run()
     assert len(given(slow)) == 3
+
+
+def test_one_packet_cannot_ask_for_everything_a_thousand_times() -> None:
+    bench = Bench(broker=BrokerLimits(max_retained=5))
+    pub, sub = bench.join("p"), bench.join("s")
+    for n in range(5):
+        send(pub, f"t/{n}", retain=True)
+    sub.say(Subscribe(1, [Subscription("#")] * 1_000))
+    suback, *publishes = sub.read()
+    assert isinstance(suback, Suback)
+    assert len(suback.reasons) == 1_000
+    assert len(publishes) == 10
+    assert bench.counts.dropped[DropReason.QUEUE_FULL] == 998
 
 
 def test_retained_messages_come_after_suback_with_the_identifier() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.protocol.mqtt.packets import Packet, Puback, Pubcomp, Publish, Pubrec, Pubrel
-from tests.gateway.protocol.mqtt.broker_bench import Bench
+from tests.gateway.protocol.mqtt.broker_rig import Bench
 
 
 class Publisher:

@@ -1,7 +1,7 @@
-"""TcpFace: one TCP connection; carries bytes between the transport and a DeviceSession.
+"""StreamFace: one TCP connection; carries bytes between the transport and a session.
 
-Place in the walk: transport -> [PROXY header] -> [TLS] -> session, and the session's replies back. The face decides
-nothing about devices: it counts, limits, holds back reading, and writes one log line when the connection ends.
+Place in the walk: transport -> [PROXY header] -> [TLS] -> session, and what the session says back. The face knows
+nothing of protocols: it counts, limits, holds back reading, and writes one log line when the connection ends.
 """
 
 from __future__ import annotations
@@ -9,50 +9,50 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 import structlog
 
-from decoders.product import CompiledProduct
 from gateway.access.limits import ConnectionLimits
 from gateway.domain.device import Principal
 from gateway.domain.errors import CloseReason
 from gateway.ingress.close_log import CloseLog
 from gateway.ingress.tls import TlsMachine
 from gateway.observe.metrics import ListenerCounters
-from gateway.protocol.device_session import DeviceSession
 from gateway.protocol.proxy_v2 import ProxyError, ProxyV2
-from gateway.protocol.session_ports import SessionLimits, SessionPorts
+from gateway.protocol.session_ports import RoomGate, SessionHost
 
-__all__ = ["FaceContext", "ListenerOptions", "SteadyClock", "TcpFace"]
+__all__ = ["OpenSession", "SteadyClock", "StreamContext", "StreamFace", "StreamOptions", "StreamSession"]
 
 _log = structlog.get_logger(__name__)
 
 # Why reading is held back; reading goes on when none is left.
 HOLD_ROOM = 1  # the outbox is full
-HOLD_SESSION = 2  # the session has as many frames in flight as it may
-HOLD_WRITE = 4  # the peer does not read its replies
+HOLD_SESSION = 2  # the session has as much in flight as it may
+HOLD_WRITE = 4  # the peer does not read what it is sent
 HOLD_DRAIN = 8  # the gateway is going down
+
+_LIMITS = (CloseReason.CONNECTION_LIMIT, CloseReason.PER_IP_LIMIT)
 
 
 @dataclass(slots=True, frozen=True)
-class ListenerOptions:
-    """One TCP listener. A limit or time of 0 is off.
+class StreamOptions:
+    """One listener. A limit or time of 0 is off.
 
     host, port: where to listen; port 0 is any free one. tls: from `gateway.ingress.tls.server_context`.
     proxy_protocol: every connection must begin with a PROXY v2 header. max_per_ip counts the addresses it gives.
-    write_buffer_bytes: replies the peer has not read beyond which its frames are not read either;
-    max_write_buffer_bytes or write_timeout_s more and the connection is cut.
+    write_buffer_bytes: what the peer has not read beyond which it is not read from either; max_write_buffer_bytes or
+    write_timeout_s more and the connection is cut.
     keepalive_*: TCP keepalive; idle times below the load balancer's (350 s on AWS) keep its state alive.
+    setting: dotted path of the listener in the configuration, for the operator.
     """
 
     name: str
     host: str
     port: int
     tenant: str = ""
-    limits: SessionLimits = field(default_factory=SessionLimits)
     max_connections: int = 20_000
     max_per_ip: int = 0
     proxy_protocol: bool = False
@@ -65,6 +65,7 @@ class ListenerOptions:
     keepalive_interval_s: int = 30
     keepalive_probes: int = 3
     backlog: int = 1024
+    setting: str = ""
 
 
 class SteadyClock(Protocol):
@@ -75,26 +76,80 @@ class SteadyClock(Protocol):
     def steady_ms(self) -> int: ...
 
 
+class StreamSession(Protocol):
+    """What a connection carries: `DeviceSession`, `ClientMachine`, `WebSocketSession`."""
+
+    session_id: str
+
+    def receive_bytes(self, data: bytes, now_ms: int) -> None:
+        """Takes what was read. now_ms: Unix ms of arrival."""
+        ...
+
+    def set_blocked(self, blocked: bool) -> None:
+        """True: the peer does not read what is written; False: it does again."""
+        ...
+
+    def on_clock(self, now_ms: int) -> None:
+        """Looks at its deadlines. now_ms: of the steady clock."""
+        ...
+
+    def resume(self) -> None:
+        """The outbox has room again."""
+        ...
+
+    def finish(self, reason: CloseReason) -> None:
+        """Takes no more bytes; closes as soon as everything that was read is answered."""
+        ...
+
+    def close(self, reason: CloseReason) -> None:
+        """Ends session and connection."""
+        ...
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        ...
+
+    def facts(self) -> Mapping[str, object]:
+        """What the log line at the end of its connection tells of it."""
+        ...
+
+
+class OpenSession(Protocol):
+    def __call__(
+        self, host: SessionHost, *, session_id: str, peer: str, principal: Principal, opened_ms: int
+    ) -> StreamSession:
+        """The session of a new connection. principal: proven by a certificate. opened_ms: of the steady clock."""
+        ...
+
+
 @dataclass(slots=True)
-class FaceContext:
+class StreamContext:
     """What all connections of one listener share.
 
-    products: who may speak here, asked anew for each connection. faces: the open ones, oldest first.
+    open_session: for each connection once it is known who is at its other end. opening_timeout_ms: how long that may
+    take. refuse_session: a session that says no, for a connection beyond the limits; at most `max_refusals` at a time,
+    others are cut. max_unread_bytes: `options.max_write_buffer_bytes`, or more. faces: the open ones, oldest first.
     on_empty: called when the last connection has ended.
     """
 
-    options: ListenerOptions
-    products: Callable[[], Sequence[CompiledProduct]]
-    ports: SessionPorts
+    options: StreamOptions
+    open_session: OpenSession
+    opening_timeout_ms: int
+    make_id: Callable[[int], str]
+    gate: RoomGate
     clock: SteadyClock
     limits: ConnectionLimits
     counters: ListenerCounters
     close_log: CloseLog
     on_empty: Callable[[], None]
-    faces: dict[TcpFace, None] = field(default_factory=dict)
+    refuse_session: OpenSession | None = None
+    max_refusals: int = 0
+    max_unread_bytes: int = 0
+    refusals: int = 0
+    faces: dict[StreamFace, None] = field(default_factory=dict)
 
 
-class TcpFace(asyncio.Protocol):
+class StreamFace(asyncio.Protocol):
     """One connection. Implements `SessionHost`."""
 
     __slots__ = (
@@ -110,6 +165,7 @@ class TcpFace(asyncio.Protocol):
         "_principal",
         "_proxy",
         "_receive",
+        "_refusal",
         "_tls",
         "_unix_ms",
         "bytes_in",
@@ -120,19 +176,20 @@ class TcpFace(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, context: FaceContext) -> None:
+    def __init__(self, context: StreamContext) -> None:
         self._context = context
         self._unix_ms = context.clock.unix_ms
         self._receive: Callable[[bytes, int], None] = self._receive_nothing
         self._proxy: ProxyV2 | None = None
         self._tls: TlsMachine | None = None
         self._principal = Principal()
-        self.session: DeviceSession | None = None
+        self.session: StreamSession | None = None
         self.bytes_in = 0
         self.bytes_out = 0
         self._peer = ""
         self._address: str | None = None  # counted against the limit per address
         self._entered = False  # counted against the limit of connections
+        self._refusal: CloseReason | None = None  # beyond a limit, and told so
         self._opened_ms = 0
         self._holds = 0
         self._blocked_ms: int | None = None  # since when the peer does not read
@@ -152,12 +209,11 @@ class TcpFace(asyncio.Protocol):
         context.counters.open += 1
         context.faces[self] = None
         self._entered = context.limits.enter()
-        if not self._entered:
-            self.close(CloseReason.CONNECTION_LIMIT)
+        if not self._entered and not self._refuse(CloseReason.CONNECTION_LIMIT):
             return
         self.transport.set_write_buffer_limits(options.write_buffer_bytes)
         _set_socket_options(transport.get_extra_info("socket"), options)
-        if not context.ports.gate.open:
+        if not context.gate.open:
             self._hold(HOLD_ROOM, True)
         if options.proxy_protocol:
             self._proxy = ProxyV2()
@@ -179,17 +235,21 @@ class TcpFace(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._blocked_ms = self._context.clock.steady_ms()
         self._hold(HOLD_WRITE, True)
+        if self.session is not None:
+            self.session.set_blocked(True)
 
     def resume_writing(self) -> None:
         self._blocked_ms = None
         self._hold(HOLD_WRITE, False)
+        if self.session is not None and self._closing is None:
+            self.session.set_blocked(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         context = self._context
         if self._closing is None:
             if self._holds:
                 context.counters.paused -= 1
-            self._closing = CloseReason.CONNECTION_LOST if exc else CloseReason.PEER_CLOSED
+            self._closing = self._refusal or (CloseReason.CONNECTION_LOST if exc else CloseReason.PEER_CLOSED)
         if self.session is not None:
             self.session.lost()
         self._receive = self._receive_nothing
@@ -197,6 +257,8 @@ class TcpFace(asyncio.Protocol):
             context.limits.leave()
         if self._address is not None:
             context.limits.leave_address(self._address)
+        if self._refusal is not None:
+            context.refusals -= 1
         context.counters.open -= 1
         context.counters.closed[self._closing] += 1
         del context.faces[self]
@@ -232,10 +294,11 @@ class TcpFace(asyncio.Protocol):
     def _begin(self, address: str) -> None:
         """It is known who is at the other end."""
         context = self._context
-        if not context.limits.enter_address(address):
-            self.close(CloseReason.PER_IP_LIMIT)
-            return
-        self._address = address
+        if self._refusal is None:
+            if context.limits.enter_address(address):
+                self._address = address
+            elif not self._refuse(CloseReason.PER_IP_LIMIT):
+                return
         if context.options.tls is not None:
             self._tls = TlsMachine(context.options.tls)
             self._receive = self._receive_tls
@@ -264,16 +327,28 @@ class TcpFace(asyncio.Protocol):
 
     def _open_session(self) -> None:
         context = self._context
-        ports = context.ports
-        self.session = DeviceSession(
-            context.products(),
-            ports,
+        open_session = context.open_session
+        if self._refusal is not None and context.refuse_session is not None:
+            open_session = context.refuse_session
+        self.session = open_session(
             self,
-            session_id=ports.make_id(self._unix_ms()),
+            session_id=context.make_id(self._unix_ms()),
             peer=self._peer,
+            principal=self._principal,
             opened_ms=self._opened_ms,
         )
         self._receive = self.session.receive_bytes
+
+    def _refuse(self, reason: CloseReason) -> bool:
+        """The connection is beyond a limit. True: it stays until it is told so; False: it is cut."""
+        context = self._context
+        # A handshake would cost more than the refusal is worth when a crowd comes back.
+        if context.options.tls is None and context.refusals < context.max_refusals:
+            context.refusals += 1
+            self._refusal = reason
+            return True
+        self.close(reason)
+        return False
 
     def _peer_finished(self) -> bool:
         """The peer sends no more; what it sent is still answered. True: the transport stays open until then."""
@@ -287,7 +362,7 @@ class TcpFace(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         self._send(data if self._tls is None else self._tls.send(data))
         blocked = self._blocked_ms is not None
-        if blocked and self.transport.get_write_buffer_size() > self._context.options.max_write_buffer_bytes:
+        if blocked and self.transport.get_write_buffer_size() > self._context.max_unread_bytes:
             self.end(CloseReason.SLOW_READER)
 
     def hold(self, held: bool) -> None:
@@ -297,12 +372,13 @@ class TcpFace(asyncio.Protocol):
         """Ends the connection without asking the session; see `end`."""
         if self._closing is not None:
             return
+        reason = self._refusal or reason
         if self._holds:
             self._context.counters.paused -= 1
         self._closing = reason
         self._closing_ms = self._context.clock.steady_ms()
         self._receive = self._receive_nothing
-        if reason in (CloseReason.SLOW_READER, CloseReason.CONNECTION_LIMIT, CloseReason.PER_IP_LIMIT):
+        if reason is CloseReason.SLOW_READER or (reason in _LIMITS and self._refusal is None):
             self.transport.abort()
             return
         if self._tls is not None:
@@ -353,7 +429,7 @@ class TcpFace(asyncio.Protocol):
             self.session.on_clock(now_ms)
         elif self._tls is not None and now_ms - self._opened_ms >= options.tls_handshake_timeout_s * 1000:
             self.close(CloseReason.TLS_FAILED)
-        elif options.limits.login_timeout_ms and now_ms - self._opened_ms >= options.limits.login_timeout_ms:
+        elif self._context.opening_timeout_ms and now_ms - self._opened_ms >= self._context.opening_timeout_ms:
             self.close(CloseReason.LOGIN_TIMEOUT)
 
     # Within
@@ -389,13 +465,8 @@ class TcpFace(asyncio.Protocol):
         }
         session = self.session
         if session is not None:
-            fields |= {"session_id": session.session_id, "product": session.product_id, "frames": session.frames}
-            if session.device is not None:
-                fields |= {"device_id": session.device.key.device_id, "tenant": session.device.key.tenant}
-            if session.refusal is not None:
-                fields["refusal"] = session.refusal.value
-            if session.unfinished_bytes:
-                fields["unfinished_bytes"] = session.unfinished_bytes
+            fields["session_id"] = session.session_id
+            fields |= session.facts()
         if self._principal.name:
             fields["principal"] = self._principal.name
         context.close_log.write(reason, now_ms, fields)
@@ -405,8 +476,8 @@ def _peer(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _set_socket_options(connection: socket.socket, options: ListenerOptions) -> None:
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a reply is one small write
+def _set_socket_options(connection: socket.socket, options: StreamOptions) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer is one small write
     if not options.keepalive_idle_s:
         return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -12,7 +12,7 @@ from structlog.typing import EventDict
 
 from gateway.access.admission import Provisioning
 from gateway.domain.errors import CloseReason
-from gateway.ingress.tcp_face import TcpFace
+from gateway.ingress.stream_face import StreamFace
 from gateway.protocol.session_ports import SessionLimits
 from tests.gateway.fakes import LineProduct
 from tests.gateway.ingress.rig import LIMITS, Rig, until
@@ -334,7 +334,7 @@ async def test_the_socket_keeps_itself_alive() -> None:
     async with Rig() as rig:
         await rig.log_in("dev-1")
         host = rig.session("dev-1").host
-        assert isinstance(host, TcpFace)
+        assert isinstance(host, StreamFace)
         sock = host.transport.get_extra_info("socket")
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 120

@@ -1,7 +1,8 @@
-"""The composition root: puts all parts together, starts them in order and ends them in order.
+"""Gateway: puts all parts together, starts them in order and ends them in order.
 
-Start: identity of this run, sink and dead letters, observe port, TCP ports. What cannot work raises OperatorError
-before anything listens. End (SIGTERM, SIGINT): not ready, stop accepting, settle what was taken in, close, exit.
+Start: identity of this run, sinks and dead letters, observe port, the ports of devices, sources. What cannot work
+raises OperatorError before anything listens. End (SIGTERM, SIGINT): not ready, stop accepting, settle what was taken
+in, close, exit.
 """
 
 from __future__ import annotations
@@ -12,34 +13,39 @@ import os
 import signal
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from importlib import metadata
 
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
-from decoders.catalog import Catalog, UnknownProduct
+from decoders.catalog import Catalog
 from decoders.errors import SpecError
-from decoders.framing.plan import Framing
-from decoders.product import CompiledProduct
 from gateway.access.admission import Admission, Provisioning
 from gateway.admin.dead_letters import DeadLetterRoutes
 from gateway.admin.replay import Replayer
 from gateway.admin.rereading import Rereader
 from gateway.admin.server import AdminServer
+from gateway.app.mqtt import MqttFace, make_mqtt
+from gateway.app.parts import Parts
+from gateway.app.sources import make_sources
+from gateway.app.tcp import make_tcp
+from gateway.app.topics import Topics
 from gateway.delivery.dead_letters import DeadLetterStore, WhenFull
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.setup import make_outbox
+from gateway.delivery.spool.values import StateKeeper
 from gateway.delivery.watch import DeliveryWatch
 from gateway.devices.directory import FileDirectory
+from gateway.devices.presence import Presence
 from gateway.devices.sessions import SessionRegistry
 from gateway.domain.errors import ConfigError, OperatorError
 from gateway.domain.state import StateKind
+from gateway.ingress.broker_source import BrokerSources
 from gateway.ingress.clock import Clock, IdSource
 from gateway.ingress.flow import Flow
-from gateway.ingress.tcp import ListenerOptions, TcpServer, TcpServices
-from gateway.ingress.tls import ClientAuth, server_context
+from gateway.ingress.mqtt_flow import MqttMemory
+from gateway.ingress.tcp import TcpServer
 from gateway.lifecycle import Lifecycle, Phase
 from gateway.observe.http import ObserveServer
 from gateway.observe.metrics import Metrics
@@ -48,7 +54,6 @@ from gateway.pipeline.archive import Archive
 from gateway.pipeline.chain import Chain
 from gateway.pipeline.dedup import Dedup
 from gateway.pipeline.shape import Numbering, Shaper
-from gateway.protocol.session_ports import SessionLimits
 from gateway.settings import model
 from gateway.settings.identity import ECS_METADATA, gateway_id, next_epoch
 from gateway.settings.limits import file_limit_problem
@@ -115,10 +120,15 @@ class Gateway:
         self.observe.add_component("sinks", self.watch.health)
         self.observe.add_component("devices", lambda: {"ok": True, "connected": len(self.sessions)})
         self.dedup = Dedup()
+        self.presence = Presence()
+        self.observe.add_component("presence", self.presence.health)
         self.metrics.add(self._info)
         self.metrics.add(self._dedup_families)
+        self.metrics.add(self._presence_families)
         self.metrics.add(self.watch.metrics)
         self.tcp: TcpServer | None = None
+        self.mqtt: MqttFace | None = None
+        self.sources: BrokerSources | None = None
         self.admin: AdminServer | None = None
         self.replayer: Replayer | None = None
 
@@ -133,14 +143,33 @@ class Gateway:
             raise OperatorError(problem)
         self._catch_signals()
         numbering = await asyncio.to_thread(self._numbering)
-        keepers = {StateKind.DEDUP: self.dedup}
-        outbox = make_outbox(self.settings, numbering.gateway_id, self.letters, self.metrics, keepers)
-        shaper = Shaper(numbering, self.settings.gateway.env, self._directory)
-        archive = Archive(numbering, self.settings.gateway.env) if self.settings.raw_archive.enabled else None
+        settings = self.settings
+        memory = MqttMemory()
+        keepers: dict[StateKind, StateKeeper] = {StateKind.DEDUP: self.dedup, StateKind.MQTT: memory}
+        outbox = make_outbox(settings, numbering.gateway_id, self.letters, self.metrics, keepers)
+        shaper = Shaper(numbering, settings.gateway.env, self._directory)
+        archive = Archive(numbering, settings.gateway.env) if settings.raw_archive.enabled else None
         chain = Chain(shaper, archive, self.dedup)
-        self.tcp = self._tcp(Flow(chain, outbox), outbox)
+        parts = Parts(
+            settings,
+            self.catalog,
+            self._directory,
+            self._admission,
+            Flow(chain, outbox),
+            outbox,
+            self.metrics,
+            self.tap,
+            self.clock,
+            IdSource(),
+        )
+        self.tcp = make_tcp(parts, self.sessions)
+        topics = Topics(parts, self.presence)
+        self.mqtt = make_mqtt(parts, topics, memory)
+        self.sources = make_sources(parts, topics, numbering.gateway_id)
+        if self.sources is not None:
+            self.observe.add_component("sources", self.sources.health)
         self.letters.gateway_id = numbering.gateway_id
-        self._add_admin(chain, outbox)
+        self._add_admin(chain, outbox, topics)
         await outbox.start()
         self.watch.outbox = outbox
         delivery = asyncio.create_task(outbox.run(), name="delivery")
@@ -149,7 +178,8 @@ class Gateway:
             if self.replayer is not None and self.admin is not None:
                 self.replayer.start()
                 await self.admin.start()
-            await self.tcp.start()
+            for face in self._faces():
+                await face.start()
             self.lifecycle.move(Phase.RUNNING)
             _log.info(
                 "started",
@@ -157,8 +187,8 @@ class Gateway:
                 gateway_id=numbering.gateway_id,
                 epoch=numbering.epoch,
                 products=sorted(self.catalog.products),
-                sinks=sorted(self.settings.sinks),
-                ack_on=self.settings.ack_on,
+                sinks=sorted(settings.sinks),
+                ack_on=settings.ack_on,
             )
             if on_ready is not None:
                 on_ready()
@@ -166,6 +196,9 @@ class Gateway:
         finally:
             stranded = await self._end(outbox, delivery)
         return stranded
+
+    def _faces(self) -> list[TcpServer | MqttFace | BrokerSources]:
+        return [face for face in (self.tcp, self.mqtt, self.sources) if face is not None]
 
     def stop(self) -> None:
         """Asks the gateway to end: it settles what it has and returns from `run`."""
@@ -191,19 +224,24 @@ class Gateway:
         if self.replayer is not None and self.admin is not None:
             await self.replayer.stop()
             await self.admin.stop()
-        if self.tcp is not None:
-            self.tcp.stop_accepting()
-            if not delivery.done():
-                cut = await self.tcp.drain(DRAIN_S)
+        for face in self._faces():
+            face.stop_accepting()
+        alive = not delivery.done()
+        if alive:
+            cut = await self._drain_faces(DRAIN_S)
         left = max(1.0, DRAIN_S - (time.monotonic() - started))
         stranded = await outbox.drain(left)
-        if self.tcp is not None and delivery.done():
-            cut += await self.tcp.drain(1.0)
+        if not alive:  # what they wait for is refused by now
+            cut = await self._drain_faces(1.0)
         await self.observe.stop()
         self.lifecycle.move(Phase.STOPPED)
         _log.info("stopped", refused=stranded, cut=cut, seconds=round(time.monotonic() - started, 3))
         await delivery  # what ended it is raised here
         return stranded
+
+    async def _drain_faces(self, deadline_s: float) -> int:
+        """Returns how many connections were cut."""
+        return sum(await asyncio.gather(*(face.drain(deadline_s) for face in self._faces())))
 
     def _numbering(self) -> Numbering:
         data_dir = self.settings.gateway.data_dir
@@ -217,44 +255,18 @@ class Gateway:
             )
         return Numbering(name, next_epoch(data_dir, self.clock.unix_ms()))
 
-    def _add_admin(self, chain: Chain, outbox: Outbox) -> None:
+    def _add_admin(self, chain: Chain, outbox: Outbox, topics: Topics) -> None:
         admin = self.settings.admin
         if admin is None or not admin.enabled:
             return
         trial = Chain(Shaper(Numbering("", 0), self.settings.gateway.env, self._directory))  # leaves no trace
-        rereader, dry = (Rereader(lambda: self.catalog, self._directory, self._admission, c) for c in (chain, trial))
+        rereader, dry = (
+            Rereader(lambda: self.catalog, self._directory, self._admission, one, topics.reader)
+            for one in (chain, trial)
+        )
         counters = self.metrics.dead_letters
         self.replayer = Replayer(self.letters, rereader, dry, outbox, counters, self.settings.sinks)
         self.admin = AdminServer(DeadLetterRoutes(self.replayer), host=admin.host, port=admin.port)
-
-    def _tcp(self, flow: Flow, outbox: Outbox) -> TcpServer:
-        server = TcpServer(
-            TcpServices(flow, outbox, self._admission, self.sessions, self.tap, self.metrics, self.clock, IdSource())
-        )
-        for index, listener in enumerate(self.settings.tcp.listeners):
-            limited = [_limited(product, listener.max_frame_bytes) for product in self._products(index, listener)]
-            for product in limited:  # so that every series is there from the start, with 0
-                self.metrics.traffic(listener.name, product.id)
-            try:
-                options = _listener_options(listener)
-            except OperatorError as error:
-                raise ConfigError(str(error), setting=f"tcp.listeners.{index}.tls.cert_file") from None
-            server.add(options, _always(limited))
-        return server
-
-    def _products(self, index: int, listener: model.TcpListener) -> list[CompiledProduct]:
-        """Who may speak on a listener, the number `index` of the configuration. Raises ConfigError."""
-        for position, name in enumerate(listener.products):
-            try:
-                self.catalog.candidates([name], "tcp")
-            except UnknownProduct as error:
-                setting = f"tcp.listeners.{index}.products.{position}"
-                raise ConfigError(f"tcp.listeners[{index}].products[{position}]: {error}", setting=setting) from None
-        found = self.catalog.candidates(listener.products, "tcp")
-        if not found:
-            setting = f"tcp.listeners.{index}.products"
-            raise ConfigError(f"tcp.listeners[{index}].products: no product speaks TCP", setting=setting)
-        return found
 
     def _info(self) -> Iterator[Metric]:
         catalog = {"digest": self.catalog.digest[:12], "generation": str(self.catalog.generation)}
@@ -267,44 +279,12 @@ class Gateway:
             "iotlink_dedup_evicted", "Of these, forgotten too early for want of room.", value=dedup.evicted
         )
 
-
-def _always(products: Sequence[CompiledProduct]) -> Callable[[], Sequence[CompiledProduct]]:
-    return lambda: products
-
-
-def _limited(product: CompiledProduct, max_frame_bytes: int) -> CompiledProduct:
-    """The product with frames of at most this size; its own limits may be lower."""
-    if all(kind.max_bytes <= max_frame_bytes for kind in product.framing.kinds):
-        return product
-    kinds = tuple(replace(kind, max_bytes=min(kind.max_bytes, max_frame_bytes)) for kind in product.framing.kinds)
-    return replace(product, framing=Framing(kinds))
-
-
-def _listener_options(listener: model.TcpListener) -> ListenerOptions:
-    keepalive, tls = listener.keepalive, listener.tls
-    options = ListenerOptions(
-        name=listener.name,
-        host=listener.host,
-        port=listener.port,
-        tenant=listener.tenant or "",
-        limits=SessionLimits(
-            login_timeout_ms=round(listener.login_timeout_s * 1000),
-            idle_timeout_ms=round(listener.idle_timeout_s * 1000),
-            frames_in_flight=listener.frames_in_flight,
-            max_bad_frames=listener.max_bad_frames,
-            max_garbage_bytes=listener.max_garbage_bytes,
-        ),
-        max_connections=listener.max_connections,
-        max_per_ip=listener.max_connections_per_ip,
-        proxy_protocol=listener.proxy_protocol,
-        keepalive_idle_s=keepalive.idle_s if keepalive is not None else 0,
-    )
-    if keepalive is not None:
-        options = replace(options, keepalive_interval_s=keepalive.interval_s, keepalive_probes=keepalive.probes)
-    if tls is not None:
-        context = server_context(tls.cert_file, tls.key_file, tls.client_ca_file, ClientAuth(tls.client_auth))
-        options = replace(options, tls=context)
-    return options
+    def _presence_families(self) -> Iterator[Metric]:
+        presence = self.presence
+        devices = GaugeMetricFamily("iotlink_devices", "Devices by what they say of themselves.", labels=["presence"])
+        devices.add_metric(["online"], presence.online_count)
+        devices.add_metric(["offline"], presence.offline_count)
+        yield devices
 
 
 def _fetch(url: str) -> bytes:

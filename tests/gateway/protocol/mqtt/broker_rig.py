@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from gateway.domain.device import Principal
 from gateway.domain.errors import CloseReason
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.state import State
@@ -81,7 +82,12 @@ class Access:
         self.asked: list[tuple[str, Callable[[Grant | Denial], None]]] = []
 
     def authenticate(
-        self, connect: Connect, client_id: str, peer: str, answer: Callable[[Grant | Denial], None]
+        self,
+        connect: Connect,
+        client_id: str,
+        peer: str,
+        principal: Principal,
+        answer: Callable[[Grant | Denial], None],
     ) -> None:
         self.asked.append((client_id, answer))
         if self.hold:
@@ -181,6 +187,7 @@ class Peer:
             self,
             session_id=f"s{bench.opened}",
             peer="192.0.2.1:5",
+            principal=Principal(),
             opened_ms=bench.clock.now_ms,
         )
 

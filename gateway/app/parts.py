@@ -1,0 +1,60 @@
+"""Parts: what all faces are given. Place in the walk: made by `Gateway.run`, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from decoders.catalog import Catalog
+from gateway.access.admission import Admission
+from gateway.delivery.outbox import Outbox
+from gateway.devices.directory import FileDirectory
+from gateway.domain.errors import ConfigError
+from gateway.ingress.clock import Clock, IdSource
+from gateway.ingress.flow import Flow
+from gateway.ingress.tls import ClientAuth, server_context
+from gateway.observe.metrics import Metrics
+from gateway.observe.tap import Tap
+from gateway.settings import model
+
+__all__ = ["Parts", "stream_options"]
+
+
+@dataclass(slots=True)
+class Parts:
+    settings: model.Settings
+    catalog: Catalog
+    directory: FileDirectory
+    admission: Admission
+    flow: Flow
+    outbox: Outbox
+    metrics: Metrics
+    tap: Tap
+    clock: Clock
+    ids: IdSource
+
+
+def stream_options(listener: model.TcpListener | model.MqttListener, port: int, setting: str) -> dict[str, Any]:
+    """What the options of all listeners have in common (`gateway.ingress.stream_face.StreamOptions`). setting: dotted
+    path of the listener. Raises ConfigError for files of `tls` that cannot be used."""
+    keepalive, tls = listener.keepalive, listener.tls
+    options: dict[str, Any] = {
+        "name": listener.name,
+        "host": listener.host,
+        "port": port,
+        "tenant": listener.tenant or "",
+        "max_connections": listener.max_connections,
+        "max_per_ip": listener.max_connections_per_ip,
+        "proxy_protocol": listener.proxy_protocol,
+        "setting": setting,
+        "keepalive_idle_s": keepalive.idle_s if keepalive is not None else 0,
+    }
+    if keepalive is not None:
+        options |= {"keepalive_interval_s": keepalive.interval_s, "keepalive_probes": keepalive.probes}
+    if tls is not None:
+        try:
+            auth = ClientAuth(tls.client_auth)
+            options["tls"] = server_context(tls.cert_file, tls.key_file, tls.client_ca_file, auth)
+        except ConfigError as error:
+            raise error.below(setting) from None
+    return options
