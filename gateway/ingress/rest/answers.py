@@ -76,7 +76,8 @@ NOT_SETTLED = ItemError("not_settled", "not known at the deadline", status=503, 
 def error_of(receipt: ItemReceipt) -> ItemError | None:
     """What a settled receipt says of its item; None: it is accepted, or a duplicate."""
     if receipt.outcome is Outcome.DEAD_LETTERED:
-        return ItemError(receipt.reason, "kept as a dead letter")
+        told = f": {receipt.detail}" if receipt.detail else ""
+        return ItemError(receipt.reason, f"kept as a dead letter{told}")
     if receipt.outcome is not Outcome.REFUSED:
         return None
     text, status = "refused", 422

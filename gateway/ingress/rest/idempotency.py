@@ -13,8 +13,8 @@ and only if the item's records are. So after kill -9 the indexes that were resto
 when the batch comes again they are answered as accepted, under the record ids of the first time, which are base plus
 index, and the others are taken now. The same way goes a batch of which some items were pending or refused for the time
 being. With `ack_on: sink` an item may be forgotten by a crash between its commit and the sink's answer, if a segment
-began in between: its record then comes twice, with the same record id. Dead letters carry no state: after a crash one
-may be kept twice.
+began in between: its record then comes twice, with the same record id. The state of a dead letter is written
+behind it: a crash in between may keep the letter twice.
 """
 
 from __future__ import annotations

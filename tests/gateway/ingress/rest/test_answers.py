@@ -150,6 +150,12 @@ def test_every_refusal_has_its_words(reason: RefuseReason) -> None:
     assert error.message != "refused"
 
 
+def test_a_dead_letter_says_what_is_wrong() -> None:
+    receipt = ItemReceipt(lambda _: None, 0, 0)
+    receipt.outcome, receipt.reason, receipt.detail = Outcome.DEAD_LETTERED, "too_short", "7 of 8 bytes"
+    assert error_of(receipt) == ItemError("too_short", "kept as a dead letter: 7 of 8 bytes")
+
+
 def test_a_refusal_of_another_set_is_told_as_it_is() -> None:
     receipt = ItemReceipt(lambda _: None, 0, 0)
     receipt.outcome, receipt.reason = Outcome.REFUSED, "novel"
