@@ -39,7 +39,8 @@ _SPAN = re.compile(r"([1-9][0-9]{0,4})([hd])")
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the client; it stands in the key.")]
 KeyFileOption = Annotated[
-    Path | None, typer.Option("--key-file", metavar="FILE", help=f"Else {KEY_FILE_NAME} in `gateway.data_dir`.")
+    Path | None,
+    typer.Option("--key-file", metavar="FILE", help=f"Else `auth.key_file`, or {KEY_FILE_NAME} in `gateway.data_dir`."),
 ]
 OutputOption = Annotated[Output | None, typer.Option("--output", help="table | json | ndjson")]
 
@@ -138,7 +139,7 @@ def _path(key_file: Path | None, config: Path | None, overrides: list[str] | Non
     settings = load_or_exit(config, overrides).settings
     if new_id and any(client.id == new_id for client in settings.auth.clients):
         fail(f"`{new_id}` is a client in `auth.clients` already: choose another id, or use --print-only", EXIT_USAGE)
-    return key_file if key_file is not None else settings.gateway.data_dir / KEY_FILE_NAME
+    return key_file or settings.auth.key_file or settings.gateway.data_dir / KEY_FILE_NAME
 
 
 def _keep(path: Path, issued: IssuedKey) -> None:

@@ -249,7 +249,7 @@ class Outbox:
         for put in batch:
             ticket: Receipt = put.ticket
             self._uncommitted -= 1
-            if on_sink:
+            if on_sink if ticket.on_sink is None else ticket.on_sink:
                 self._await_sinks(ticket, put)
             elif ticket.pending == 1 and not self._worst:
                 ticket.pending = 0

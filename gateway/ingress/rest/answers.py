@@ -14,12 +14,24 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from decoders.errors import DecodeCode
 from gateway.domain.errors import RefuseReason
 from gateway.domain.receipt import Outcome
 from gateway.ingress.rest.receipts import ItemReceipt
 from gateway.observe.problems import Problem, ProblemCode
 
-__all__ = ["NOT_SETTLED", "Answer", "BatchAnswer", "ItemError", "ItemStatus", "answer_of", "error_of", "none_accepted"]
+__all__ = [
+    "NOT_SETTLED",
+    "Answer",
+    "BatchAnswer",
+    "ItemError",
+    "ItemStatus",
+    "answer_of",
+    "error_of",
+    "none_accepted",
+    "reading_error",
+    "refusal_error",
+]
 
 _RETRY_S = 2
 
@@ -67,6 +79,7 @@ _REFUSALS = {
     RefuseReason.OUTBOX_FULL: ("there is no room now", 503),
     RefuseReason.SINK_FAILED: ("it could not be stored", 503),
     RefuseReason.RATE_LIMITED: ("too many", 429),
+    RefuseReason.REJECTED: ("a part of it cannot be taken", 422),
     RefuseReason.TOO_LARGE: ("its record is larger than a sink takes", 413),
 }
 _RETRIED = frozenset({429, 503})
@@ -80,10 +93,34 @@ def error_of(receipt: ItemReceipt) -> ItemError | None:
         return ItemError(receipt.reason, f"kept as a dead letter{told}")
     if receipt.outcome is not Outcome.REFUSED:
         return None
+    letter = receipt.letter
+    if letter is not None:
+        return reading_error(letter.reason, letter.detail, letter.field)
+    return refusal_error(receipt.reason)
+
+
+def refusal_error(reason: str) -> ItemError:
+    """The error of an item that was refused for this RefuseReason."""
     text, status = "refused", 422
-    if receipt.reason in _REFUSALS:
-        text, status = _REFUSALS[RefuseReason(receipt.reason)]
-    return ItemError(receipt.reason, text, status=status, retry=status in _RETRIED)
+    if reason in _REFUSALS:
+        text, status = _REFUSALS[RefuseReason(reason)]
+    return ItemError(reason, text, status=status, retry=status in _RETRIED)
+
+
+def reading_error(code: str, detail: str, field: str = "") -> ItemError:
+    """The error of an item that nothing could be made of. code: a DecodeCode or DeadLetterReason. field: as
+    `nodes[0].data.bin`."""
+    if code == DecodeCode.WRONG_ANSWER.value:
+        return ItemError(code, "an error of ours; the log says more", status=500)
+    return ItemError(code, detail, _pointer(field), 400 if code == DecodeCode.BAD_DOCUMENT.value else 422)
+
+
+def _pointer(field: str) -> str:
+    """A place within an item as RFC 6901 writes it."""
+    if not field:
+        return ""
+    steps = field.replace("[", ".").replace("]", "").split(".")
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 @dataclass(slots=True, frozen=True)

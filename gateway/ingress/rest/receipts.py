@@ -10,20 +10,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.receipt import Receipt
 
 __all__ = ["ItemReceipt", "OnItem", "Receipts", "Window"]
 
 
 class ItemReceipt(Receipt):
-    """The receipt of one item. index: the item's in its request; size: bytes that it holds in memory."""
+    """The receipt of one item. index: the item's in its request; size: bytes that it holds in memory. letter: what
+    its dead letter would have been, of an item that the pipeline rejected."""
 
-    __slots__ = ("index", "size")
+    __slots__ = ("index", "letter", "size")
 
     def __init__(self, on_settled: Callable[[Receipt], None], index: int, size: int) -> None:
         super().__init__(on_settled)
         self.index = index
         self.size = size
+        self.letter: DeadLetter | None = None
 
 
 OnItem: TypeAlias = Callable[[ItemReceipt], None]

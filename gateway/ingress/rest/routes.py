@@ -119,7 +119,7 @@ _RETURN = Parameter(
 _DELIMITER = Parameter(
     "delimiter",
     Place.QUERY,
-    "Of CSV: `,`, `;`, `|` or `tab`. Without: the product's own, else the one that stands most often in the first line.",
+    "Of CSV: `,`, `;`, `|` or `tab`. Without: the one that stands most often in the first line.",
     {"type": "string", "enum": [",", ";", "|", "tab"]},
 )
 _VARIANT = Parameter("variant", Place.QUERY, "Variant of the product, for frames that do not say it.", _NAME)
@@ -226,8 +226,8 @@ ROUTES: tuple[Route, ...] = (
         "POST",
         "/v1/ingest/mqtt-bridge",
         "Messages of an outside MQTT broker",
-        "`{topic, payload}` items, read as if they had been published here; or the webhook documents of ChirpStack, The "
-        "Things Stack and Milesight gateways.",
+        "`{topic, payload}` items, read as if they had been published here; or the webhook documents of ChirpStack, "
+        "The Things Stack and Milesight gateways.",
         Answered.BATCH,
         Call.INGEST,
         also=("/ingest/mqtt-bridge",),
