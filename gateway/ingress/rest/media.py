@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from gateway.observe.problems import Problem, ProblemCode
 
-__all__ = ["CP949", "UTF_8", "Form", "Media", "bytes_of_text", "media_of"]
+__all__ = ["CP949", "TYPES", "UTF_8", "Form", "Media", "bytes_of_text", "media_of"]
 
 UTF_8 = "utf-8"
 CP949 = "cp949"
@@ -36,7 +36,7 @@ class Form(StrEnum):
     TEXT = "text"  # hex if it can be, else base64
 
 
-_TYPES = {
+TYPES = {
     Form.JSON: ("application/json", "text/json"),
     Form.NDJSON: (
         *("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonl"),
@@ -48,7 +48,8 @@ _TYPES = {
     Form.BASE64: ("text/x-base64", "text/base64"),
     Form.TEXT: ("text/plain",),
 }
-_FORMS = {name: form for form, names in _TYPES.items() for name in names}
+"""Names of each form, the one that we use first."""
+_FORMS = {name: form for form, names in TYPES.items() for name in names}
 
 
 @dataclass(slots=True, frozen=True)
@@ -150,6 +151,6 @@ def _charset(given: object, form: Form) -> str:
 
 
 def _unsupported(what: str, taken: Sequence[Form]) -> Problem:
-    types = ", ".join(_TYPES[form][0] for form in taken)
+    types = ", ".join(TYPES[form][0] for form in taken)
     detail = f"{what}: one of {types} is expected"
     return Problem(415, ProblemCode.UNSUPPORTED_MEDIA_TYPE, detail, headers={"Accept": types})
