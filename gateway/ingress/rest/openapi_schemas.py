@@ -23,6 +23,7 @@ __all__ = ["component", "components"]
 _REF = "#/components/schemas/{model}"
 _ITEMS_READ_BY_SPEC = ConfigDict(extra="allow")
 
+Text: TypeAlias = Annotated[Any, WithJsonSchema({"type": ["string", "null"]})]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 
 
@@ -74,22 +75,31 @@ class RecordItem(BaseModel):
 
 
 class FrameItem(BaseModel):
-    """One binary frame as text."""
+    """One binary frame as text: one of `hex`, `base64` and `data` says it."""
 
-    model_config = _ITEMS_READ_BY_SPEC
+    model_config = ConfigDict(
+        extra="allow", json_schema_extra={"oneOf": [{"required": [name]} for name in ("hex", "base64", "data")]}
+    )
 
-    hex: Any = Field(None, description="The frame as hexadecimal digits.")
-    base64: Any = Field(None, description="The frame as base64.")
-    device_id: Any = Field(None, description="Device, where the frame does not say it.")
+    hex: str | None = Field(None, description="The frame as hexadecimal digits.")
+    base64: str | None = Field(None, description="The frame as base64.")
+    data: str | None = Field(
+        None, description="The frame as `encoding` says: `hex` or `base64`, else hex if it can be."
+    )
+    encoding: Text = Field(None, description="Of `data`.")
+    device_id: Text = Field(None, description="Device, where the frame does not say it.")
+    variant: Text = Field(None, description="Variant of the product.")
     port: Any = Field(None, description="LoRaWAN port, 0-255.")
-    variant: Any = Field(None, description="Variant of the product.")
-    received_at: Any = Field(None, description="When a network server received it.")
+    trace_id: Text = Field(None, description="Id of this item: it counts once, however often it is sent.")
 
 
 class HomeAssistantItem(BaseModel):
     """What Home Assistant knows of an entity: an event `state_changed`, a state, or `{ts, fields, tags}`."""
 
-    model_config = _ITEMS_READ_BY_SPEC
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={"anyOf": [{"required": [name]} for name in ("data", "state", "fields", "metrics")]},
+    )
 
     event_type: Any = Field(None, description="`state_changed`.")
     data: Any = Field(None, description="`{entity_id, old_state, new_state}` of an event.")
@@ -98,18 +108,21 @@ class HomeAssistantItem(BaseModel):
     attributes: Any = Field(None, description="Of a state: unit, device class and so on.")
     last_updated: Any = Field(None, description="Of a state: when it was measured.")
     ts: Any = Field(None, description="When it was measured.")
-    fields: Any = Field(None, description="Values by name.")
-    tags: Any = Field(None, description="Words by name that go with the values.")
+    fields: Any = Field(None, description="Values by name; `metrics` is taken too.")
+    tags: Any = Field(None, description="Words by name that go with the values; `device_id` in it names the device.")
 
 
 class BridgeItem(BaseModel):
-    """A message of an outside broker, or a webhook document of a LoRaWAN network server."""
+    """A message of an outside broker; or, without a topic, the webhook document of a LoRaWAN network server
+    (ChirpStack, The Things Stack, Milesight)."""
 
     model_config = _ITEMS_READ_BY_SPEC
 
-    topic: Any = Field(None, description="Topic of the message there.")
+    topic: Text = Field(None, description="Topic of the message there, without wildcards.")
     payload: Any = Field(None, description="JSON as it is, or text.")
-    encoding: Any = Field(None, description="`hex` or `base64` where the payload is bytes as text.")
+    encoding: Text = Field(None, description="`hex` or `base64` where the payload is bytes as text.")
+    content_type: Text = Field(None, description="Media type of the payload (MQTT 5).")
+    properties: Any = Field(None, description="User properties of the message (MQTT 5): texts by name.")
 
 
 # Answers
