@@ -31,14 +31,11 @@ _COLUMNS = ("accepted", "rejected", "chunks", "last_line")
 
 
 def ingest(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="CSV or NDJSON; - is stdin.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="NDJSON, or CSV with a header row; - is stdin.")],
     url: Annotated[str, typer.Option(metavar="URL", help="Where the gateway takes REST.")] = "http://127.0.0.1:8080",
     product: Annotated[str, typer.Option(metavar="ID", help="Product of records that name none.")] = "",
     type_: Annotated[str, typer.Option("--type", help="telemetry, alert, event, log, master ...")] = "telemetry",
     format_: Annotated[str, typer.Option("--format", help="ndjson | csv | auto: by name, else by content.")] = _AUTO,
-    no_header: Annotated[
-        bool, typer.Option("--no-header", help="CSV whose first line is data; the columns are the spec's.")
-    ] = False,
     key: Annotated[str, typer.Option(help="API key; others on this machine may see it: rather --key-env.")] = "",
     key_env: Annotated[str, typer.Option(metavar="NAME", help="Environment variable that holds the API key.")] = "",
     batch: Annotated[int, typer.Option(min=1, max=10_000, help="Records of one request.")] = 1_000,
@@ -67,9 +64,9 @@ def ingest(
         raise typer.BadParameter(f"--url {error}") from None
     with _opened(file) as source:
         head = _head(source)
-        plan = ChunkPlan(format_of(file, head) if format_ == _AUTO else FileFormat(format_), batch, not no_header)
+        plan = ChunkPlan(format_of(file, head) if format_ == _AUTO else FileFormat(format_), batch)
         headers |= {"Content-Type": content_type_of(plan, head), "Accept": "application/json"}
-        options = {"url": target.name + target.path, "format": plan.format, "header": plan.header, "batch": batch}
+        options = {"url": target.name + target.path, "format": plan.format, "batch": batch}
         run = _Run(file, source, head, options, resume=resume)
         with _Errors(errors, file, append=resume) as sink, _Bar(run) as bar:
             pusher = Pusher(target, headers, packed=gzip, patience_s=patience, waiting=bar.waiting)
@@ -99,8 +96,6 @@ def _push_all(run: _Run, plan: ChunkPlan, pusher: Pusher, sink: _Errors, bar: _B
         sent = pusher.push(chunk, state.key(chunk.number))
         for error in sent.errors:
             sink.put(error)
-        if sent.truncated:
-            sink.more(state.last_line + 1, chunk.last_line)
         state.accepted += sent.accepted
         state.rejected += sent.rejected
         state.chunks, state.last_line = chunk.number + 1, chunk.last_line
@@ -214,9 +209,6 @@ class _Errors:
             return
         place = f" at {error.pointer}" if error.pointer else ""
         print_error(f"{self._file}:{error.line}: {error.code}: {error.message}{place}")
-
-    def more(self, first: int, last: int) -> None:
-        print_error(f"{self._file}: lines {first} to {last} have more errors than the gateway has told")
 
 
 @dataclass(slots=True)

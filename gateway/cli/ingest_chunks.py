@@ -6,7 +6,6 @@ it again, behind the last line that was acknowledged, gets the same ones.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -34,12 +33,11 @@ class FileFormat(StrEnum):
 
 @dataclass(slots=True, frozen=True)
 class ChunkPlan:
-    """max_records, max_bytes: of one chunk; a record with more bytes is `too_long`. header: CSV whose first record
-    names the columns, and stands before each chunk."""
+    """max_records, max_bytes: of one chunk; a record with more bytes is `too_long`. The header row of CSV stands before
+    each chunk."""
 
     format: FileFormat
     max_records: int
-    header: bool = True
     max_bytes: int = MAX_CHUNK_BYTES
 
 
@@ -47,27 +45,14 @@ class ChunkPlan:
 class Chunk:
     """One body. number: from 0. last_line: of the file, up to which all is in this chunk or one before.
 
-    too_long: numbers of lines that are in no body.
+    too_long: numbers of lines that are in no body. lines: of the file in which its records begin, in their order.
     """
 
     number: int
     body: bytes = b""
     last_line: int = 0
     too_long: list[int] = field(default_factory=list)
-    _lines: list[int] = field(default_factory=list)  # of the file, one for each record
-    _begin: list[int] = field(default_factory=list)  # lines of the body, one for each record
-
-    @property
-    def records(self) -> int:
-        return len(self._lines)
-
-    def line_of_record(self, index: int) -> int:
-        """The line of the file in which a record begins. index: in the body, from 0."""
-        return self._lines[index]
-
-    def line_of_body(self, line: int) -> int:
-        """The same by a line of the body, from 1; its header is the first record's."""
-        return self._lines[max(0, bisect_right(self._begin, line) - 1)]
+    lines: list[int] = field(default_factory=list)
 
 
 def format_of(name: str, head: bytes) -> FileFormat:
@@ -84,8 +69,7 @@ def content_type_of(plan: ChunkPlan, head: bytes) -> str:
         return "application/x-ndjson"
     charset = Charset()
     charset.look_at(head)
-    said = f"; charset={charset.name}" if charset.name else ""
-    return f"text/csv; header={'present' if plan.header else 'absent'}{said}"
+    return f"text/csv; header=present; charset={charset.name}" if charset.name else "text/csv; header=present"
 
 
 def chunks_of(head: bytes, file: BinaryIO, plan: ChunkPlan, *, after_line: int = 0, number: int = 0) -> Iterator[Chunk]:
@@ -121,9 +105,8 @@ class _Builder:
         self._chunk = Chunk(number)
         self._parts: list[bytes] = []
         self._bytes = 0
-        self._body_line = 1
         self._header: Line | None = None
-        self.wants_header = plan.format is FileFormat.CSV and plan.header
+        self.wants_header = plan.format is FileFormat.CSV
 
     @property
     def is_empty(self) -> bool:
@@ -132,12 +115,11 @@ class _Builder:
     def set_header(self, line: Line) -> None:
         self.wants_header = False
         self._header = line
-        self._body_line = 1 + _count(line)
 
     def is_full(self, line: Line) -> bool:
         """Whether a line has no place any more beside what is there."""
         plan, chunk = self._plan, self._chunk
-        if chunk.records + len(chunk.too_long) >= plan.max_records:
+        if len(chunk.lines) + len(chunk.too_long) >= plan.max_records:
             return True
         return bool(self._parts) and self._bytes + len(line.data) > plan.max_bytes
 
@@ -147,9 +129,7 @@ class _Builder:
         if line.too_long:
             chunk.too_long.append(line.number)
             return
-        chunk._lines.append(line.number)
-        chunk._begin.append(self._body_line)
-        self._body_line += _count(line)
+        chunk.lines.append(line.number)
         self._bytes += len(line.data) + 1
         self._parts.append(line.data)
 
@@ -161,10 +141,4 @@ class _Builder:
         self._chunk = Chunk(chunk.number + 1)
         self._parts = []
         self._bytes = 0
-        self._body_line = 1 if self._header is None else 1 + _count(self._header)
         return chunk
-
-
-def _count(line: Line) -> int:
-    """Lines that a record takes."""
-    return line.data.count(b"\n") + 1

@@ -62,12 +62,11 @@ class LineError:
 
 @dataclass(slots=True)
 class Sent:
-    """What became of one chunk. truncated: there were more errors than the answer has."""
+    """What became of one chunk. errors: also of records that are kept as dead letters."""
 
     accepted: int = 0
     rejected: int = 0
     errors: list[LineError] = field(default_factory=list)
-    truncated: bool = False
 
 
 class Target:
@@ -191,31 +190,21 @@ def _is_final(answer: _Answer) -> bool:
     document = answer.document
     if "accepted" not in document or document.get("pending"):
         return False
-    return not any(error.get("retry") for error in _errors(document))
+    return not any(item["error"].get("retry") for item in _failed(document))
 
 
-def _errors(document: Json) -> list[Json]:
-    """As items of a batch have them, or lines of an upload."""
-    return [item["error"] for item in document.get("items", ()) if "error" in item] + [
-        error for error in document.get("errors", ()) if "line" in error
-    ]
+def _failed(document: Json) -> list[Json]:
+    return [item for item in document["items"] if "error" in item]
 
 
 def _read(document: Json, chunk: Chunk, sent: Sent) -> None:
     """Adds what an answer tells."""
     sent.accepted += document["accepted"]
     sent.rejected += document["rejected"]
-    for item in document.get("items", ()):
-        if "error" in item:
-            sent.errors.append(_line_error(chunk.line_of_record(item["index"]), item["error"]))
-    for error in document.get("errors", ()):
-        if "line" in error:
-            sent.errors.append(_line_error(chunk.line_of_body(error["line"]), error))
-    sent.truncated = bool(document.get("errors_truncated"))
-
-
-def _line_error(line: int, error: Json) -> LineError:
-    return LineError(line, error["code"], error["message"], error.get("pointer", ""))
+    for item in _failed(document):
+        error = item["error"]
+        line = chunk.lines[item["index"]]
+        sent.errors.append(LineError(line, error["code"], error["message"], error.get("pointer", "")))
 
 
 def _pause(answer: _Answer | None, wait_s: float) -> float:

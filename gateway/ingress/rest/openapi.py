@@ -96,6 +96,10 @@ _REQUEST_ID = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}
 _RESPONSE_HEADERS: Json = {
     "X-Request-Id": {"description": "As it was sent, else made here.", "required": True, "schema": _REQUEST_ID},
     "Retry-After": {"description": "Seconds until it makes sense to try again.", "schema": _WHOLE},
+    "Idempotency-Replayed": {
+        "description": "`true`: the answer that the first request with this key got.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
     "RateLimit-Limit": {"description": "Of the quota that is nearest to its end: what it allows.", "schema": _WHOLE},
     "RateLimit-Remaining": {"description": "What is left of that quota.", "schema": _WHOLE},
     "RateLimit-Reset": {"description": "Seconds until all of that quota is there again.", "schema": _WHOLE},
@@ -266,7 +270,11 @@ def _batch(route: Route, status: int, text: str) -> Json:
         media = {"schema": {"oneOf": [media["schema"], component("UploadAnswer")]}}
         shown["lines"] = {"summary": "Of a body that is read line by line", "value": UPLOAD_ANSWERS[status]}
     media["examples"] = shown
-    return {"description": text, "headers": _headers(*_RATE_LIMIT), "content": {"application/json": media}}
+    return {
+        "description": text,
+        "headers": _headers("Idempotency-Replayed", *_RATE_LIMIT),
+        "content": {"application/json": media},
+    }
 
 
 def _problems_of(route: Route) -> list[int]:

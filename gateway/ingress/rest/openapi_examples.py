@@ -189,7 +189,7 @@ def _problem(status: int, code: str, detail: str, **more: Any) -> Json:
 PROBLEMS: dict[int, Json] = {
     400: _problem(400, "broken_text", "the body is not hexadecimal text: two digits for each byte are expected"),
     401: _problem(401, "invalid_key", "the API key is not valid"),
-    403: _problem(403, "call_not_allowed", "not allowed for this client"),
+    403: _problem(403, "not_allowed", "this caller may not do that"),
     404: _problem(404, "not_found", "there is no product of this name"),
     408: _problem(408, "slow_body", "the body came too slowly", limit={"name": "read_timeout_s", "value": 20}),
     409: _problem(
@@ -216,7 +216,10 @@ PROBLEMS: dict[int, Json] = {
         items=[{**_WRONG, "index": 0}],
     ),
     429: _problem(
-        429, "too_many_requests", "more than the client may send", limit={"name": "records_per_second", "value": 500}
+        429,
+        "limit_reached",
+        "more than records_per_second allows; it goes on in 2 s",
+        limit={"name": "records_per_second", "value": 500},
     ),
     500: _problem(500, "internal_error", "an error of ours; the log says more under this request_id"),
     503: _problem(

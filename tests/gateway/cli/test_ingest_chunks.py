@@ -27,16 +27,14 @@ def ndjson(records: int, max_bytes: int = 1_000) -> ChunkPlan:
     return ChunkPlan(FileFormat.NDJSON, records, max_bytes=max_bytes)
 
 
-def csv_plan(records: int, *, header: bool = True, max_bytes: int = 1_000) -> ChunkPlan:
-    return ChunkPlan(FileFormat.CSV, records, header, max_bytes)
+def csv_plan(records: int) -> ChunkPlan:
+    return ChunkPlan(FileFormat.CSV, records, max_bytes=1_000)
 
 
 def test_lines_go_in_order_and_blank_ones_are_left_out() -> None:
     chunks = cut(b'{"a":1}\r\n\n{"a":2}\n  \n{"a":3}', ndjson(2))
     assert [chunk.body for chunk in chunks] == [b'{"a":1}\n{"a":2}\n', b'{"a":3}\n']
-    assert [(chunk.number, chunk.last_line, chunk.records) for chunk in chunks] == [(0, 3, 2), (1, 5, 1)]
-    assert [chunks[0].line_of_record(index) for index in (0, 1)] == [1, 3]
-    assert [chunks[0].line_of_body(line) for line in (1, 2)] == [1, 3]
+    assert [(chunk.number, chunk.last_line, chunk.lines) for chunk in chunks] == [(0, 3, [1, 3]), (1, 5, [5])]
 
 
 def test_a_chunk_ends_before_it_has_too_many_bytes() -> None:
@@ -54,19 +52,13 @@ def test_a_line_that_is_too_long_is_told_and_sent_nowhere() -> None:
 def test_the_header_stands_before_each_chunk() -> None:
     chunks = cut(b"\xef\xbb\xbfid,t\na,1\nb,2\nc,3\n", csv_plan(2))
     assert [chunk.body for chunk in chunks] == [b"id,t\na,1\nb,2\n", b"id,t\nc,3\n"]
-    assert [chunks[1].line_of_record(0), chunks[1].line_of_body(2), chunks[1].line_of_body(1)] == [4, 4, 4]
-
-
-def test_without_a_header_all_is_data() -> None:
-    chunks = cut(b"a,1\nb,2\n", csv_plan(1, header=False))
-    assert [chunk.body for chunk in chunks] == [b"a,1\n", b"b,2\n"]
+    assert [chunk.lines for chunk in chunks] == [[2, 3], [4]]
 
 
 def test_a_record_of_several_lines_stays_whole() -> None:
     [chunk] = cut(b'id,note\na,"1\n2"\nb,3\n', csv_plan(10))
     assert chunk.body == b'id,note\na,"1\n2"\nb,3\n'
-    assert [chunk.line_of_body(line) for line in (2, 3, 4)] == [2, 2, 4]
-    assert chunk.last_line == 4
+    assert (chunk.lines, chunk.last_line) == ([2, 4], 4)
 
 
 def test_a_header_alone_is_no_chunk() -> None:
@@ -88,7 +80,7 @@ def test_whoever_goes_on_behind_a_chunk_gets_the_same_ones(
     chunks = cut(data, plan)
     for chunk in chunks:
         assert cut(data, plan, after_line=chunk.last_line, number=chunk.number + 1) == chunks[chunk.number + 1 :]
-    assert sum(chunk.records + len(chunk.too_long) for chunk in chunks) >= len(values)
+    assert sum(len(chunk.lines) + len(chunk.too_long) for chunk in chunks) >= len(values)
 
 
 @given(st.lists(st.lists(st.text('ab"\n ,;', max_size=6), min_size=2, max_size=2), min_size=1, max_size=20))
@@ -121,7 +113,6 @@ def test_the_form_is_known_by_name_or_content(name: str, head: bytes, expected: 
     [
         (ndjson(1), b"{}", "application/x-ndjson"),
         (csv_plan(1), b"id,t", "text/csv; header=present"),
-        (csv_plan(1, header=False), b"1", "text/csv; header=absent"),
         (csv_plan(1), "온도".encode(), "text/csv; header=present; charset=utf-8"),
         (csv_plan(1), "온도".encode("cp949"), "text/csv; header=present; charset=cp949"),
     ],

@@ -69,8 +69,6 @@ def test_csv_keeps_its_header(file: Path) -> None:
     assert code == 0
     assert [request.body for request in seen] == ["id,온도\na,1\n".encode("cp949"), "id,온도\nb,2\n".encode("cp949")]
     assert seen[1].headers["content-type"] == "text/csv; header=present; charset=cp949"
-    _, seen = ingest(lambda seen, before: taken(3), table, "--no-header")
-    assert seen[0].headers["content-type"].startswith("text/csv; header=absent")
 
 
 def test_stdin_is_read_to_its_end(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,12 +102,6 @@ def test_errors_go_into_a_file(file: Path, capsys: pytest.CaptureFixture[str]) -
         "message": "no",
         "pointer": "/metrics/t",
     }
-
-
-def test_errors_that_were_not_told_are_named(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    answer = {"lines": 5, "accepted": 0, "rejected": 5, "errors": [], "errors_truncated": True}
-    assert ingest(lambda seen, before: Given(422, answer), file)[0] == 1
-    assert printed(capsys)[1] == f"{file}: lines 1 to 5 have more errors than the gateway has told\n"
 
 
 def test_it_goes_on_where_it_was_stopped(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,14 +76,6 @@ def test_errors_of_items_have_the_line_of_the_file() -> None:
     assert sent.errors[0].document() == {"line": 3, "code": "wrong_type", "message": "no", "pointer": "/a"}
 
 
-def test_errors_by_line_of_the_body_have_the_line_of_the_file() -> None:
-    error = {"line": 3, "code": "too_large", "message": "no"}
-    answer = {"lines": 3, "accepted": 2, "rejected": 1, "errors": [error], "errors_truncated": True}
-    sent, _ = push(by_turn(Given(207, answer)))
-    assert sent.errors == [LineError(4, "too_large", "no")]
-    assert sent.truncated
-
-
 def test_a_chunk_of_which_nothing_is_right_is_answered_too() -> None:
     problem = {"code": "nothing_accepted", "accepted": 0, "rejected": 1, "items": [WRONG]}
     sent, seen = push(by_turn(Given(422, problem)))
@@ -121,7 +113,7 @@ def test_a_connection_that_breaks_is_made_again() -> None:
     [
         taken(2, LATER),
         Given(207, {"accepted": 2, "rejected": 0, "pending": 1, "items": []}),
-        Given(207, {"accepted": 2, "rejected": 1, "errors": [{"line": 1, **LATER["error"]}]}),  # type: ignore[dict-item]
+        Given(503, {"code": "nothing_accepted", "accepted": 0, "rejected": 1, "items": [LATER]}, {"Retry-After": "1"}),
         Given(409, {"code": "idempotency_key_in_progress", "detail": "under way"}, {"Retry-After": "1"}),
     ],
 )
