@@ -213,6 +213,58 @@ class Problem(_Described):
 # The catalog
 
 
+class Summary(_Described):
+    """A product, in short."""
+
+    product: str = Field(description="Its id.")
+    title: str
+    vendor: str
+    version: int = Field(description="Of its spec.")
+    transports: list[str] = Field(description="`tcp`, `mqtt`, `rest`.")
+    variants: list[str] = Field(description="Devices that differ in some fields.")
+    json_: bool = Field(alias="json", description="Whether its values are read from JSON.")
+    csv: bool = Field(description="Whether its spec has columns of its own.")
+
+
+class SpecList(_Described):
+    """The products of this gateway that the caller may have."""
+
+    specs: list[Summary]
+
+
+class Message(_Described):
+    """What a product says in one kind of frame or document."""
+
+    name: str
+    title: str
+    record: str = Field(description="Type of the records that it makes, or `none`.")
+    measurement: str
+    data_type: str
+    units: dict[str, str] = Field(description="By name of the value.")
+
+
+class LayoutRow(_Described):
+    """A field of a product's frames, as `iotlink spec show` has it."""
+
+    name: str
+    frame: str | None = None
+    message: str | None = None
+    offset: str | None = Field(None, description="In bytes, where it is fixed.")
+    size: str | None = Field(None, description="In bytes, where it is fixed.")
+    type: str | None = None
+    scale: str | None = None
+    unit: str | None = None
+    note: str | None = None
+
+
+class Spec(Summary):
+    """A product."""
+
+    source: str = Field(description="The document that the spec was made from.")
+    messages: list[Message]
+    layout: list[LayoutRow]
+
+
 class DecodeFault(_Described):
     """Why a frame cannot be read."""
 
@@ -269,6 +321,8 @@ _MODELS = (
     UploadAnswer,
     Problem,
     Decoded,
+    SpecList,
+    Spec,
 )
 
 
