@@ -30,7 +30,9 @@ class Receipt:
         self.detail: str = ""  # what its dead letter says besides
         self.pending: int = 0  # records of this uplink that are not durable yet; the outbox counts it down
         self.on_settled = on_settled
-        self.on_sink: bool | None = None  # whether it waits for the sinks; None: as the gateway is configured (`ack_on`)
+        self.on_sink: bool | None = (
+            None  # whether it waits for the sinks; None: as the gateway is configured (`ack_on`)
+        )
 
     @property
     def kept(self) -> bool:

@@ -29,6 +29,10 @@ class ProblemCode(StrEnum):
     WRONG_HOST = "wrong_host"
     CROSS_SITE = "cross_site"
     NO_FILTER = "no_filter"
+    BAD_PARAMETER = "bad_parameter"
+    UNKNOWN_PRODUCT = "unknown_product"
+    NOT_ALLOWED = "not_allowed"  # proven who calls, and beyond its scope
+    LIMIT_REACHED = "limit_reached"  # a quota
     # bodies
     NOT_JSON = "not_json"
     TOO_LARGE = "too_large"
@@ -40,6 +44,7 @@ class ProblemCode(StrEnum):
     BROKEN_TRANSFER = "broken_transfer"  # the chunks of a body are not as HTTP has them
     BROKEN_TEXT = "broken_text"  # not the text that its type or charset says
     SLOW_BODY = "slow_body"
+    BAD_HEADER = "bad_header"  # of CSV
     # items
     NOTHING_ACCEPTED = "nothing_accepted"
     NOT_SETTLED = "not_settled"  # at the deadline nobody knows yet

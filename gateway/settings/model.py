@@ -11,7 +11,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from gateway.settings.auth import AuthSettings, ClientSettings, JwtSettings, QuotaSettings, TopicRuleSettings
+from gateway.settings.auth import (
+    AuthSettings,
+    ClientSettings,
+    JwtSettings,
+    QuotaSettings,
+    QuotasSettings,
+    TopicRuleSettings,
+)
 from gateway.settings.listeners import (
     OWN_FILES,
     AdminSettings,
@@ -65,6 +72,7 @@ __all__ = [
     "MqttTopic",
     "ObserveSettings",
     "QuotaSettings",
+    "QuotasSettings",
     "RawArchiveSettings",
     "RestListener",
     "RestSettings",

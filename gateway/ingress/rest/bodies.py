@@ -1,7 +1,7 @@
 """Items of requests: what each call takes for one, and how it is said in the words of the topic reader.
 
-Place in the walk: between JSON (or text, or bytes) and `items`. What is wrong with the form of an item is a DecodeError,
-as of any document.
+Place in the walk: between JSON (or text, or bytes) and `items`. What is wrong with the form of an item is a
+DecodeError, as of any document.
 """
 
 from __future__ import annotations
@@ -111,9 +111,13 @@ class Shapes:
             own = sending
             if device_id and device_id != sending.speaker.device_id:
                 if sending.grant.device_id and not sending.grant.may_speak_for(device_id):
-                    raise DecodeError(DecodeCode.BAD_VALUE, "device_id: another device than the sender's", "device_id")
+                    detail = "device_id: another device than the sender's"
+                    raise DecodeError(DecodeCode.BAD_VALUE, detail, field="device_id")
                 own = replace(sending, speaker=ItemSpeaker.of(sending.grant, device_id))
-            values = {"port": said.get("port", port), "variant": _text(said, "variant") or variant}
+            chosen = said.get("port", port)
+            if chosen.__class__ is not int or not 0 <= chosen <= 255:
+                raise DecodeError(DecodeCode.BAD_DOCUMENT, "`port`: a number 0-255 was expected", field="port")
+            values = {"port": chosen, "variant": _text(said, "variant") or variant}
             values["trace_id"] = _text(said, "trace_id")
             return _frame(own, _frame_bytes(said), now_ms, values)
 

@@ -7,8 +7,9 @@ as an uplink that was refused, so that the sums balance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from decoders.csv_lines import HEADER
 from decoders.errors import DecodeError
@@ -31,7 +32,7 @@ from gateway.observe.metrics import Metrics, TrafficCounters
 from gateway.protocol.device_session import UNDETECTED
 from gateway.protocol.uplink_topics import TopicRoute
 
-__all__ = ["ItemServices", "ItemSpeaker", "Items", "Offered", "Sending"]
+__all__ = ["ItemServices", "ItemSpeaker", "Items", "Offer", "Sending"]
 
 _SCOPE_TEXTS = {
     ScopeRefusal.CALL: "this client may not send data",
@@ -85,16 +86,19 @@ class Sending:
         return TopicMessage(topic, payload, received_ms, self.speaker, self.listener, self.request_id, self.peer)
 
 
-@dataclass(slots=True)
-class Offered:
-    """How an item begins. make: its receipt, asked for when the item is taken. uplink_id: "" makes one. states: become
-    durable with its records, asked for at the same moment. told: id of its first record, "" where it makes none;
-    called before the receipt settles."""
+class Offer(Protocol):
+    """What an item begins with. uplink_id: of its uplink; "" makes one."""
 
-    make: Callable[[], ItemReceipt]
-    uplink_id: str = ""
-    states: Callable[[], Sequence[State]] | None = None
-    told: Callable[[str], None] | None = None
+    @property
+    def uplink_id(self) -> str: ...
+
+    def receipt(self, record_id: str) -> ItemReceipt:
+        """Called once for an item that is taken. record_id: of its first record, "" where it makes none."""
+        ...
+
+    def states(self) -> Sequence[State]:
+        """Called right after it: what becomes durable with the records."""
+        ...
 
 
 class Items:
@@ -110,7 +114,7 @@ class Items:
         return reader.read(message) if route is None else reader.read_item(message, route, item)
 
     def take(
-        self, sending: Sending, message: TopicMessage, found: Uplink | Reading | Refused | None, offered: Offered
+        self, sending: Sending, message: TopicMessage, found: Uplink | Reading | Refused | None, offer: Offer
     ) -> ItemError | None:
         """Acts on what was read of an item. None: its receipt settles now or later (a line that only names columns has
         none); else why it is rejected, and nothing of it is kept."""
@@ -130,19 +134,18 @@ class Items:
                 return self._rejected(message, "", error, RefuseReason.NOT_AUTHORIZED)
         elif found.decoded is not None and found.decoded.message.name == HEADER:
             return None
-        self._offer(sending, uplinks, offered)
+        self._offer(sending, uplinks, offer)
         return None
 
-    def _offer(self, sending: Sending, uplinks: Sequence[Uplink], offered: Offered) -> None:
+    def _offer(self, sending: Sending, uplinks: Sequence[Uplink], offer: Offer) -> None:
         services = self._services
+        uplink_id = offer.uplink_id
         for number, uplink in enumerate(uplinks):
-            if offered.uplink_id:
-                uplink.uplink_id = f"{offered.uplink_id}.{number}" if number else offered.uplink_id
-        if offered.told is not None:
-            offered.told(next((f"{one.uplink_id}-0" for one in uplinks if _makes_records(one)), ""))
-        receipt = offered.make()
+            if uplink_id:
+                uplink.uplink_id = f"{uplink_id}.{number}" if number else uplink_id
+        receipt = offer.receipt(next((f"{one.uplink_id}-0" for one in uplinks if _makes_records(one)), ""))
         receipt.on_sink = sending.on_sink
-        states = offered.states() if offered.states is not None else _NOTHING
+        states = offer.states()
         if not uplinks:
             services.outbox.put(receipt, (), states)
         elif len(uplinks) == 1:

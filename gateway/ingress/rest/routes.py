@@ -149,7 +149,8 @@ HEADERS = (
 
 _BATCH_FORMS = (Form.JSON, Form.NDJSON)
 _LINE_FORMS = (*_BATCH_FORMS, Form.CSV)
-_FRAME_FORMS = (Form.OCTETS, Form.HEX, Form.BASE64, Form.TEXT, *_BATCH_FORMS)
+_ONE_FRAME_FORMS = (Form.OCTETS, Form.HEX, Form.BASE64, Form.TEXT, Form.JSON)
+_FRAME_FORMS = (*_ONE_FRAME_FORMS, Form.NDJSON)
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -264,7 +265,7 @@ ROUTES: tuple[Route, ...] = (
         Answered.DECODED,
         Call.READ,
         item="FrameItem",
-        forms=_FRAME_FORMS,
+        forms=_ONE_FRAME_FORMS,
         parameters=(Parameter("product", Place.PATH, "Id of the product.", _NAME), _DEVICE, _VARIANT, _PORT),
     ),
     Route(
