@@ -93,6 +93,8 @@ COVERED_BY: dict[str, str] = {
     "gateway/delivery/spool/segments.py": "tests/gateway/delivery/spool/test_spool_disk_faults.py",
     "gateway/delivery/spool/writer.py": "tests/gateway/delivery/spool/test_spool_disk_faults.py",
     "gateway/domain/receipt.py": "tests/gateway/delivery/test_outbox.py",
+    "gateway/ingress/rest/openapi_examples.py": "tests/gateway/ingress/rest/test_openapi.py",
+    "gateway/ingress/rest/openapi_schemas.py": "tests/gateway/ingress/rest/test_openapi.py",
     "gateway/ingress/topic_devices.py": "tests/gateway/ingress/test_topic_reader.py",
     "gateway/ingress/topic_documents.py": "tests/gateway/ingress/test_topic_reader.py",
     "gateway/ingress/topic_properties.py": "tests/gateway/ingress/test_topic_reader.py",
