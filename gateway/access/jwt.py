@@ -166,6 +166,7 @@ class TokenVerifier:
 
 _CLAIMS = {
     "iss": DenyCode.TOKEN_ISSUER,
+    "aud": DenyCode.TOKEN_AUDIENCE,
     "nbf": DenyCode.TOKEN_TOO_EARLY,
     "iat": DenyCode.TOKEN_TOO_EARLY,
 }

@@ -46,6 +46,7 @@ from gateway.ingress.rest.sending import SendingCalls, SendingLimits
 from gateway.ingress.rest.server import RestListener, RestOptions, RestServer
 from gateway.ingress.tls import ClientAuth, server_context
 from gateway.observe.rest_metrics import RequestCounters, access_rest_families
+from gateway.protocol.device_session import UNDETECTED
 from gateway.settings import model
 from gateway.settings.rules import is_loopback
 
@@ -139,6 +140,7 @@ def make_rest(parts: Parts, topics: Topics, presence: Presence, keys: Idempotenc
     for index, listener in enumerate(settings.rest.listeners):
         access = RestAccess(_access_options(settings, listener), services, listener.name, listener.tenant or "")
         doors.append(access)
+        parts.metrics.traffic(listener.name, UNDETECTED)  # so that its series are there from the start, with 0
         gate = Gate(access, quotas, intake, _gate_options(auth, listener))
         sending = SendingCalls(
             items, gate, intake, keys, _sending_limits(settings.rest, listener), parts.clock.unix_ms, parts.ids.make

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
@@ -21,6 +21,8 @@ from gateway.observe.problems import PROBLEM_TYPE
 __all__ = ["component", "components"]
 
 _REF = "#/components/schemas/{model}"
+_HEX = r"^\s*([0-9A-Fa-f]{2}[ :-]?)*\s*$"
+_BASE64 = r"^\s*([A-Za-z0-9+/_-]{4})*([A-Za-z0-9+/_-]{2,3}=*)?\s*$"
 _ITEMS_READ_BY_SPEC = ConfigDict(extra="allow")
 
 Text: TypeAlias = Annotated[Any, WithJsonSchema({"type": ["string", "null"]})]
@@ -61,7 +63,7 @@ class TelemetryItem(BaseModel):
 
 class RecordItem(BaseModel):
     """One record. Of types without values (all but `telemetry` and `event`) everything but identity, times and tags
-    becomes the `data` of the record."""
+    becomes the `data` of the record. A `master` record needs `op` (`upsert`, `delete`), `table` and `keys`."""
 
     model_config = _ITEMS_READ_BY_SPEC
 
@@ -71,58 +73,110 @@ class RecordItem(BaseModel):
     device_timestamp: Any = Field(None, description="When it happened: RFC 3339, Unix seconds or ms.")
     trace_id: Any = Field(None, description="Id of this item: it counts once, however often it is sent.")
     tags: Any = Field(None, description="Words by name that go with the record.")
-    data: Any = Field(None, description="What the record says.")
+    data: Any = Field(None, description="An object: what the record says.")
+    op: Any = Field(None, description="Of `master`: `upsert` or `delete`.")
+    table: Any = Field(None, description="Of `master`: name of the table.")
+    keys: Any = Field(None, description="Of `master`: an object that names the row.")
 
 
 class FrameItem(BaseModel):
-    """One binary frame as text: one of `hex`, `base64` and `data` says it."""
+    """One binary frame as text: either `hex` or `base64` says it."""
 
     model_config = ConfigDict(
-        extra="allow", json_schema_extra={"oneOf": [{"required": [name]} for name in ("hex", "base64", "data")]}
+        extra="allow", json_schema_extra={"oneOf": [{"required": [name]} for name in ("hex", "base64")]}
     )
 
-    hex: str | None = Field(None, description="The frame as hexadecimal digits.")
-    base64: str | None = Field(None, description="The frame as base64.")
-    data: str | None = Field(
-        None, description="The frame as `encoding` says: `hex` or `base64`, else hex if it can be."
-    )
-    encoding: Text = Field(None, description="Of `data`.")
+    hex: Annotated[str, Field(pattern=_HEX)] | None = Field(None, description="The frame as hexadecimal digits.")
+    base64: Annotated[str, Field(pattern=_BASE64)] | None = Field(None, description="The frame as base64.")
     device_id: Text = Field(None, description="Device, where the frame does not say it.")
     variant: Text = Field(None, description="Variant of the product.")
     port: Any = Field(None, description="LoRaWAN port, 0-255.")
     trace_id: Text = Field(None, description="Id of this item: it counts once, however often it is sent.")
 
 
-class HomeAssistantItem(BaseModel):
-    """What Home Assistant knows of an entity: an event `state_changed`, a state, or `{ts, fields, tags}`."""
-
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra={"anyOf": [{"required": [name]} for name in ("data", "state", "fields", "metrics")]},
-    )
-
-    event_type: Any = Field(None, description="`state_changed`.")
-    data: Any = Field(None, description="`{entity_id, old_state, new_state}` of an event.")
-    entity_id: Any = Field(None, description="Of a state, such as `sensor.kitchen_temperature`.")
-    state: Any = Field(None, description="Of a state: its value as text.")
-    attributes: Any = Field(None, description="Of a state: unit, device class and so on.")
-    last_updated: Any = Field(None, description="Of a state: when it was measured.")
-    ts: Any = Field(None, description="When it was measured.")
-    fields: Any = Field(None, description="Values by name; `metrics` is taken too.")
-    tags: Any = Field(None, description="Words by name that go with the values; `device_id` in it names the device.")
-
-
-class BridgeItem(BaseModel):
-    """A message of an outside broker; or, without a topic, the webhook document of a LoRaWAN network server
-    (ChirpStack, The Things Stack, Milesight)."""
+class NewState(BaseModel):
+    """What an entity of Home Assistant is now."""
 
     model_config = _ITEMS_READ_BY_SPEC
 
-    topic: Text = Field(None, description="Topic of the message there, without wildcards.")
-    payload: Any = Field(None, description="JSON as it is, or text.")
-    encoding: Text = Field(None, description="`hex` or `base64` where the payload is bytes as text.")
-    content_type: Text = Field(None, description="Media type of the payload (MQTT 5).")
+    entity_id: str = Field(min_length=1, description="Such as `sensor.kitchen_temperature`.")
+    state: Any = Field(description="Its value, as text.")
+    attributes: Any = Field(None, description="Unit, device class and so on.")
+    last_updated: Any = Field(None, description="When it was measured.")
+
+
+class StateChange(BaseModel):
+    """What has changed. Without a new state (the entity is gone) nothing is recorded."""
+
+    model_config = _ITEMS_READ_BY_SPEC
+
+    entity_id: Any = None
+    new_state: NewState | None
+
+
+class StateChanged(BaseModel):
+    """An event of Home Assistant."""
+
+    model_config = _ITEMS_READ_BY_SPEC
+
+    event_type: Any = Field(None, description="`state_changed`.")
+    data: StateChange
+
+
+class Values(BaseModel):
+    """Values by name, as automations send them."""
+
+    model_config = _ITEMS_READ_BY_SPEC
+
+    fields: dict[str, Any] = Field(description="Values by name.")
+    ts: Any = Field(None, description="When it was measured.")
+    tags: Any = Field(None, description="Words by name that go with the values; `device_id` in it names the device.")
+
+
+class HomeAssistantItem(RootModel[StateChanged | NewState | Values]):
+    """What Home Assistant knows of an entity: an event, a state, or values."""
+
+
+class BrokerMessage(BaseModel):
+    """A message of an outside broker."""
+
+    model_config = _ITEMS_READ_BY_SPEC
+
+    topic: Annotated[str, Field(min_length=1, max_length=65_535, pattern="^[^+#\\x00]+$")] = Field(
+        description="Its topic there, without wildcards."
+    )
+    payload: Any = Field(description="JSON as it is, or text.")
+    encoding: Any = Field(None, description="`hex` or `base64` where the payload is bytes as text.")
+    content_type: Any = Field(None, description="Media type of the payload (MQTT 5).")
     properties: Any = Field(None, description="User properties of the message (MQTT 5): texts by name.")
+
+
+class ChirpStackUplink(BaseModel):
+    """Event `up` of ChirpStack v4, as its HTTP integration posts it."""
+
+    model_config = _ITEMS_READ_BY_SPEC
+
+    deviceInfo: dict[str, Any]
+
+
+class ThingsStackUplink(BaseModel):
+    """Uplink message of The Things Stack v3, as its webhooks post it."""
+
+    model_config = _ITEMS_READ_BY_SPEC
+
+    end_device_ids: dict[str, Any]
+
+
+class MilesightUplink(BaseModel):
+    """Uplink of a Milesight gateway, as it posts it."""
+
+    model_config = _ITEMS_READ_BY_SPEC
+
+    devEUI: str
+
+
+class BridgeItem(RootModel[BrokerMessage | ChirpStackUplink | ThingsStackUplink | MilesightUplink]):
+    """A message of an outside broker, or the webhook document of a LoRaWAN network server."""
 
 
 # Answers

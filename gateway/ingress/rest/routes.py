@@ -141,8 +141,8 @@ HEADERS = (
     Parameter(
         "X-Request-Id",
         Place.HEADER,
-        "Id of the request in answer and log; made by the gateway where it is missing.",
-        {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+        "Id of the request in answer and log: 1-64 letters, digits and `.` `_` `-`. The gateway makes one where there is "
+        "none, or another.",
     ),
 )
 """Headers of every call that sends items; the second of every call at all."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ _LINGERING_S = 5.0
 """How long a body that nobody wants is read on, so that its sender hears the answer."""
 _LAST_WORDS_S = 2.0
 """Within which answers that are made must have been written, at the end."""
+_PARAMETER_AT_END = re.compile(r"{(\w+)}$")
+"""It takes no colon, which begins a verb: `/v1/specs/a:decode` is no product of `/v1/specs/{product}`."""
 
 _log = structlog.get_logger(__name__)
 
@@ -141,7 +144,9 @@ class RestListener:
         app.on_response_prepare.append(add_headers)
         for route in ROUTES:
             for template in (route.template, *route.also):
-                app.router.add_route(route.method, template, self._handler(route))
+                app.router.add_route(
+                    route.method, _PARAMETER_AT_END.sub(r"{\1:[^{}/:]+}", template), self._handler(route)
+                )
                 requests.expect(options.name, template, route.method)
         return app
 
