@@ -5,6 +5,7 @@ Place in the walk: between aiohttp's router and gate, `sending` or `catalog_call
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -34,6 +35,7 @@ from gateway.observe.problems import Problem, ProblemCode, json_response
 __all__ = ["Calls"]
 
 _MAX_NAME = 256
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Calls:
@@ -180,8 +182,8 @@ class Calls:
 
 def _name(request: web.Request, parameter: str) -> str:
     value = request.query.get(parameter, "")
-    if len(value) > _MAX_NAME or not value.isprintable():
-        raise _bad(parameter, f"at most {_MAX_NAME} printable characters are expected")
+    if len(value) > _MAX_NAME or _CONTROL.search(value):
+        raise _bad(parameter, f"at most {_MAX_NAME} characters are expected, none of them for control")
     return value
 
 

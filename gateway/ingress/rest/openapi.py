@@ -209,7 +209,7 @@ def _parameter(parameter: Parameter, examples: CallExamples) -> Json:
 def _body(route: Route, examples: CallExamples) -> Json:
     content: Json = {}
     for form in route.forms:
-        media: Json = {"schema": _body_schema(form, route.item)}
+        media: Json = {"schema": _body_schema(form, route)}
         found = {example.name: _shown(example) for example in examples.bodies if example.form is form}
         if found:
             media["examples"] = found
@@ -217,13 +217,13 @@ def _body(route: Route, examples: CallExamples) -> Json:
     return {"required": True, "content": content}
 
 
-def _body_schema(form: Form, item: str) -> Json:
+def _body_schema(form: Form, route: Route) -> Json:
     match form:
         case Form.JSON:
-            one = component(item)
-            return {"oneOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+            one = component(route.item)
+            return {"oneOf": [one, {"type": "array", "items": one}]} if route.answered is Answered.BATCH else one
         case Form.NDJSON:
-            return {"type": "string", "description": f"On each line one {item} as JSON."}
+            return {"type": "string", "description": f"On each line one {route.item} as JSON."}
         case Form.CSV:
             return {"type": "string", "description": "A row of column names, then rows of values (RFC 4180)."}
         case Form.OCTETS:

@@ -95,7 +95,7 @@ class Route:
     streams: bool = False
 
 
-_NAME = {"type": "string", "minLength": 1, "maxLength": 256}
+_NAME = {"type": "string", "maxLength": 256, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$"}
 _PRODUCT = Parameter(
     "product",
     Place.QUERY,
@@ -136,13 +136,13 @@ HEADERS = (
         "Idempotency-Key",
         Place.HEADER,
         "Makes it safe to send the request again: nothing is recorded twice. For bodies that are not streamed.",
-        {"type": "string", "minLength": 1, "maxLength": 255},
+        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     ),
     Parameter(
         "X-Request-Id",
         Place.HEADER,
-        "Id of the request in answer and log: 1-64 letters, digits and `.` `_` `-`. The gateway makes one where there is "
-        "none, or another.",
+        "Id of the request in answer and log: 1-64 letters, digits and `.` `_` `-`. Where it is none or another thing, "
+        "the gateway makes one.",
     ),
 )
 """Headers of every call that sends items; the second of every call at all."""
