@@ -159,6 +159,8 @@ class Calls:
         loaded = self._catalog.find(caller.proven, request.match_info["product"])
         shape = self._shapes.frames(loaded.product.id, "", 0)
         data = await body.whole()
+        if not data:
+            raise Problem(400, ProblemCode.BAD_REQUEST, "a frame was expected, and the body is empty")
         device_id, variant, port = _name(request, "device_id"), _name(request, "variant"), _port(request)
         if media.form is Form.JSON:
             return json_response(self._decode_item(loaded, shape, caller, data))

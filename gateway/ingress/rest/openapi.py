@@ -227,7 +227,7 @@ def _body_schema(form: Form, route: Route) -> Json:
         case Form.CSV:
             return {"type": "string", "description": "A row of column names, then rows of values (RFC 4180)."}
         case Form.OCTETS:
-            return {"type": "string", "format": "binary", "description": "The bytes of one frame."}
+            return {"type": "string", "format": "binary", "minLength": 1, "description": "The bytes of one frame."}
         case Form.HEX:
             return {"type": "string", "description": "One frame as hexadecimal digits."}
         case Form.BASE64:

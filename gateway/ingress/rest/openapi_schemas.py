@@ -90,7 +90,7 @@ class FrameItem(BaseModel):
     base64: Annotated[str, Field(pattern=_BASE64)] | None = Field(None, description="The frame as base64.")
     device_id: Text = Field(None, description="Device, where the frame does not say it.")
     variant: Text = Field(None, description="Variant of the product.")
-    port: Any = Field(None, description="LoRaWAN port, 0-255.")
+    port: Annotated[int, Field(ge=0, le=255)] | None = Field(None, description="LoRaWAN port.")
     trace_id: Text = Field(None, description="Id of this item: it counts once, however often it is sent.")
 
 
