@@ -115,6 +115,8 @@ class Shapes:
                     raise DecodeError(DecodeCode.BAD_VALUE, detail, field="device_id")
                 own = replace(sending, speaker=ItemSpeaker.of(sending.grant, device_id))
             chosen = said.get("port", port)
+            if isinstance(chosen, float) and chosen.is_integer():
+                chosen = int(chosen)  # JSON has one kind of numbers
             if chosen.__class__ is not int or not 0 <= chosen <= 255:
                 raise DecodeError(DecodeCode.BAD_DOCUMENT, "`port`: a number 0-255 was expected", field="port")
             values = {"port": chosen, "variant": _text(said, "variant") or variant}
