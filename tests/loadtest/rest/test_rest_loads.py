@@ -57,7 +57,7 @@ async def test_what_is_no_answer_ends_a_load(sent: bytes, why: str) -> None:
 async def test_an_upload_is_one_body(table: Table) -> None:
     sizes = iter(range(100, 10_000))
     async with face() as found:
-        done = await upload(found.address, "k", table, 200_000, 700, lambda: next(sizes), "/v1/telemetry?product=x")
+        done = await upload(found.address, "k", table, 400_000, 700, lambda: next(sizes), "/v1/telemetry?product=x")
     [(path, headers, body)] = found.requests
     assert (path, headers["Content-Type"], headers["Transfer-Encoding"]) == (
         "/v1/telemetry?product=x",
