@@ -49,8 +49,10 @@ class Inbound(Receipt):
         # The fields of Receipt are set here, since this is built once a publish.
         self.outcome = None
         self.reason = ""
+        self.detail = ""
         self.pending = 0
         self.on_settled = on_settled
+        self.on_sink = None
         self.awaits: Receipt | None = None
         self.connection = connection
         self.publish = publish
