@@ -231,7 +231,10 @@ def _forbidden(grant: RestGrant, uplink: Uplink) -> ItemError | None:
     device_id = uplink.device.key.device_id
     if not device_id:
         return None  # nobody is named, which is an error of its own
-    refusal = grant.refusal(Call.INGEST, product=uplink.product.id, device_id=device_id)
+    product: str | None = uplink.product.id
+    if not product and _unreadable(uplink) is not None:
+        product = None  # that no product is known may be just what is wrong with it
+    refusal = grant.refusal(Call.INGEST, product=product, device_id=device_id)
     if refusal is not None:
         return _out_of_scope(refusal)
     decoded = uplink.decoded
