@@ -95,6 +95,7 @@ COVERED_BY: dict[str, str] = {
     "gateway/domain/receipt.py": "tests/gateway/delivery/test_outbox.py",
     "gateway/ingress/rest/openapi_examples.py": "tests/gateway/ingress/rest/test_openapi.py",
     "gateway/ingress/rest/openapi_schemas.py": "tests/gateway/ingress/rest/test_openapi.py",
+    "gateway/ingress/rest/routes.py": "tests/gateway/ingress/rest/test_openapi.py",
     "gateway/ingress/topic_devices.py": "tests/gateway/ingress/test_topic_reader.py",
     "gateway/ingress/topic_documents.py": "tests/gateway/ingress/test_topic_reader.py",
     "gateway/ingress/topic_properties.py": "tests/gateway/ingress/test_topic_reader.py",

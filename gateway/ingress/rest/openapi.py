@@ -117,6 +117,7 @@ _PROBLEM_TEXTS = {
     409: "The same request is under way.",
     413: "More than is taken; `limit` says how much is.",
     415: "Neither a media type, charset nor encoding that is taken.",
+    421: "Without credentials: the Host header names another machine.",
     422: "No item is right; `items` or `errors` say why. Or the Idempotency-Key was used with another request.",
     429: "More than the caller may send; `limit` says what of.",
     500: "An error of ours.",
@@ -280,7 +281,7 @@ def _batch(route: Route, status: int, text: str) -> Json:
 def _problems_of(route: Route) -> list[int]:
     if route.right is None:
         return [429, 500]
-    statuses = {400, 401, 403, 429, 500, 503}
+    statuses = {400, 401, 403, 421, 429, 500, 503}
     if any(parameter.place is Place.PATH for parameter in route.parameters):
         statuses.add(404)
     if route.forms:

@@ -206,6 +206,11 @@ PROBLEMS: dict[int, Json] = {
     415: _problem(
         415, "unsupported_media_type", "Content-Type `text/html` is not taken here: one of application/json is expected"
     ),
+    421: _problem(
+        421,
+        "wrong_host",
+        "without credentials the Host header must name this machine: localhost or a loopback address",
+    ),
     422: _problem(
         422,
         "nothing_accepted",
