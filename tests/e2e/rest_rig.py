@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway.access.api_keys import hash_api_key, make_api_key
 from tests.e2e.process import Serve
-from tests.e2e.rig import config, write_config
+from tests.e2e.rig import GATEWAY_ID, config, write_config
 
 __all__ = ["CLIENT", "SECRET", "RestServe", "serving_rest"]
 
@@ -28,9 +28,9 @@ class RestServe:
         return f"http://{line['host']}:{line['port']}"
 
 
-def serving_rest(folder: Path) -> RestServe:
-    """`async with serving_rest(folder).gateway`: then it listens."""
-    key = make_api_key(CLIENT)
+def serving_rest(folder: Path, *, key: str = "", port: int = 0) -> RestServe:
+    """`async with serving_rest(folder).gateway`: then it listens. key, port: of one that was there before."""
+    key = key or make_api_key(CLIENT)
     client = {
         "id": CLIENT,
         "api_key_sha256": hash_api_key(key).hex(),
@@ -39,9 +39,11 @@ def serving_rest(folder: Path) -> RestServe:
     }
     settings = config(
         folder,
+        # Nothing is to be proven at the start, which takes long where nobody remembers it.
+        gateway={"id": GATEWAY_ID, "data_dir": str(folder / "data"), "codec": "construct"},
         tcp={"listeners": []},
         mqtt={"listeners": []},
-        rest={"listeners": [{"name": "rest", "port": 0}]},
+        rest={"listeners": [{"name": "rest", "port": port}]},
         auth={"clients": [client]},
     )
     return RestServe(Serve(folder, "--config", write_config(folder, settings)), key)
