@@ -27,6 +27,8 @@ _FIRST_WAIT_S = 0.5
 _MOST_WAIT_S = 30.0
 _RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 _GZIP_LEVEL = 3
+_MAX_EXPANSION = 100
+"""What packs better than that goes as it is: a gateway takes it for a bomb (`rest.max_expansion_ratio`, 200)."""
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 Json = Mapping[str, Any]
@@ -119,7 +121,7 @@ class Pusher:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target = target
-        self._headers = {**headers, **({"Content-Encoding": "gzip"} if packed else {})}
+        self._headers = dict(headers)
         self._packed = packed
         self._patience_s = patience_s
         self._waiting = waiting
@@ -140,8 +142,13 @@ class Pusher:
         )
         if not chunk.body:
             return sent
-        body = gzip.compress(chunk.body, _GZIP_LEVEL, mtime=0) if self._packed else chunk.body
+        body = chunk.body
         headers = {**self._headers, "Idempotency-Key": key}
+        if self._packed:
+            packed = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+            if len(packed) * _MAX_EXPANSION >= len(body):
+                body = packed
+                headers["Content-Encoding"] = "gzip"
         deadline = self._clock() + self._patience_s
         wait_s = _FIRST_WAIT_S
         while True:

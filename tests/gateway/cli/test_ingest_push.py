@@ -16,7 +16,7 @@ LATER = {"index": 2, "status": "rejected", "error": {"code": "outbox_full", "mes
 
 
 def chunk(data: bytes = BODY) -> Chunk:
-    [found] = chunks_of(data, io.BytesIO(), ChunkPlan(FileFormat.NDJSON, 100))
+    [found] = chunks_of(data, io.BytesIO(), ChunkPlan(FileFormat.NDJSON, 10_000))
     return found
 
 
@@ -67,6 +67,12 @@ def test_a_chunk_goes_whole_under_its_key(packed: bool) -> None:
     assert (seen.path, seen.body) == ("/v1/telemetry?return=errors", b'{"a":1}\n{"a":2}\n{"a":3}\n')
     assert (seen.key, seen.headers["content-type"]) == ("key-1", "application/x-ndjson")
     assert seen.headers.get("content-encoding") == ("gzip" if packed else None)
+
+
+def test_what_packs_too_well_goes_as_it_is() -> None:
+    _, [seen] = push(by_turn(taken(50)), packed=True, what=chunk(b'{"a":1}\n' * 5_000))
+    assert "content-encoding" not in seen.headers
+    assert seen.body == b'{"a":1}\n' * 5_000
 
 
 def test_errors_of_items_have_the_line_of_the_file() -> None:
