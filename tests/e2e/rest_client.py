@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import ssl
 from pathlib import Path
 from types import TracebackType
@@ -78,6 +79,8 @@ class Caller:
     async def post(self, path: str, data: Any, content_type: str = JSON, **headers: str) -> Answered:
         """data: bytes as they are, else JSON."""
         body = data if isinstance(data, bytes) or hasattr(data, "__aiter__") else orjson.dumps(data)
+        if isinstance(body, bytes):
+            body = io.BytesIO(body)  # aiohttp warns of large bytes
         return await self.ask("POST", path, body, content_type=content_type, **headers)
 
 

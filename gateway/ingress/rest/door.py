@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 from gateway.access.attempts import address_of
 from gateway.access.limits import ConnectionLimits
@@ -41,8 +42,7 @@ class Door:
     def abort(self) -> None:
         """Cuts the connections that are left."""
         for transport in list(self.transports):
-            if isinstance(transport, asyncio.Transport):
-                transport.abort()
+            _abort(transport)
 
     def enter(self, transport: asyncio.BaseTransport, address: str) -> CloseReason | None:
         """None: let in. A connection that is not has its counters settled."""
@@ -70,6 +70,10 @@ class Door:
         self._left.set()
 
 
+def _abort(transport: asyncio.BaseTransport) -> None:
+    cast(asyncio.Transport, transport).abort()  # uvloop's is no asyncio.Transport by its class
+
+
 class _Connection(asyncio.Protocol):
     """One connection: all that happens is told to aiohttp's protocol."""
 
@@ -86,8 +90,7 @@ class _Connection(asyncio.Protocol):
         host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         self._address = address_of(f"[{host}]:0" if ":" in host else f"{host}:0")
         if self._door.enter(transport, self._address) is not None:
-            assert isinstance(transport, asyncio.Transport)
-            transport.abort()
+            _abort(transport)
             return
         self._transport = transport
         self._inner = self._door.serve()

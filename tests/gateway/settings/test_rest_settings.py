@@ -48,8 +48,8 @@ def test_a_face_that_is_mentioned_alone(tmp_path: Path) -> None:
         "{anonymous_rest: true}",
         "{key_file: keys.json}",
         "{clients: [{id: a, hmac: {secrets: [abc]}}]}",
-        "{clients: [{id: a, api_key_sha256: " + "0" * 64 + "}]}",
-        "{clients: [{id: a, api_key_sha256: [" + "0" * 64 + "], expires: 2027-01-01, devices: ['truck-*']}]}",
+        "{clients: [{id: a, api_key_sha256: " + "a" * 64 + "}]}",
+        "{clients: [{id: a, api_key_sha256: [" + "b" * 64 + "], expires: 2027-01-01, devices: ['truck-*']}]}",
         "{jwt: [{issuer: i, audience: a, jwks_url: 'https://i/', roles: {ADMIN: [operate]}}]}",
     ],
 )

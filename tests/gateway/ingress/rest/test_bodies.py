@@ -61,7 +61,8 @@ def test_frames_name_product_port_and_variant() -> None:
     assert (message.payload, item.document) == (b"\x01", None)
     assert route is not None
     assert route.product == "example_thermo"
-    message, _, _ = shape.open(SENDING, {"hex": "0a:0b", "port": 9, "device_id": "d"}, b"", NOW_MS) or pytest.fail("nothing was taken")
+    said = {"hex": "0a:0b", "port": 9, "device_id": "d"}
+    message, _, _ = shape.open(SENDING, said, b"", NOW_MS) or pytest.fail("nothing was taken")
     assert message.payload == b"\x0a\x0b"
     assert ("port", "9") in message.properties
     assert message.speaker.device_id == "d"
