@@ -71,6 +71,8 @@ class Intake:
 
     def drain(self) -> None:
         """From here on nothing new is taken, also of bodies that are under way; what was taken is answered."""
+        if self.draining:
+            return
         self.draining = True
         self._wake()
         now = asyncio.get_running_loop().time()
