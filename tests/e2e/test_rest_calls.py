@@ -235,7 +235,8 @@ async def test_records_of_every_type(rig: RunningGateway, caller: Caller) -> Non
     ]
     assert records[0]["data"] == {"code": 7}
     assert (records[8]["device_id"], records[8]["data"]) == ("table:sites", row)
-    for bad in ({"op": "merge"}, {"table": ""}, {"keys": 5}, {"data": []}):
+    wrong: list[Any] = [{"op": "merge"}, {"table": ""}, {"keys": 5}, {"data": []}]
+    for bad in wrong:
         answer = await caller.post("/v1/records/master", {**row, **bad})
         assert (answer.status, answer.codes) == (400, ["bad_document"])
     assert (await caller.post("/v1/records/alert", {"device_id": "a", "type": "log"})).codes == ["bad_document"]

@@ -31,7 +31,7 @@ __all__ = ["RestListener", "RestOptions", "RestServer"]
 
 _BACKLOG = 1024
 _HANDSHAKE_S = 10.0
-_LINGERING_S = 5.0
+_LINGERING_S = 2.0
 """How long a body that nobody wants is read on, so that its sender hears the answer."""
 _LAST_WORDS_S = 2.0
 """Within which answers that are made must have been written, at the end."""
