@@ -49,6 +49,7 @@ async def gateway(folder: Path, overrides: list[str]) -> AsyncIterator[Gateway]:
         f"gateway.data_dir={folder / 'data'}",
         "tcp.listeners.0.port=0",
         "mqtt.listeners=[]",
+        "rest.listeners=[]",
         "observe.port=0",
         "admin.port=0",
         *overrides,

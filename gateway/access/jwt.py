@@ -106,7 +106,6 @@ class TokenVerifier:
                 now=self._now,
                 leeway=one.leeway_s,
                 iss={"essential": True, "value": one.issuer},
-                aud={"essential": True, "value": one.audience},
                 exp={"essential": True},
             )
             self._issuers[one.issuer] = (one, store, registry)
@@ -126,6 +125,14 @@ class TokenVerifier:
 
     def check(self, token: bytes) -> VerifiedToken:
         """Raises TokenRefused, or KeysMissing where its key is not known yet."""
+        issuer, proven = self.claims(token)
+        device_id = proven.get(issuer.device_claim)
+        if not isinstance(device_id, str) or not device_id:
+            raise TokenRefused(DenyCode.TOKEN_NAMES_NOBODY)
+        return VerifiedToken(issuer.issuer, device_id)
+
+    def claims(self, token: bytes) -> tuple[TokenIssuer, dict[str, Any]]:
+        """Who issued it, and what it says, all of which is proven. Raises as `check` does."""
         if len(token) > MAX_TOKEN_BYTES:
             raise TokenRefused(DenyCode.TOKEN_INVALID)
         header, claims = _peek(token)
@@ -149,10 +156,9 @@ class TokenVerifier:
             raise TokenRefused(_CLAIMS.get(error.claim, DenyCode.TOKEN_INVALID)) from None
         except (JoseError, ValueError, TypeError, RecursionError):
             raise TokenRefused(DenyCode.TOKEN_INVALID) from None
-        device_id = proven.get(issuer.device_claim)
-        if not isinstance(device_id, str) or not device_id:
-            raise TokenRefused(DenyCode.TOKEN_NAMES_NOBODY)
-        return VerifiedToken(name, device_id)
+        if not _is_meant(proven, issuer.audience):
+            raise TokenRefused(DenyCode.TOKEN_AUDIENCE)
+        return issuer, proven
 
     def _now(self) -> int:
         return int(self._unix_s())
@@ -164,6 +170,15 @@ _CLAIMS = {
     "nbf": DenyCode.TOKEN_TOO_EARLY,
     "iat": DenyCode.TOKEN_TOO_EARLY,
 }
+
+
+def _is_meant(claims: dict[str, Any], audience: str) -> bool:
+    """Whether a token is for this audience (RFC 7519 section 4.1.3). Access tokens of Amazon Cognito have none, but
+    name the client that they were issued to."""
+    meant = claims.get("aud")
+    if meant is None and claims.get("token_use") == "access":
+        meant = claims.get("client_id")
+    return audience in meant if isinstance(meant, list) else meant == audience
 
 
 def _problem(issuer: TokenIssuer) -> str:

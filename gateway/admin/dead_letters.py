@@ -14,10 +14,10 @@ import orjson
 import structlog
 from aiohttp import web
 
-from gateway.admin.problems import Problem, ProblemCode, json_response
 from gateway.admin.replay import MAX_LETTERS, Replayer, WorkedOnElsewhere
 from gateway.delivery.dead_letter_lines import LetterFilter, Line, rfc3339_ms
 from gateway.delivery.dead_letter_pages import Cursor, Found
+from gateway.observe.problems import Problem, ProblemCode, json_response
 
 __all__ = ["DeadLetterRoutes", "letter_filter", "summary", "whole"]
 

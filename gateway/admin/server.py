@@ -15,8 +15,8 @@ import structlog
 from aiohttp import web
 
 from gateway.admin.dead_letters import DeadLetterRoutes
-from gateway.admin.problems import Problem, ProblemCode
 from gateway.domain.errors import OperatorError
+from gateway.observe.problems import Problem, ProblemCode
 from gateway.settings.rules import is_loopback
 
 __all__ = ["AdminServer"]

@@ -28,6 +28,7 @@ from gateway.admin.rereading import Rereader
 from gateway.admin.server import AdminServer
 from gateway.app.mqtt import MqttFace, make_mqtt
 from gateway.app.parts import Parts
+from gateway.app.rest import RestFace, make_idempotency, make_rest
 from gateway.app.sources import make_sources
 from gateway.app.tcp import make_tcp
 from gateway.app.topics import Topics
@@ -131,6 +132,7 @@ class Gateway:
         self.metrics.add(self.watch.metrics)
         self.tcp: TcpServer | None = None
         self.mqtt: MqttFace | None = None
+        self.rest: RestFace | None = None
         self.sources: BrokerSources | None = None
         self.admin: AdminServer | None = None
         self.replayer: Replayer | None = None
@@ -148,7 +150,12 @@ class Gateway:
         numbering = await asyncio.to_thread(self._numbering)
         settings = self.settings
         memory = MqttMemory()
-        keepers: dict[StateKind, StateKeeper] = {StateKind.DEDUP: self.dedup, StateKind.MQTT: memory}
+        keys = make_idempotency(settings)
+        keepers: dict[StateKind, StateKeeper] = {
+            StateKind.DEDUP: self.dedup,
+            StateKind.MQTT: memory,
+            StateKind.IDEMPOTENCY: keys,
+        }
         outbox = make_outbox(settings, numbering.gateway_id, self.letters, self.metrics, keepers)
         shaper = Shaper(numbering, settings.gateway.env, self._directory)
         archive = Archive(numbering, settings.gateway.env) if settings.raw_archive.enabled else None
@@ -169,6 +176,7 @@ class Gateway:
         topics = Topics(parts, self.presence)
         self.mqtt = make_mqtt(parts, topics, memory)
         self.observe.add_component("mqtt", self.mqtt.health)
+        self.rest = make_rest(parts, topics, self.presence, keys)
         self.sources = make_sources(parts, topics, numbering.gateway_id)
         if self.sources is not None:
             self.observe.add_component("sources", self.sources.health)
@@ -202,8 +210,8 @@ class Gateway:
             stranded = await self._end(outbox, delivery)
         return stranded
 
-    def _faces(self) -> list[TcpServer | MqttFace | BrokerSources]:
-        return [face for face in (self.tcp, self.mqtt, self.sources) if face is not None]
+    def _faces(self) -> list[TcpServer | MqttFace | RestFace | BrokerSources]:
+        return [face for face in (self.tcp, self.mqtt, self.rest, self.sources) if face is not None]
 
     def stop(self) -> None:
         """Asks the gateway to end: it settles what it has and returns from `run`."""

@@ -118,6 +118,7 @@ def _access_options(auth: model.AuthSettings) -> MqttAccessOptions:
             allowed=AllowList(client.publish, client.subscribe, where=f"auth.clients.{index}", names=("client_id",)),
         )
         for index, client in enumerate(auth.clients)
+        if client.password is not None or client.certificate is not None  # the others are clients of REST alone
     ]
     return MqttAccessOptions(
         open=auth.devices == "open",

@@ -240,7 +240,7 @@ class Files:
 
 def _filter(wanted: Request) -> LetterFilter:
     from gateway.admin.dead_letters import letter_filter
-    from gateway.admin.problems import Problem
+    from gateway.observe.problems import Problem
 
     try:
         return letter_filter(wanted)

@@ -13,6 +13,8 @@ from gateway.cli import config, devices, dlq, spec
 from gateway.cli.decode import decode
 from gateway.cli.encode import encode
 from gateway.cli.health import healthcheck
+from gateway.cli.ingest import ingest
+from gateway.cli.keys import app as keys_app
 from gateway.cli.output import EXIT_CODES, EXIT_FAILED, EXIT_OK, EXIT_USAGE, print_error
 from gateway.cli.send import send
 from gateway.cli.serve import serve
@@ -30,10 +32,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(config.app, name="config")
+app.add_typer(keys_app, name="keys")
 app.add_typer(spec.app, name="spec")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(devices.app, name="devices")
-for command in (serve, decode, encode, send, sim, healthcheck, version):
+for command in (serve, decode, encode, send, sim, ingest, healthcheck, version):
     app.command(epilog=EXIT_CODES)(command)
 
 

@@ -256,7 +256,7 @@ class Outbox:
         on_sink = self._ack_on_sink
         for put in batch:
             ticket: Receipt = put.ticket
-            if on_sink:
+            if on_sink if ticket.on_sink is None else ticket.on_sink:
                 self._await_sinks(ticket, put)
             elif ticket.pending == 1 and not worst:
                 ticket.pending = 0

@@ -21,6 +21,7 @@ class RefuseReason(StrEnum):
     SINK_FAILED = "sink_failed"  # the sink ended before the record was durable (shutdown, fatal error)
     RATE_LIMITED = "rate_limited"  # a dead letter that the rate limit did not let through
     TOO_LARGE = "too_large"  # the record would never fit into the sink
+    REJECTED = "rejected"  # an item of a request that nothing can be made of: its sender is told, nothing is kept
 
 
 class DeadLetterReason(StrEnum):

@@ -22,7 +22,7 @@ class Outcome(StrEnum):
 class Receipt:
     """Settled once with an Outcome. `on_settled` is called then, synchronously, on the event loop."""
 
-    __slots__ = ("detail", "on_settled", "outcome", "pending", "reason")
+    __slots__ = ("detail", "on_settled", "on_sink", "outcome", "pending", "reason")
 
     def __init__(self, on_settled: Callable[[Receipt], None] | None = None) -> None:
         self.outcome: Outcome | None = None
@@ -30,6 +30,9 @@ class Receipt:
         self.detail: str = ""  # what its dead letter says besides
         self.pending: int = 0  # records of this uplink that are not durable yet; the outbox counts it down
         self.on_settled = on_settled
+        self.on_sink: bool | None = (
+            None  # whether it waits for the sinks; None: as the gateway is configured (`ack_on`)
+        )
 
     @property
     def kept(self) -> bool:

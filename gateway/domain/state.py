@@ -11,6 +11,7 @@ class StateKind(IntEnum):
 
     DEDUP = 1
     MQTT = 2
+    IDEMPOTENCY = 3
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ to the topic flow, which makes Uplinks of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.domain.device import Principal
 
@@ -22,6 +22,19 @@ class Speaker(Protocol):
     def may_speak_for(self, device_id: str) -> bool:
         """Whether data about this device is taken from it: its own, and of a hub that of its children."""
         ...
+
+
+@dataclass(slots=True)
+class Item:
+    """One item of a request, which has no topic: what it says, as far as that is read already.
+
+    document: JSON as Python values; None: the payload is bytes. columns: of a line of CSV, in the words of its product;
+    (): it is none. device_id: whom a line is about, "" where only its values say it.
+    """
+
+    document: Any = None
+    columns: tuple[str, ...] = ()
+    device_id: str = ""
 
 
 @dataclass(slots=True, eq=False)

@@ -6,6 +6,8 @@ outbox meet, and the fence behind which an error of ours costs one uplink and no
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import structlog
 
 from decoders.errors import DecodeCode
@@ -13,6 +15,8 @@ from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.errors import RefuseReason
 from gateway.domain.ports import OutboxPort
 from gateway.domain.receipt import Outcome, Receipt
+from gateway.domain.record import Record
+from gateway.domain.state import State
 from gateway.domain.uplink import Uplink
 from gateway.ingress.letter_log import LetterLog
 from gateway.pipeline.chain import Chain, Duplicate, dead_letter
@@ -35,16 +39,37 @@ class Flow:
     def receive(self, uplink: Uplink) -> None:
         """Never raises; the receipt is settled now or later."""
         came_with = uplink.states  # a dead letter leaves no trace for the deduplication, which adds its own
+        result = self._run(uplink)
+        if isinstance(result, DeadLetter):
+            self._letters.write(result)
+            self._put(uplink, result, came_with)
+        else:
+            self._put(uplink, result)
+
+    def offer(self, uplink: Uplink, rejected: Callable[[DeadLetter], None]) -> None:
+        """As `receive`, for a sender who is told what is wrong: what would be a dead letter is given to `rejected`
+        instead of kept; then its receipt ends as refused (`rejected`)."""
+        result = self._run(uplink)
+        if isinstance(result, DeadLetter):
+            rejected(result)
+            self._outbox.settle(uplink.receipt, Outcome.REFUSED, RefuseReason.REJECTED.value)
+        else:
+            self._put(uplink, result)
+
+    def _run(self, uplink: Uplink) -> list[Record] | DeadLetter | Duplicate:
         try:
-            result = self._chain.run(uplink)
+            return self._chain.run(uplink)
         except Exception as error:
             _log.exception("pipeline_failed", uplink_id=uplink.uplink_id, product=uplink.product.id)
-            result = dead_letter(uplink, DecodeCode.WRONG_ANSWER.value, "shape", f"internal error: {error!r}")
+            return dead_letter(uplink, DecodeCode.WRONG_ANSWER.value, "shape", f"internal error: {error!r}")
+
+    def _put(
+        self, uplink: Uplink, result: list[Record] | DeadLetter | Duplicate, came_with: Sequence[State] = ()
+    ) -> None:
         try:
             if isinstance(result, list) and result:  # first: what nearly all are
                 self._outbox.put(uplink.receipt, result, uplink.states)
             elif isinstance(result, DeadLetter):
-                self._letters.write(result)
                 self._outbox.put_dead_letter(uplink.receipt, result, came_with)
             elif isinstance(result, Duplicate):
                 if result.first is None:

@@ -21,7 +21,7 @@ from gateway.domain.uplink import Uplink
 from gateway.observe.metrics import Metrics, TrafficCounters
 from gateway.protocol.device_session import UNDETECTED
 
-__all__ = ["TopicFlow"]
+__all__ = ["Counted", "Several", "TopicFlow"]
 
 _log = structlog.get_logger(__name__)
 
@@ -85,7 +85,7 @@ class TopicFlow:
         traffic.received += 1
         if uplink.error is not None:
             traffic.decode_errors[uplink.error.code.value] += 1
-        receipt.on_settled = _Counted(traffic, receipt.on_settled)
+        receipt.on_settled = Counted(traffic, receipt.on_settled)
         uplink.receipt = receipt
         uplink.states = states
         self._flow.receive(uplink)
@@ -95,7 +95,7 @@ class TopicFlow:
         traffic.frames += 1
         traffic.frame_bytes += len(message.payload)
         traffic.received += 1
-        receipt.on_settled = _Counted(traffic, receipt.on_settled)
+        receipt.on_settled = Counted(traffic, receipt.on_settled)
         self._flow.refuse(receipt, refused.reason.value)
 
     def _receive_reading(
@@ -112,7 +112,7 @@ class TopicFlow:
         elif len(uplinks) == 1:
             self._send_up(uplinks[0], receipt, states)
         else:
-            several = _Several(self._outbox, receipt, states, len(uplinks))
+            several = Several(self._outbox, receipt, states, len(uplinks))
             for uplink in uplinks:
                 self._send_up(uplink, Receipt(several.settled), ())
 
@@ -124,7 +124,7 @@ class TopicFlow:
         return traffic
 
 
-class _Counted:
+class Counted:
     """Counts how an uplink ended, then tells who waits for it."""
 
     __slots__ = ("_tell", "_traffic")
@@ -144,7 +144,7 @@ class _Counted:
             self._tell(receipt)
 
 
-class _Several:
+class Several:
     """Several uplinks of one message: its receipt ends as the worst of theirs; its states follow when all are kept."""
 
     __slots__ = ("_left", "_outbox", "_receipt", "_states", "_worst")

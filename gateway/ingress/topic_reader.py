@@ -28,7 +28,7 @@ from gateway.domain.device import Device, DeviceKey
 from gateway.domain.errors import DeadLetterReason
 from gateway.domain.ports import DirectoryPort, SignaturePort
 from gateway.domain.reading import Reading, Refused
-from gateway.domain.topic_message import TopicMessage
+from gateway.domain.topic_message import Item, TopicMessage
 from gateway.domain.uplink import NO_PRODUCT, Beside, Failure, Plain, Uplink
 from gateway.ingress import topic_documents as documents
 from gateway.ingress.topic_devices import Ends, Entry, ReaderOptions, TopicDevices
@@ -107,8 +107,16 @@ class TopicReader:
             uplink.replayed = True
         return found
 
-    def _read(self, message: TopicMessage, *, verified: bool) -> Uplink | Reading | Refused | None:
-        route = self._templates.match(message.topic)
+    def read_item(self, message: TopicMessage, route: TopicRoute, item: Item) -> Uplink | Reading | Refused | None:
+        """An item of a request: a message without a topic, whose sender is proven. route: what its call says, one
+        object for all that say the same. Never raises."""
+        return self._read(message, verified=True, route=route, item=item)
+
+    def _read(
+        self, message: TopicMessage, *, verified: bool, route: TopicRoute | None = None, item: Item | None = None
+    ) -> Uplink | Reading | Refused | None:
+        if route is None:
+            route = self._templates.match(message.topic)
         if route is None:
             return None
         devices = self._devices
@@ -125,6 +133,10 @@ class TopicReader:
                 devices.check_speaker(message, route)
             if device_id and not self._verified:
                 self._check_signature(message, device_id)
+            if item is not None and item.columns:
+                return self._line(message, route, item)
+            if item is not None and item.document is not None:
+                return self._json(message, route, NOTHING_SAID, item.document)
             if route.json_only and not message.properties:
                 return self._json(message, route, NOTHING_SAID, read_json(message.payload))
             said = said_by(message.properties) if message.properties else NOTHING_SAID
@@ -187,7 +199,7 @@ class TopicReader:
         if not _SPECIAL.isdisjoint(document):
             return self._special(message, route, said, document, named)
         entry = self._devices.entry(message, route, named)
-        if said is NOTHING_SAID:
+        if said is NOTHING_SAID and message.topic:
             self._usual.expect(message, route, entry, named)
         return self._decoded(message, entry, entry.product.read_json, document, said, entry.beside)
 
@@ -245,6 +257,18 @@ class TopicReader:
         if uplink.error is not None:
             add_hint(uplink.error, data)
         return uplink
+
+    def _line(self, message: TopicMessage, route: TopicRoute, item: Item) -> Uplink:
+        """A line of CSV whose columns are known."""
+        context = SessionContext(received_ms=message.received_ms, columns=item.columns)
+        device_id = item.device_id
+        if not device_id:
+            product = self._devices.product(route.product, None, route, "", False, "the device")
+            identity = product.login(product.decode_csv(message.payload, context))
+            device_id = "" if identity is None else identity.hub_id or identity.device_id
+        entry = self._devices.entry(message, route, route.product, device_id)
+        entry.context.columns = item.columns
+        return self._decoded(message, entry, entry.product.decode_csv, message.payload, NOTHING_SAID, entry.beside)
 
     def _device_of_frame(self, message: TopicMessage, route: TopicRoute, said: Said, data: bytes, form: str) -> str:
         """Whom a frame names, where the topic names nobody; else who sends it."""

@@ -11,6 +11,7 @@ def needed_files(settings: Settings) -> int:
     """Open files that the process needs when every listener is full."""
     connections = [listener.max_connections for listener in settings.tcp.listeners]
     connections += [listener.max_connections for listener in settings.mqtt.listeners]
+    connections += [listener.max_connections for listener in settings.rest.listeners]
     return sum(connections) + OWN_FILES
 
 

@@ -23,8 +23,9 @@ from gateway.settings import layers as layer
 from gateway.settings.layers import Layers, dotted, leaves
 from gateway.settings.model import DEFAULT_DATA_DIR, Settings, default_connections
 from gateway.settings.references import is_reference, resolve
+from gateway.settings.rest import DEFAULT_REST_PORT
 from gateway.settings.rules import broken_rules
-from gateway.settings.unavailable import unavailable_keys, unavailable_values, without_later_keys
+from gateway.settings.unavailable import unavailable_values
 
 PREFIX = "IOTLINK_"
 NO_SETTINGS = frozenset({"IOTLINK_CACHE_DIR"})
@@ -35,8 +36,9 @@ STDIN = Path("-")
 _DEFAULT_LISTENERS = {
     "tcp": {"name": "tcp", "host": "127.0.0.1", "port": 5023, "max_connections": 1000},
     "mqtt": {"name": "mqtt", "host": "127.0.0.1", "port": 1883, "max_connections": 1000},
+    "rest": {"name": "rest", "host": "127.0.0.1", "port": DEFAULT_REST_PORT, "max_connections": 1000},
 }
-"""Of a face that is mentioned without its listeners; of both where the file mentions no face and no source."""
+"""Of a face that is mentioned without its listeners; of all where the file mentions no face and no source."""
 _DEFAULT_SINK = "local"
 
 
@@ -125,8 +127,6 @@ def _merge(path: Path | None, overrides: Sequence[str], environ: Mapping[str, st
 
 
 def _build(layers: Layers, problems: list[SpecProblem]) -> Loaded:
-    problems += [layers.problem(path, message, key=True) for path, message in unavailable_keys(layers.data)]
-    layers.data = without_later_keys(layers.data)
     problems += [layers.problem(path, message) for path, message in unavailable_values(layers.data)]
     reported = {problem.path for problem in problems if problem.path}
     settings: Settings | None = None

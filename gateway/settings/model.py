@@ -11,7 +11,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from gateway.settings.auth import AuthSettings, ClientSettings, JwtSettings, TopicRuleSettings
+from gateway.settings.auth import (
+    AuthSettings,
+    ClientSettings,
+    JwtSettings,
+    QuotaSettings,
+    QuotasSettings,
+    TopicRuleSettings,
+)
 from gateway.settings.listeners import (
     OWN_FILES,
     AdminSettings,
@@ -31,6 +38,7 @@ from gateway.settings.mqtt import (
     SignatureSettings,
     SourceTls,
 )
+from gateway.settings.rest import RestListener, RestSettings
 from gateway.settings.section import DEFAULT_DATA_DIR, FilePath, Name, Section
 from gateway.settings.storage import (
     DeadLetterSettings,
@@ -63,7 +71,11 @@ __all__ = [
     "MqttSettings",
     "MqttTopic",
     "ObserveSettings",
+    "QuotaSettings",
+    "QuotasSettings",
     "RawArchiveSettings",
+    "RestListener",
+    "RestSettings",
     "RouteSettings",
     "Settings",
     "SignatureSettings",
@@ -129,6 +141,7 @@ class Settings(Section):
     gateway: GatewaySettings = Field(default=GatewaySettings(), description="Who this gateway is.")
     tcp: TcpSettings = Field(default=TcpSettings(), description="Raw TCP sessions.")
     mqtt: MqttSettings = Field(default=MqttSettings(), description="MQTT clients.")
+    rest: RestSettings = Field(default=RestSettings(), description="Programs that push data over HTTP.")
     sources: Annotated[list[MqttBrokerSource], Field(max_length=16)] = Field(
         default=[], description="Existing MQTT brokers to subscribe to."
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import pathlib
 from collections.abc import Iterator
+from datetime import datetime
 
 from decoders.errors import SpecProblem
 from gateway.settings.layers import Layers, Path
-from gateway.settings.model import MqttListener, Settings, TcpListener
+from gateway.settings.model import ClientSettings, MqttListener, RestListener, Settings, TcpListener
 
 
 def is_loopback(host: str) -> bool:
@@ -29,6 +30,7 @@ def broken_rules(settings: Settings, layers: Layers) -> list[SpecProblem]:
         *_exposure(settings, layers),
         *_tls(settings, layers),
         *_auth(settings, layers),
+        *_rest(settings, layers),
         *_sources(settings, layers),
         *_sinks(settings, layers),
         *_routes(settings, layers),
@@ -36,12 +38,17 @@ def broken_rules(settings: Settings, layers: Layers) -> list[SpecProblem]:
     ]
 
 
-def _all_listeners(settings: Settings) -> Iterator[tuple[Path, TcpListener | MqttListener, int]]:
+Listener = TcpListener | MqttListener | RestListener
+
+
+def _all_listeners(settings: Settings) -> Iterator[tuple[Path, Listener, int]]:
     """Path, listener and port of each."""
     for index, tcp in enumerate(settings.tcp.listeners):
         yield ("tcp", "listeners", index), tcp, tcp.port
     for index, mqtt in enumerate(settings.mqtt.listeners):
         yield ("mqtt", "listeners", index), mqtt, mqtt.chosen_port
+    for index, rest in enumerate(settings.rest.listeners):
+        yield ("rest", "listeners", index), rest, rest.port
 
 
 def _listeners(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
@@ -84,7 +91,11 @@ def _exposure(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
             continue
         path = (*path, "host")
         reach = f"the listener `{listener.name}` on {listener.host} can be reached from other machines"
-        if not layers.is_set(("auth", "devices")):
+        if isinstance(listener, RestListener):
+            if not _says_who_calls(settings, layers):
+                hint = "write `auth.clients`, `auth.jwt` or `auth.key_file`, or `auth: {anonymous_rest: true}`"
+                yield layers.problem(path, f"{reach}, and nothing says who may call", hint)
+        elif not layers.is_set(("auth", "devices")):
             hint = "write `auth: {devices: open}` (or `credentials`), or bind to 127.0.0.1"
             yield layers.problem(path, f"{reach}, and nothing says who may send", hint)
         if listener.tls is None and not listener.plaintext:
@@ -93,12 +104,17 @@ def _exposure(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
             )
 
 
+def _says_who_calls(settings: Settings, layers: Layers) -> bool:
+    auth = settings.auth
+    return bool(auth.clients or auth.jwt) or any(layers.is_set(("auth", key)) for key in ("anonymous_rest", "key_file"))
+
+
 def _tls(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
     for path, listener, _ in _all_listeners(settings):
         yield from _tls_of(listener, path, layers)
 
 
-def _tls_of(listener: TcpListener | MqttListener, path: Path, layers: Layers) -> Iterator[SpecProblem]:
+def _tls_of(listener: Listener, path: Path, layers: Layers) -> Iterator[SpecProblem]:
     tls = listener.tls
     if tls is None:
         return
@@ -127,8 +143,9 @@ def _auth(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
         if client.id in ids:
             yield layers.problem((*path, "id"), f"there is a client `{client.id}` already")
         ids.add(client.id)
-        if client.password is None and client.certificate is None:
-            yield layers.problem(path, f"nothing says how `{client.id}` proves itself", "`password` or `certificate`")
+        if not _proves_itself(client):
+            hint = "`api_key_sha256`, `hmac` or `certificate` for REST, `password` or `certificate` for MQTT"
+            yield layers.problem(path, f"nothing says how `{client.id}` proves itself", hint)
         if client.password is not None and not client.password.get_secret_value().startswith("$argon2id$"):
             yield layers.problem(
                 (*path, "password"), "the hash of a password was expected", "`iotlink devices password` makes one"
@@ -141,6 +158,46 @@ def _auth(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
             "no MQTT client could be let in: there are no passwords, tokens or certificates",
             "name a `gateway.devices_file`, `auth.jwt`, `auth.clients`, or a listener with `client_auth`",
         )
+
+
+def _proves_itself(client: ClientSettings) -> bool:
+    return any((client.api_key_sha256, client.hmac, client.password, client.certificate))
+
+
+def _rest(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
+    rest = settings.rest
+    if rest.max_item_bytes > rest.max_body_bytes:
+        which = "max_item_bytes" if layers.is_set(("rest", "max_item_bytes")) else "max_body_bytes"
+        text = f"`max_item_bytes` ({int(rest.max_item_bytes)}) is above `max_body_bytes` ({int(rest.max_body_bytes)})"
+        yield layers.problem(("rest", which), text)
+    if rest.stream_from_bytes > rest.max_body_bytes:
+        text = f"it is above `max_body_bytes` ({int(rest.max_body_bytes)})"
+        yield layers.problem(("rest", "stream_from_bytes"), text, "lower it")
+    for index, client in enumerate(settings.auth.clients):
+        path: Path = ("auth", "clients", index)
+        if client.expires is not None and not _is_moment(client.expires):
+            hint = "write `2027-01-01` or `2027-01-01T08:00:00Z`"
+            yield layers.problem((*path, "expires"), f"`{client.expires}` is no date or time", hint)
+        for text in client.devices or ():
+            if "*" in text[:-1]:
+                yield layers.problem((*path, "devices"), f"`{text}`: a `*` stands at the end, or nowhere")
+        for secret in client.hmac.secrets if client.hmac is not None else ():
+            if not secret.get_secret_value():
+                yield layers.problem((*path, "hmac", "secrets"), "a secret is empty")
+    for index, issuer in enumerate(settings.auth.jwt):
+        for text in issuer.devices or ():
+            if "*" in text[:-1]:
+                yield layers.problem(
+                    ("auth", "jwt", index, "devices"), f"`{text}`: a `*` stands at the end, or nowhere"
+                )
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _sources(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:

@@ -115,6 +115,7 @@ class Rig:
             f"spool.dir={self.spool_dir}",
             "tcp.listeners.0.port=0",
             "mqtt.listeners=[]",
+            "rest.listeners=[]",
             "tcp.listeners.0.products=[concox_gt06]",
             "observe.port=0",
             "admin.port=0",

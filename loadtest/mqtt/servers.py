@@ -166,6 +166,7 @@ def gateway_settings(folder: Path, *more: str) -> list[str]:
     return [
         f"gateway.data_dir={folder / 'data'}",
         "tcp.listeners=[]",
+        "rest.listeners=[]",
         "mqtt.listeners=[{name: mqtt, host: 127.0.0.1, port: 0}]",
         "observe.port=0",
         "admin.port=0",

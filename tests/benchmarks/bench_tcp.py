@@ -83,7 +83,7 @@ def run_gateway(pipe: Connection) -> None:
         os.chdir(folder)
         configure_logs("warning", "json", sys.stderr)
         overrides = [f"{port}.port=0" for port in ("tcp.listeners.0", "observe", "admin")]
-        overrides += ["tcp.listeners.0.products=[concox_gt06]", "mqtt.listeners=[]"]
+        overrides += ["tcp.listeners.0.products=[concox_gt06]", "mqtt.listeners=[]", "rest.listeners=[]"]
         gateway = build(load_settings(None, overrides, {}).settings)
 
         def ready() -> None:

@@ -211,6 +211,13 @@ class RunningGateway:
         listeners = self.gateway.mqtt.server.listeners
         return next(item.addresses[0] for item in listeners if item.options.name == name)
 
+    def rest_url(self, name: str = "rest") -> str:
+        """Where a REST listener is."""
+        assert self.gateway.rest is not None
+        listener = next(one for one in self.gateway.rest.server.listeners if one.options.name == name)
+        host, port = listener.addresses[0]
+        return f"{'https' if listener.options.tls is not None else 'http'}://{host}:{port}"
+
     async def connect(self, name: str = LISTENER, *, at: tuple[str, int] | None = None, **options: Any) -> Client:
         """A device's connection, to what stands in front of the gateway `at` an address; options: of `Client.open`."""
         client = await Client.open(at or self.address(name), **options)

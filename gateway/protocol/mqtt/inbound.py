@@ -51,6 +51,7 @@ class Inbound(Receipt):
         self.reason = self.detail = ""
         self.pending = 0
         self.on_settled = on_settled
+        self.on_sink = None
         self.awaits: Receipt | None = None
         self.connection = connection
         self.publish = publish

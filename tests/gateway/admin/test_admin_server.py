@@ -81,7 +81,8 @@ async def test_a_preflight_is_not_answered(ask: Ask) -> None:
 async def test_errors_are_problem_documents(ask: Ask) -> None:
     status, headers, body = await ask("GET", "/nothing", headers={"X-Request-Id": "mine-1"})
     assert headers["Content-Type"].startswith("application/problem+json")
-    assert (status, body["status"], body["code"], body["title"]) == (404, 404, "not_found", "Not Found")
+    assert (status, body["status"], body["code"], body["title"]) == (404, 404, "not_found", "Not found")
+    assert body["type"] == "urn:iotlink:problem:not_found"
     assert headers["X-Request-Id"] == body["request_id"] == "mine-1"
     status, headers, body = await ask("DELETE", "/v1/dead-letters", json={}, headers={"X-Request-Id": "a b"})
     assert (status, body["code"], headers["Allow"]) == (405, "method_not_allowed", "GET,HEAD")

@@ -23,7 +23,7 @@ def catalog() -> Catalog:
 
 
 def settings_of(folder: Path, *overrides: str) -> Settings:
-    own = [f"gateway.data_dir={folder}", "tcp.listeners.0.port=0", "mqtt.listeners=[]"]
+    own = [f"gateway.data_dir={folder}", "tcp.listeners.0.port=0", "mqtt.listeners=[]", "rest.listeners=[]"]
     own += ["observe.port=0", "admin.port=0", *overrides]
     return load_settings(None, own, {}).settings
 

@@ -30,13 +30,14 @@ def test_check_says_ok(tmp_path: Path) -> None:
 
 def test_check_names_every_mistake_on_stderr(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
-    file.write_text("observe:\n  prot: 1\nrest: {}\n")
+    file.write_text("observe:\n  prot: 1\nshared_state: redis\n")
     result = RUN.invoke(config_command.app, ["check", "--config", str(file), "--set", "log.format=x"])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines() == [
         "--set log.format: log.format: expected 'json' or 'console', got the text 'x'",
         f"{file}:2:3: observe.prot: unknown key `prot` (did you mean `port`?)",
-        f"{file}:3:1: rest: `rest` is not available in this version yet",
+        f"{file}:3:15: shared_state: `shared_state: redis` is not available in this version yet: "
+        "use `shared_state: memory`",
     ]
 
 

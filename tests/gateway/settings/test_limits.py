@@ -77,6 +77,7 @@ def test_listeners_that_say_no_number_share_the_limit(monkeypatch: pytest.Monkey
     said = [
         "tcp.listeners=[{name: a}, {name: b, max_connections: 5000, port: 2}]",
         "mqtt.listeners=[{name: c}, {name: d, port: 3}]",
+        "rest.listeners=[]",
     ]
 
     settings = load_settings(None, said, {}).settings

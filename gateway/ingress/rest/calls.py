@@ -1,0 +1,218 @@
+"""The handler of every call: parameters of the request, then whoever does the work.
+
+Place in the walk: between aiohttp's router and gate, `sending` or `catalog_calls`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from decoders.catalog import LoadedProduct
+from decoders.errors import DecodeError
+from decoders.json_text import read_json
+from decoders.product import CompiledProduct
+from decoders.types import SessionContext
+from gateway.ingress.rest.answers import Answer
+from gateway.ingress.rest.bodies import Shape, Shapes
+from gateway.ingress.rest.body import Body
+from gateway.ingress.rest.catalog_calls import CatalogCalls, check_variant
+from gateway.ingress.rest.csv_records import DELIMITERS
+from gateway.ingress.rest.docs_page import PAGE_POLICY, page_bytes
+from gateway.ingress.rest.exchange import EXCHANGE
+from gateway.ingress.rest.gate import Caller, Gate
+from gateway.ingress.rest.items import ItemSpeaker, Sending
+from gateway.ingress.rest.media import Form, Media, bytes_of_text, media_of
+from gateway.ingress.rest.openapi import document_bytes
+from gateway.ingress.rest.routes import RECORD_TYPES, Operation, Route
+from gateway.ingress.rest.sending import Asked, SendingCalls
+from gateway.observe.problems import Problem, ProblemCode, json_response
+
+__all__ = ["Calls"]
+
+_MAX_NAME = 256
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Calls:
+    """Of one listener. now_ms: Unix ms."""
+
+    def __init__(
+        self,
+        listener: str,
+        gate: Gate,
+        shapes: Shapes,
+        sending: SendingCalls,
+        catalog: CatalogCalls,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._listener = listener
+        self._gate = gate
+        self._shapes = shapes
+        self._sending = sending
+        self._catalog = catalog
+        self._now_ms = now_ms
+
+    async def answer(self, route: Route, request: web.Request) -> web.StreamResponse:
+        """Raises Problem."""
+        if route.item:
+            return await self._with_body(route, request)
+        caller = await self._gate.enter(request, route, path_client="", streamed=False)
+        if route.operation is Operation.GET_OPENAPI:
+            response = web.Response(body=document_bytes(), content_type="application/json")
+        elif route.operation is Operation.GET_DOCS:
+            response = web.Response(body=page_bytes(), content_type="text/html", charset="utf-8")
+            response.headers["Content-Security-Policy"] = PAGE_POLICY
+        else:
+            if caller.grant is None:  # signed, but there is no body that could prove it
+                await self._gate.prove(request, route, caller, self._sending.body(request, streamed=False))
+            grant = caller.proven
+            if route.operation is Operation.LIST_SPECS:
+                response = json_response(self._catalog.listed(grant))
+            else:
+                response = json_response(self._catalog.shown(grant, request.match_info["product"]))
+        response.headers.update(caller.headers)
+        return response
+
+    async def _with_body(self, route: Route, request: web.Request) -> web.StreamResponse:
+        client = request.match_info.get("client_id", "")
+        media = media_of(request.headers.get("Content-Type"), route.forms, route.forms[0])
+        streamed = self._sending.is_streamed(request, route, media)
+        caller = await self._gate.enter(request, route, path_client=client, streamed=streamed)
+        try:
+            body = self._sending.body(request, streamed=streamed)
+            await self._gate.prove(request, route, caller, body)
+            if route.operation is Operation.DECODE_FRAME:
+                response = await self._decode(request, caller, body, media)
+            else:
+                answer = await self._send(route, request, caller, body, media, streamed=streamed)
+                if answer.status in (429, 503):
+                    caller.release()
+                response = answer.response(request[EXCHANGE].request_id)
+        except Problem as problem:
+            if problem.status in (429, 503):
+                caller.release()
+            problem.headers = {**caller.headers, **problem.headers}
+            raise
+        response.headers.update(caller.headers)
+        return response
+
+    # Items
+
+    async def _send(
+        self, route: Route, request: web.Request, caller: Caller, body: Body, media: Media, *, streamed: bool
+    ) -> Answer:
+        shape, product = self._shape(route, request, caller)
+        asked = Asked(
+            media,
+            shape,
+            product,
+            _delimiter(request),
+            _word(request, "return", ("all", "errors")) == "errors",
+            f"{request.method} {request.path_qs} {request.headers.get('Content-Type', '')}",
+            request.headers.getall("Idempotency-Key", []),
+        )
+        wait = _word(request, "wait", ("spooled", "published"))
+        grant, device_id = caller.proven, _name(request, "device_id")
+        if device_id and grant.device_id and not grant.may_speak_for(device_id):
+            raise Problem(403, ProblemCode.NOT_ALLOWED, "this caller has nothing of this device")
+        sending = Sending(
+            grant,
+            ItemSpeaker.of(grant, device_id) if device_id else grant,
+            self._listener,
+            caller.peer,
+            request[EXCHANGE].request_id,
+            None if not wait else wait == "published",
+        )
+        take = self._sending.upload if streamed else self._sending.batch
+        return await take(request, caller, body, asked, sending)
+
+    def _shape(self, route: Route, request: web.Request, caller: Caller) -> tuple[Shape, CompiledProduct | None]:
+        """How items are read, and the product that the request names."""
+        shapes, grant = self._shapes, caller.proven
+        if route.operation is Operation.SEND_FRAMES:
+            loaded = self._catalog.find(grant, request.match_info["product"])
+            variant = _name(request, "variant")
+            check_variant(loaded, variant)
+            return shapes.frames(loaded.product.id, variant, _port(request)), loaded.product
+        name = _name(request, "product")
+        product = self._catalog.find(grant, name, status=422).product if name else None
+        if route.operation is Operation.SEND_TELEMETRY:
+            return shapes.telemetry(name), product
+        if route.operation is Operation.SEND_RECORDS:
+            record = request.match_info["type"]
+            if record not in RECORD_TYPES:
+                detail = f"`{record[:64]}` is no type of records: one of {', '.join(RECORD_TYPES)} is"
+                raise Problem(404, ProblemCode.NOT_FOUND, detail)
+            return shapes.records(record, name), product
+        if route.operation is Operation.SEND_HOME_ASSISTANT:
+            return shapes.home_assistant(request.match_info["client_id"], name), product
+        return shapes.bridge(name), product
+
+    # A frame that is only looked at
+
+    async def _decode(self, request: web.Request, caller: Caller, body: Body, media: Media) -> web.Response:
+        loaded = self._catalog.find(caller.proven, request.match_info["product"])
+        shape = self._shapes.frames(loaded.product.id, "", 0)
+        data = await body.whole()
+        if not data:
+            raise Problem(400, ProblemCode.BAD_REQUEST, "a frame was expected, and the body is empty")
+        device_id, variant, port = _name(request, "device_id"), _name(request, "variant"), _port(request)
+        if media.form is Form.JSON:
+            return json_response(self._decode_item(loaded, shape, caller, data))
+        frame = data if media.form is Form.OCTETS else bytes_of_text(data, media.form)
+        context = SessionContext(device_id, variant, port)
+        return json_response(self._catalog.decoded(loaded, variant, frame, context, self._now_ms()))
+
+    def _decode_item(self, loaded: LoadedProduct, shape: Shape, caller: Caller, data: bytes) -> Any:
+        grant = caller.proven
+        sending = Sending(grant, replace(grant), self._listener, caller.peer, "")
+        try:
+            taken = shape.open(sending, read_json(data), data, self._now_ms())
+        except DecodeError as error:
+            raise Problem(400, ProblemCode.BAD_REQUEST, error.detail) from None
+        assert taken is not None
+        message = taken[0]
+        said = dict(message.properties)
+        context = SessionContext(message.speaker.device_id, said.get("variant", ""), int(said.get("port", "0")))
+        return self._catalog.decoded(loaded, context.variant, message.payload, context, self._now_ms())
+
+
+def _name(request: web.Request, parameter: str) -> str:
+    value = request.query.get(parameter, "")
+    if len(value) > _MAX_NAME or _CONTROL.search(value):
+        raise _bad(parameter, f"at most {_MAX_NAME} characters are expected, none of them for control")
+    return value
+
+
+def _word(request: web.Request, parameter: str, words: tuple[str, ...]) -> str:
+    """ "" where it is not given."""
+    value = request.query.get(parameter)
+    if value is not None and value not in words:
+        raise _bad(parameter, f"{' or '.join(words)} is expected")
+    return value or ""
+
+
+def _delimiter(request: web.Request) -> str:
+    value = request.query.get("delimiter")
+    if value is None:
+        return ""
+    mark = "\t" if value == "tab" else value
+    if mark not in DELIMITERS:
+        raise _bad("delimiter", "one of `,` `;` `|` and `tab` is expected")
+    return mark
+
+
+def _port(request: web.Request) -> int:
+    value = request.query.get("port", "0")
+    if not (value.isascii() and value.isdigit() and len(value) <= 3 and int(value) <= 255):
+        raise _bad("port", "a number 0-255 is expected")
+    return int(value)
+
+
+def _bad(parameter: str, detail: str) -> Problem:
+    return Problem(400, ProblemCode.BAD_PARAMETER, f"{parameter}: {detail}")

@@ -1,0 +1,170 @@
+"""One request and its answer: id, deadline, the form of errors, headers of every answer, one line of access log.
+
+Place in the walk: the middleware around every handler of the REST face. No CORS headers are ever sent: browsers let no
+page of another site read an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from gateway.observe.problems import Limit, Problem, ProblemCode
+
+__all__ = ["EXCHANGE", "CountRequest", "Exchange", "add_headers", "exchanges"]
+
+CountRequest: TypeAlias = Callable[[str, str, int, float], None]
+"""Called after each request: template of the route, method, status, seconds."""
+
+_CLIENT_GONE = 499
+"""Status in log and metrics of a request whose client went away before the answer."""
+_UNMATCHED = "unmatched"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+_GRACE_S = 5.0  # a handler that has not answered so long after its deadline is ended
+_SERVER = "iotlink"
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What is known of one request. deadline: of `loop.time()`. client: who is proven to send it, or "".
+
+    bytes_in: of its body, as sent. items: in it. fields: further ones of its line in the access log.
+    """
+
+    request_id: str
+    deadline: float
+    limit_s: float
+    client: str = ""
+    bytes_in: int = 0
+    items: int = 0
+    fields: dict[str, str | int] = field(default_factory=dict)
+    _end: asyncio.Timeout | None = None
+
+    def left_s(self) -> float:
+        """Seconds until the deadline, not below 0."""
+        return max(0.0, self.deadline - asyncio.get_running_loop().time())
+
+    def take_time(self) -> None:
+        """The body may come as long as it comes: its upload has limits of its own. The deadline is put off until
+        `hurry`."""
+        self.deadline = float("inf")
+        if self._end is not None:
+            self._end.reschedule(None)
+
+    def hurry(self) -> None:
+        """The body has ended: from here on the answer has the usual time."""
+        self.deadline = asyncio.get_running_loop().time() + self.limit_s
+        if self._end is not None:
+            self._end.reschedule(self.deadline + _GRACE_S)
+
+
+EXCHANGE = web.RequestKey("exchange", Exchange)
+
+
+def exchanges(deadline_s: float, count: CountRequest) -> Middleware:
+    """The middleware. deadline_s: time for one request, its body included."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
+        exchange = request[EXCHANGE] = Exchange(request_id, began + deadline_s, deadline_s)
+        status = _CLIENT_GONE
+        try:
+            response = await _answer(request, handler, exchange)
+            status = response.status
+            response.headers["X-Request-Id"] = request_id
+            return response
+        except web.HTTPException as redirect:
+            status = redirect.status
+            redirect.headers["X-Request-Id"] = request_id
+            raise
+        finally:
+            seconds = loop.time() - began
+            route, method = route_of(request), request.method if request.method in _METHODS else "other"
+            count(route, method, status, seconds)
+            _log.info(
+                "http_request",
+                request_id=request_id,
+                method=method,
+                route=route,
+                status=status,
+                ms=round(seconds * 1000, 1),
+                bytes_in=exchange.bytes_in,
+                items=exchange.items,
+                client=exchange.client,
+                peer=request.remote or "",
+                **exchange.fields,
+            )
+
+    return answer
+
+
+async def _answer(request: web.Request, handler: Handler, exchange: Exchange) -> web.StreamResponse:
+    """The handler's answer, or that to its error. ConnectionError: nobody is there to hear it."""
+    request_id = exchange.request_id
+    try:
+        async with asyncio.timeout_at(exchange.deadline + _GRACE_S) as end:
+            exchange._end = end
+            return await handler(request)
+    except Problem as problem:
+        return problem.response(request_id)
+    except TimeoutError:
+        if not end.expired():
+            return _internal_error(request, exchange)
+        detail = f"no answer within {exchange.limit_s:g} s; what was sent may have been kept"
+        limit = Limit("request_timeout_s", exchange.limit_s)
+        return Problem(503, ProblemCode.DEADLINE, detail, limit=limit, retry_after_s=1).response(request_id)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        codes = {404: ProblemCode.NOT_FOUND, 405: ProblemCode.METHOD_NOT_ALLOWED, 413: ProblemCode.TOO_LARGE}
+        code = codes.get(error.status, ProblemCode.BAD_REQUEST)
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return Problem(error.status, code, error.reason, headers=headers).response(request_id)
+    except ConnectionError:
+        raise
+    except Exception:
+        return _internal_error(request, exchange)
+    finally:
+        exchange._end = None
+
+
+def _internal_error(request: web.Request, exchange: Exchange) -> web.StreamResponse:
+    _log.exception("http_request_failed", route=route_of(request), request_id=exchange.request_id)
+    detail = "an error of ours; the log says more under this request_id"
+    return Problem(500, ProblemCode.INTERNAL_ERROR, detail).response(exchange.request_id)
+
+
+def route_of(request: web.Request) -> str:
+    """The template of its route, such as `/v1/frames/{product}`: paths may hold names and secrets."""
+    resource = request.match_info.route.resource
+    return _UNMATCHED if resource is None else resource.canonical
+
+
+async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """For `on_response_prepare`: headers of every answer, which a handler may have set otherwise."""
+    response.headers["Server"] = _SERVER  # aiohttp has set its own, with its version
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
