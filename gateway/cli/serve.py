@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ import structlog
 
 from decoders.errors import SpecError
 from gateway.cli.config import ConfigOption, SetOption, load_or_exit
-from gateway.cli.output import EXIT_USAGE, fail
+from gateway.cli.output import EXIT_OK, EXIT_USAGE, fail
 from gateway.domain.errors import ConfigError, OperatorError
 from gateway.observe.logs import configure_logs
 from gateway.settings.model import Settings
@@ -30,6 +32,7 @@ GC_THRESHOLD = 100_000
 
 def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Run the gateway until SIGTERM or SIGINT. Without a config: loopback, file sink, data under ./data."""
+    _end_on_sigterm()
     loaded = load_or_exit(config, set_)
     settings = loaded.settings
     on_stdout = any(sink.type == "stdout" for sink in settings.sinks.values())
@@ -47,6 +50,17 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
         fail(f"the delivery ended: {group.exceptions[0]}")
     if refused:
         fail(f"{refused} uplinks were not durable in time and were refused: their senders will send them again")
+
+
+def _end_on_sigterm() -> None:
+    """Until the gateway runs and takes signals itself there is nothing to settle. The first process of a container gets
+    no signal without a handler: it would be killed after the grace time."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(EXIT_OK)
+
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, end)
 
 
 def build(settings: Settings) -> Gateway:
