@@ -6,25 +6,12 @@ stranger nothing: an unknown user and a wrong password are one answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-import structlog
-
-from gateway.observe.logs import RateLimited
 from gateway.protocol.mqtt.packets import ReasonCode
 
-__all__ = ["DENIALS", "DenialLog", "DenialText", "DenyCode", "TopicDenial"]
-
-_log = structlog.get_logger(__name__)
-
-_LINES_OF_ONE = 3
-_LINES_OF_CODE = 30
-_WINDOW_S = 60.0
-"""Log lines in that time: for one reason from one address or client, and for one reason from all."""
-
-_MAX_SHOWN = 128
+__all__ = ["DENIALS", "DenialText", "DenyCode", "TopicDenial"]
 
 
 class DenyCode(StrEnum):
@@ -164,42 +151,3 @@ DENIALS: dict[DenyCode, DenialText] = {
         ReasonCode.SERVER_UNAVAILABLE, "try again later", "an error of the gateway, see the log"
     ),
 }
-
-
-class DenialLog:
-    """One line per denial, as long as it is not a flood; the next line tells how many were left out. clock: seconds,
-    rising."""
-
-    __slots__ = ("_of_code", "_of_one")
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._of_one = RateLimited(_LINES_OF_ONE, _WINDOW_S, clock=clock)
-        self._of_code = RateLimited(_LINES_OF_CODE, _WINDOW_S, clock=clock)
-
-    def write(self, code: DenyCode, listener: str, peer: str, address: str, fields: Mapping[str, str]) -> None:
-        """fields: what the client said of itself; empty ones are left out, long ones cut."""
-        suppressed = self._allow((code, listener), address)
-        if suppressed is not None:
-            said = _shown(fields, suppressed)
-            detail = DENIALS[code].operator
-            _log.warning("mqtt_client_denied", code=code.value, listener=listener, peer=peer, **said, detail=detail)
-
-    def write_topic(self, code: TopicDenial, client_id: str, fields: Mapping[str, str], detail: str) -> None:
-        """fields: as above, topic and user name among them. detail: what to do."""
-        suppressed = self._allow(code, client_id)
-        if suppressed is not None:
-            said = _shown(fields, suppressed)
-            _log.warning("mqtt_topic_denied", code=code.value, client_id=client_id[:_MAX_SHOWN], **said, detail=detail)
-
-    def _allow(self, kind: Hashable, one: str) -> int | None:
-        """None: no line. Else how many were left out before it."""
-        suppressed = self._of_one.allow((kind, one[:_MAX_SHOWN]))
-        more = self._of_code.allow(kind) if suppressed is not None else None
-        return None if suppressed is None or more is None else suppressed + more
-
-
-def _shown(fields: Mapping[str, str], suppressed: int) -> dict[str, object]:
-    said: dict[str, object] = {name: text[:_MAX_SHOWN] for name, text in fields.items() if text}
-    if suppressed:
-        said["suppressed"] = suppressed
-    return said

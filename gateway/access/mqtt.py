@@ -18,13 +18,15 @@ from gateway.access.attempts import Attempts, address_of
 from gateway.access.certificates import CertificateRule
 from gateway.access.client_ids import ClientIdRules
 from gateway.access.credentials import PasswordCheck, Verdict
-from gateway.access.denials import DENIALS, DenialLog, DenyCode
+from gateway.access.denials import DENIALS, DenyCode
 from gateway.access.jwt import KeysMissing, TokenRefused, TokenVerifier, looks_like_token
 from gateway.access.topic_rules import AllowList, DeviceTopics, ListedTopics, MqttGrant, OpenTopics, TopicPolicy
 from gateway.domain.device import DeviceKey, Principal
 from gateway.domain.errors import ConfigError, RefuseReason
 from gateway.domain.password_hash import hash_problem
 from gateway.domain.ports import SecretsPort
+from gateway.observe import events
+from gateway.observe.logs import LineLimit
 from gateway.protocol.mqtt.packets import V5, Connect, ReasonCode
 from gateway.protocol.mqtt.ports import Denial, Grant
 from gateway.protocol.uplink_topics import Templates
@@ -83,7 +85,7 @@ class MqttAccessServices:
     templates: Templates
     attempts: Attempts
     passwords: PasswordCheck
-    log: DenialLog
+    lines: LineLimit
     tokens: TokenVerifier | None = None
 
     async def start(self) -> None:
@@ -305,7 +307,7 @@ class MqttAccess:
         attempt.answer(self._grant(policy, attempt, Principal("anonymous")))
 
     def _grant(self, policy: TopicPolicy, attempt: _Attempt, principal: Principal, device_id: str = "") -> MqttGrant:
-        return MqttGrant(policy, principal, self._tenant, attempt.client_id, device_id, self._services.log)
+        return MqttGrant(policy, principal, self._tenant, attempt.client_id, device_id, self._services.lines)
 
     def _owns_client_id(self, attempt: _Attempt, name: str) -> bool:
         """Whether the client id belongs to this device or client; a client that brings none is given one."""
@@ -330,10 +332,17 @@ class MqttAccess:
         return names[0] if names else ""
 
     def _deny(self, attempt: _Attempt, code: DenyCode, *, allowed: str = "", device_id: str = "") -> None:
-        self.denied[code] += 1
         text = DENIALS[code]
-        fields = {"user_name": attempt.user, "client_id": attempt.client_id, "device_id": device_id}
-        self._services.log.write(code, self.listener, attempt.peer, attempt.address, fields)
+        events.mqtt_client_denied(
+            self.denied,
+            self._services.lines,
+            code,
+            listener=self.listener,
+            peer=attempt.peer,
+            address=attempt.address,
+            said={"user_name": attempt.user, "client_id": attempt.client_id, "device_id": device_id},
+            detail=text.operator,
+        )
         reason = text.reason
         if reason is ReasonCode.QUOTA_EXCEEDED and attempt.connect.version != V5:
             reason = ReasonCode.NOT_AUTHORIZED  # 3.1.1 has no other word that keeps a device from trying at once

@@ -29,8 +29,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import structlog
-
 from gateway.access.api_keys import KEY_PREFIX
 from gateway.access.clients import Client, Clients
 from gateway.access.request_signatures import RequestSignatures, SignedBody
@@ -39,7 +37,8 @@ from gateway.access.scopes import Call, RestGrant, Scope
 from gateway.access.token_scopes import TokenRule, token_scope, token_subject
 from gateway.domain.device import DeviceKey, Principal
 from gateway.domain.ports import DirectoryPort
-from gateway.observe.logs import RateLimited
+from gateway.observe import events
+from gateway.observe.logs import LineLimit
 
 __all__ = [
     "AccessRequest",
@@ -53,15 +52,8 @@ __all__ = [
     "TokenVerifier",
 ]
 
-_log = structlog.get_logger(__name__)
-
 _MAX_TOKEN = 8_192
-_MAX_SHOWN = 128
 _RETRY_S = {DenyReason.TOO_MANY_ATTEMPTS: 30, DenyReason.KEYS_UNAVAILABLE: 5}
-_LINES_OF_ADDRESS = 3
-_LINES_OF_REASON = 30
-_WINDOW_S = 60.0
-"""Log lines in that time: for one reason from one address, and for one reason from all."""
 
 _SIGNABLE = frozenset({Call.INGEST})
 """Neither method nor path is signed, so a signature must not be able to do more than send data."""
@@ -176,7 +168,7 @@ class RestAccess:
     denied: how often, by reason.
     """
 
-    __slots__ = ("_lines", "_lines_of_address", "_options", "_rules", "_services", "_tenant", "denied", "listener")
+    __slots__ = ("_lines", "_options", "_rules", "_services", "_tenant", "denied", "listener")
 
     def __init__(
         self, options: RestAccessOptions, services: RestAccessServices, listener: str, tenant: str = ""
@@ -187,8 +179,7 @@ class RestAccess:
         self._services = services
         self._tenant = tenant
         self._rules = {rule.issuer: rule for rule in options.tokens}
-        self._lines = RateLimited(_LINES_OF_REASON, _WINDOW_S)
-        self._lines_of_address = RateLimited(_LINES_OF_ADDRESS, _WINDOW_S)
+        self._lines = LineLimit()
 
     async def authenticate(self, request: AccessRequest) -> RestGrant | SignedRequest | RestDenial:
         """Who calls, by the table above. Never raises for what a request holds."""
@@ -324,14 +315,8 @@ class RestAccess:
         return self._denied(request, RestDenial(reason, _RETRY_S.get(reason, 0)), client)
 
     def _denied(self, request: AccessRequest, denial: RestDenial, client: str) -> RestDenial:
-        self.denied[denial.reason] += 1
-        if self._lines_of_address.allow((denial.reason, request.address)) is None:
-            return denial
-        fields = {"listener": self.listener, "reason": denial.reason.value, "address": request.address}
-        if client:
-            shown = client[:_MAX_SHOWN]
-            fields["client"] = shown if shown.isprintable() else ascii(shown)
-        self._lines.log(_log.warning, denial.reason, "rest_denied", **fields)
+        said = {"listener": self.listener, "address": request.address, "client": client}
+        events.rest_denied(self.denied, self._lines, denial.reason, **said)
         return denial
 
 

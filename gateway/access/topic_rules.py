@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from gateway.access.denials import DenialLog, TopicDenial
+from gateway.access.denials import TopicDenial
 from gateway.domain.device import DeviceKey, Principal
 from gateway.domain.errors import ConfigError
 from gateway.domain.ports import SecretsPort
+from gateway.observe import events
+from gateway.observe.logs import LineLimit
 from gateway.protocol.mqtt.topics import covers, fill, matches, rule_problem
 from gateway.protocol.uplink_topics import DOWN_RULES, Templates
 
@@ -89,7 +91,7 @@ class MqttGrant:
     device_id: "" where no device is proven. client_id: of MQTT.
     """
 
-    __slots__ = ("_decided", "_generation", "_log", "_policy", "client_id", "device_id", "principal", "tenant")
+    __slots__ = ("_decided", "_generation", "_lines", "_policy", "client_id", "device_id", "principal", "tenant")
 
     def __init__(
         self,
@@ -98,13 +100,13 @@ class MqttGrant:
         tenant: str,
         client_id: str,
         device_id: str,
-        log: DenialLog,
+        lines: LineLimit,
     ) -> None:
         self.principal = principal
         self.tenant = tenant
         self.client_id = client_id
         self.device_id = device_id
-        self._log = log
+        self._lines = lines
         self._policy = policy
         self._generation = policy.generation
         self._decided: dict[str, bool] | None = None
@@ -135,8 +137,8 @@ class MqttGrant:
         return device_id == self.device_id != "" or self._policy.may_speak_for(self, device_id)
 
     def _denied(self, code: TopicDenial, topic: str) -> None:
-        fields = {"topic": topic, "user_name": self.principal.name, "tenant": self.tenant}
-        self._log.write_topic(code, self.client_id, fields, self._policy.hint)
+        said = {"topic": topic, "user_name": self.principal.name, "tenant": self.tenant}
+        events.mqtt_topic_denied(self._lines, code, client_id=self.client_id, said=said, detail=self._policy.hint)
 
 
 class OpenTopics:

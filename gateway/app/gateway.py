@@ -48,7 +48,10 @@ from gateway.ingress.flow import Flow
 from gateway.ingress.mqtt_flow import MqttMemory
 from gateway.ingress.tcp import TcpServer
 from gateway.lifecycle import Lifecycle, Phase
+from gateway.observe.health import ComponentHealth, HealthBoard, State
 from gateway.observe.http import ObserveServer
+from gateway.observe.logs import tell_suppressed
+from gateway.observe.loop_watch import LoopWatch
 from gateway.observe.metrics import Metrics
 from gateway.observe.tap import Tap
 from gateway.pipeline.archive import Archive
@@ -115,17 +118,26 @@ class Gateway:
             when_full=WhenFull(letters.when_full),
             max_age_days=letters.max_age_days,
         )
-        self.watch = DeliveryWatch(list(settings.sinks), self.clock.unix_ms)
-        observe = settings.observe
-        self.observe = ObserveServer(
-            self.metrics, self.lifecycle, host=observe.host, port=observe.port, version=version(), clock=time.monotonic
-        )
-        self.observe.add_probe("outbox", self.watch.problem)
-        self.observe.add_component("sinks", self.watch.health)
-        self.observe.add_component("devices", lambda: {"ok": True, "connected": len(self.sessions)})
+        self.watch = DeliveryWatch(list(settings.sinks), self.clock.unix_ms, self.metrics.spool)
         self.dedup = Dedup()
         self.presence = Presence()
-        self.observe.add_component("presence", self.presence.health)
+        self.health = HealthBoard(self.clock.unix_ms)
+        self.loop_watch = LoopWatch(self.metrics.registry, (self.health.look, tell_suppressed))
+        observe = settings.observe
+        self.observe = ObserveServer(
+            self.metrics,
+            self.lifecycle,
+            self.health,
+            host=observe.host,
+            port=observe.port,
+            version=version(),
+            clock=time.monotonic,
+        )
+        self.observe.add_probe("spool", self.watch.problem)
+        self.health.add("spool", self.watch.spool_health)
+        self.health.add("dead_letters", self._letters_health)
+        self.health.add("sinks", self.watch.sinks_health)
+        self.health.add("presence", self.presence.health)
         self.metrics.add(self._info)
         self.metrics.add(self._dedup_families)
         self.metrics.add(self._presence_families)
@@ -175,17 +187,20 @@ class Gateway:
         self.tcp = make_tcp(parts, self.sessions)
         topics = Topics(parts, self.presence)
         self.mqtt = make_mqtt(parts, topics, memory)
-        self.observe.add_component("mqtt", self.mqtt.health)
         self.rest = make_rest(parts, topics, self.presence, keys)
         self.sources = make_sources(parts, topics, numbering.gateway_id)
+        self.health.add("tcp", lambda: ComponentHealth(facts={"sessions": len(self.sessions)}))
+        self.health.add("mqtt", self.mqtt.health)
+        self.health.add("rest", self.rest.health)
         if self.sources is not None:
-            self.observe.add_component("sources", self.sources.health)
+            self.health.add("sources", self.sources.health)
         self.letters.gateway_id = numbering.gateway_id
         self._add_admin(chain, outbox, topics)
         await outbox.start()
         self.watch.outbox = outbox
         outbox.on_room(self.watch.on_room)
         delivery = asyncio.create_task(outbox.run(), name="delivery")
+        self.loop_watch.start()
         try:
             await self.observe.start()
             if self.replayer is not None and self.admin is not None:
@@ -247,6 +262,7 @@ class Gateway:
         stranded = await outbox.drain(left)
         if not alive:  # what they wait for is refused by now
             cut = await self._drain_faces(1.0)
+        self.loop_watch.stop()
         await self.observe.stop()
         self.lifecycle.move(Phase.STOPPED)
         _log.info("stopped", refused=stranded, cut=cut, seconds=round(time.monotonic() - started, 3))
@@ -285,6 +301,23 @@ class Gateway:
     def _info(self) -> Iterator[Metric]:
         catalog = {"digest": self.catalog.digest[:12], "generation": str(self.catalog.generation)}
         yield InfoMetricFamily("iotlink_catalog", "The specs in use.", value=catalog)
+        generation, products = self.catalog.generation, len(self.catalog.products)
+        yield GaugeMetricFamily("iotlink_catalog_generation", "Rises with every change of specs.", value=generation)
+        yield GaugeMetricFamily("iotlink_catalog_products", "Products that the gateway understands.", value=products)
+        yield GaugeMetricFamily("iotlink_tcp_sessions", "Devices with a TCP session.", value=len(self.sessions))
+        yield CounterMetricFamily(
+            "iotlink_tcp_takeovers", "Sessions ended by a newer one of the same device.", value=self.sessions.takeovers
+        )
+
+    def _letters_health(self) -> ComponentHealth:
+        letters = self.metrics.dead_letters
+        facts = {"bytes": letters.stored_bytes, "capacity_bytes": letters.capacity_bytes}
+        if letters.last_error:
+            return ComponentHealth(State.DOWN, letters.last_error, facts)
+        if letters.nearly_full:
+            text = f"nearly full; `when_full: {self.settings.dead_letters.when_full}` says what happens then"
+            return ComponentHealth(State.DEGRADED, text, facts)
+        return ComponentHealth(facts=facts)
 
     def _dedup_families(self) -> Iterator[Metric]:
         dedup = self.dedup

@@ -9,7 +9,6 @@ from gateway.access.attempts import AttemptLimits, Attempts
 from gateway.access.certificates import CertificateName, CertificateRule
 from gateway.access.client_ids import ClientIdRules
 from gateway.access.credentials import PasswordCheck, PasswordLimits
-from gateway.access.denials import DenialLog
 from gateway.access.jwks_http import fetch_key_set
 from gateway.access.jwt import TokenIssuer, TokenVerifier
 from gateway.access.mqtt import MqttAccess, MqttAccessOptions, MqttAccessServices, OtherClient
@@ -21,7 +20,10 @@ from gateway.domain.receipt import Receipt
 from gateway.ingress.mqtt import MqttOptions, MqttServer, MqttServices, Transport
 from gateway.ingress.mqtt_flow import MqttMemory
 from gateway.observe.access_metrics import access_families
+from gateway.observe.health import ComponentHealth
+from gateway.observe.logs import LineLimit
 from gateway.observe.mqtt_metrics import mqtt_families
+from gateway.protocol.device_session import UNDETECTED
 from gateway.protocol.mqtt.ports import Answer, BrokerLimits, ClientLimits, DropReason, explain, explain_dead_letters
 from gateway.settings import model
 
@@ -45,9 +47,10 @@ class MqttFace:
         """Clients that are in."""
         return sum(counts.connected for counts in self.server.counts)
 
-    def health(self) -> dict[str, object]:
-        """For `/health`: clients that are away are no fault of the gateway."""
-        return {"ok": True, "connected": self.connected, "sessions": sum(one.sessions for one in self.server.counts)}
+    def health(self) -> ComponentHealth:
+        """Clients that are away are no fault of the gateway."""
+        sessions = sum(one.sessions for one in self.server.counts)
+        return ComponentHealth(facts={"connected": self.connected, "sessions": sessions})
 
     def stop_accepting(self) -> None:
         self.server.stop_accepting()
@@ -69,6 +72,7 @@ def make_mqtt(parts: Parts, topics: Topics, memory: MqttMemory) -> MqttFace:
     doors = []
     for index, listener in enumerate(settings.mqtt.listeners):
         options = _options(index, listener, explain_dead_letters if told else explain)
+        parts.metrics.traffic(options.name, UNDETECTED)  # so that its series are there from the start, with 0
         access = MqttAccess(access_options, access_services, options.name, options.tenant)
         server.add(options, access)
         doors.append(access)
@@ -156,6 +160,6 @@ def _access_services(parts: Parts, topics: Topics) -> MqttAccessServices:
         topics.templates,
         Attempts(AttemptLimits(), time.monotonic),
         PasswordCheck(PasswordLimits(), time.monotonic, [*parts.directory.costs, *costs]),
-        DenialLog(time.monotonic),
+        LineLimit(),
         tokens=TokenVerifier(issuers, fetch_key_set, time.monotonic, time.time) if issuers else None,
     )

@@ -45,6 +45,7 @@ from gateway.ingress.rest.items import Items, ItemServices
 from gateway.ingress.rest.sending import SendingCalls, SendingLimits
 from gateway.ingress.rest.server import RestListener, RestOptions, RestServer
 from gateway.ingress.tls import ClientAuth, server_context
+from gateway.observe.health import ComponentHealth, State
 from gateway.observe.rest_metrics import RequestCounters, access_rest_families
 from gateway.protocol.device_session import UNDETECTED
 from gateway.settings import model
@@ -67,6 +68,7 @@ class RestFace:
         self._clients = clients
         self._tokens = tokens
         self._reloading: asyncio.Task[None] | None = None
+        self._problem = ""  # of the key file
 
     async def start(self) -> None:
         """Raises OperatorError: an address cannot be had, or a file of keys cannot be used."""
@@ -79,6 +81,11 @@ class RestFace:
             await self._tokens.start()
         await self.server.start()
         self._reloading = asyncio.create_task(self._reload(), name="key file")
+
+    def health(self) -> ComponentHealth:
+        """Degraded while the key file cannot be read: what it said last goes on to count."""
+        facts = {"listeners": len(self.server.listeners)}
+        return ComponentHealth(State.DEGRADED if self._problem else State.OK, self._problem, facts)
 
     def stop_accepting(self) -> None:
         self.server.stop_accepting()
@@ -96,17 +103,16 @@ class RestFace:
 
     async def _reload(self) -> None:
         """Takes up what `iotlink keys` changes."""
-        problem = ""
         while True:
             await asyncio.sleep(_RELOAD_S)
             try:
                 await asyncio.to_thread(self._clients.reload)
             except KeyFileError as error:
-                if str(error) != problem:
+                if str(error) != self._problem:
                     _log.error("key_file_unusable", detail=str(error))
-                problem = str(error)
+                self._problem = str(error)
             else:
-                problem = ""
+                self._problem = ""
 
 
 def make_idempotency(settings: model.Settings) -> IdempotencyKeys:

@@ -12,6 +12,7 @@ from gateway.app.parts import Parts, stream_options
 from gateway.devices.sessions import SessionRegistry
 from gateway.domain.errors import ConfigError
 from gateway.ingress.tcp import ListenerOptions, TcpServer, TcpServices
+from gateway.protocol.device_session import UNDETECTED
 from gateway.protocol.session_ports import SessionLimits
 from gateway.settings import model
 
@@ -28,8 +29,8 @@ def make_tcp(parts: Parts, sessions: SessionRegistry) -> TcpServer:
     for index, listener in enumerate(parts.settings.tcp.listeners):
         products = _products(parts.catalog, index, listener)
         limited = [_limited(product, listener.max_frame_bytes) for product in products]
-        for product in limited:  # so that every series is there from the start, with 0
-            parts.metrics.traffic(listener.name, product.id)
+        for product_id in (UNDETECTED, *(product.id for product in limited)):
+            parts.metrics.traffic(listener.name, product_id)  # so that every series is there from the start, with 0
         server.add(_options(index, listener), _always(limited))
     return server
 

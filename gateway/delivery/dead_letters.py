@@ -32,6 +32,7 @@ from gateway.delivery.sinks import SinkErrorCode
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.errors import OperatorError, RefuseReason
 from gateway.domain.receipt import Receipt
+from gateway.observe import events
 from gateway.observe.metrics import DeadLetterCounters
 
 _MAX_WAITING_BYTES = 8 * 1024 * 1024
@@ -195,7 +196,9 @@ class DeadLetterStore:
                 failure = disk_error(error, self._files.directory)
                 full = failure.code == SinkErrorCode.DISK_FULL
                 refusal = RefuseReason.OUTBOX_FULL if full else RefuseReason.SINK_FAILED
-                _log.error("dead_letters_not_written", letters=len(self._writing), detail=str(failure))
+                events.dead_letters_not_written(self._counters, len(self._writing), str(failure))
+            else:
+                self._counters.last_error = ""
             self._take_stock()
             done, self._writing = self._writing, []
             self._waiting_bytes -= len(data)
@@ -269,11 +272,7 @@ class DeadLetterStore:
         counters.stored_bytes = self._files.stored
         self._evictable = self._files.evictable
         nearly_full = counters.stored_bytes >= self._max_bytes * _NEARLY_FULL
-        if nearly_full is not counters.nearly_full:
-            counters.nearly_full = nearly_full
-            say = _log.warning if nearly_full else _log.info
-            event = "dead_letters_nearly_full" if nearly_full else "dead_letters_have_room"
-            say(event, stored_bytes=counters.stored_bytes, max_bytes=self._max_bytes, when_full=self._when_full.value)
+        events.dead_letters_level(counters, nearly_full, self._when_full.value)
 
     def _take(self) -> list[_Waiting]:
         """The first letters of one kind that together fit into one file; at least one."""

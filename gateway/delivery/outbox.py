@@ -244,6 +244,14 @@ class Outbox:
         await self.spool.close()
         await self._dead_letters.close()
 
+    @property
+    def waiting(self) -> int:
+        """Receipts that are not settled: they wait for the disk, for a dead letter, for sinks, or for the first copy.
+        Counted from where they wait, and so at least as many as uplinks are in flight: one that waits for several
+        things counts for each, and some receipts are no uplink's."""
+        followers = sum(map(len, self._followers.values()))
+        return self._uncommitted + self._dead_letters.pending + len(self._owed) + followers
+
     def _has_work(self) -> bool:
         return bool(self._uncommitted or self._dead_letters.pending) or not self.distribution.done
 

@@ -13,20 +13,17 @@ import sys
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
-import structlog
-
 from gateway.delivery.backoff import Backoff
 from gateway.delivery.lanes import Entry, Parcel
 from gateway.delivery.pacing import Group
 from gateway.delivery.sinks import EntryFailure, Sink, SinkErrorCode
 from gateway.domain.errors import SinkError
+from gateway.observe import events
 from gateway.observe.metrics import Metrics
 
 _NEVER = sys.maxsize
 _FAILING = 3  # so many failures of a shard in a row are more than a busy moment
 _TICK_S = 0.001  # uvloop's clock and timers count in ms: waiting for less than one would spin
-
-_log = structlog.get_logger("gateway.delivery.sender")
 
 
 class EntryOwner(Protocol):
@@ -48,7 +45,6 @@ class Sender:
     always_lingers: also when nothing came while the last request was in flight: for a sink where a request costs more
     than being late.
     backoff: waits after a failed request, and of a group (a shard) some of whose parcels failed.
-    last_error: what the sink said last, while it is not healthy; else empty.
     """
 
     def __init__(
@@ -64,9 +60,10 @@ class Sender:
         self.counters = metrics.sink(sink.name)
         for code in sink.error_codes:
             self.counters.failed.setdefault(code.value, 0)
-        self.last_error = ""
         self._request_seconds = metrics.request_seconds.labels(sink.name)
         self._batch_records = metrics.batch_records.labels(sink.name)
+        self._batch_bytes = metrics.batch_bytes.labels(sink.name)
+        self._latency = metrics.latency.sink(sink.name)
         self._always_lingers = always_lingers
         self._linger_s = (sink.linger_ms if linger_ms is None else linger_ms) / 1000
         self._backoff = backoff
@@ -228,6 +225,7 @@ class Sender:
         parcels = self._in_flight[number]
         self.counters.requests += 1
         self._batch_records.observe(sum([len(parcel.entries) for parcel in parcels]))
+        self._batch_bytes.observe(sum([parcel.size for parcel in parcels]))
         started = loop.time()
         results: Sequence[EntryFailure | None] | None = None
         error: SinkError | None = None
@@ -277,6 +275,7 @@ class Sender:
         size = sum([parcel.size for parcel in stored])
         self.counters.records += len(entries)
         self.counters.record_bytes += size
+        self._latency.observe(entries)
         self._done(stored)
         if failure is not None or self._backing_off:
             self._back_off(again, stored)
@@ -318,8 +317,7 @@ class Sender:
             return
         ((record, _),) = entries
         self._done([parcel])
-        self.counters.buried += 1
-        _log.warning("record_buried", sink=self.sink.name, record_id=record.record_id, error_code=code, detail=detail)
+        events.record_buried(self.counters, record.record_id, code, detail)
         owner.bury(entries[0], code, detail)
 
     def _back_off(self, again: list[Parcel], stored: list[Parcel]) -> None:
@@ -367,17 +365,11 @@ class Sender:
             self._failed_at = now
             self._failures += 1
             self._not_before = now + self._backoff.delay_s(self._failures)
-        self.last_error = f"{error.code}: {error}"
-        if self.counters.healthy:
-            self.counters.healthy = False
-            _log.warning("sink_unhealthy", sink=self.sink.name, error_code=error.code, detail=str(error))
+        events.sink_unhealthy(self.counters, error.code, str(error))
 
     def _succeeded(self) -> None:
         self._failures = 0
-        if not self.counters.healthy:
-            self.counters.healthy = True
-            self.last_error = ""
-            _log.info("sink_healthy", sink=self.sink.name)
+        events.sink_healthy(self.counters)
 
 
 def _piece(parcel: Parcel, entries: list[Entry]) -> Parcel:

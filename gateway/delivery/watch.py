@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import structlog
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from gateway.delivery.outbox import Outbox
+from gateway.observe.health import ComponentHealth, State
 from gateway.observe.logs import RateLimited
+from gateway.observe.metrics import SpoolCounters
+
+_NEARLY_FULL = 0.8
 
 _log = structlog.get_logger("gateway.delivery.watch")
 
 
 class DeliveryWatch:
-    """sinks: names of all, so that each has its series from the start. unix_ms: the clock of arrivals.
-    outbox: set once it is open."""
+    """sinks: names of all, so that each has its series from the start. unix_ms: the clock of arrivals. spool: counters
+    of all there are. outbox: set once it is open."""
 
-    def __init__(self, sinks: list[str], unix_ms: Callable[[], int]) -> None:
+    def __init__(self, sinks: list[str], unix_ms: Callable[[], int], spool: SpoolCounters) -> None:
         self.outbox: Outbox | None = None
         self._sinks = sinks
         self._unix_ms = unix_ms
         self._told_full = False
+        self._spool = spool
         self._lines = RateLimited()
 
     def metrics(self) -> Iterator[Metric]:
@@ -41,21 +45,32 @@ class DeliveryWatch:
             backlog.add_metric([name], feed.backlog if feed is not None else 0)
             oldest.add_metric([name], age_ms / 1000)
             window.add_metric([name], feed.used_bytes if feed is not None else 0)
+        waiting = self.outbox.waiting if self.outbox is not None else 0
+        yield GaugeMetricFamily("iotlink_outbox_waiting", "Receipts that the outbox has to settle.", value=waiting)
         yield from (backlog, oldest, window)
 
-    def health(self) -> dict[str, Any]:
-        """By sink; one that takes no records makes nothing unready, as they are safe in the spool."""
+    def sinks_health(self) -> ComponentHealth:
+        """One that takes no records makes nothing unready, as they are safe in the spool."""
         distribution = self.outbox.distribution if self.outbox is not None else None
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, ComponentHealth] = {}
         for feed in distribution.feeds if distribution is not None else ():
             sender = distribution.senders.get(feed.name) if distribution is not None else None
             if sender is not None:
-                found[feed.name] = {
-                    "ok": sender.counters.healthy,
-                    "last_error": sender.last_error,
-                    "backlog_records": feed.backlog,
-                }
-        return {"ok": all(sink["ok"] for sink in found.values()), **found}
+                state = State.OK if sender.counters.healthy else State.DOWN
+                facts = {"backlog_records": feed.backlog}
+                found[feed.name] = ComponentHealth(state, sender.counters.last_error, facts)
+        return ComponentHealth.of_parts(found)
+
+    def spool_health(self) -> ComponentHealth:
+        spool = self._spool
+        facts = {"bytes": spool.bytes, "capacity_bytes": spool.capacity_bytes, "records": spool.records}
+        problem = self.problem()
+        if problem is not None:
+            return ComponentHealth(State.DOWN, problem, facts)
+        if spool.bytes > spool.capacity_bytes * _NEARLY_FULL:
+            text = f"more than {_NEARLY_FULL:.0%} full: the sinks do not keep up, see theirs"
+            return ComponentHealth(State.DEGRADED, text, facts)
+        return ComponentHealth(facts=facts)
 
     def on_room(self, has_room: bool) -> None:
         """Called by the outbox: senders wait from now on, or go on. A full disk has lines of its own."""

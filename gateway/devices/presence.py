@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from gateway.domain.device import DeviceKey
+from gateway.observe.health import ComponentHealth
 
 __all__ = ["MAX_DEVICES", "Presence", "Seen"]
 
@@ -54,9 +55,9 @@ class Presence:
     def offline(self, key: DeviceKey, unix_ms: int) -> None:
         self._heard(key, False, unix_ms)
 
-    def health(self) -> dict[str, object]:
-        """For `/health`. Devices that are away are no fault of the gateway."""
-        return {"ok": True, "online": self.online_count, "offline": self.offline_count}
+    def health(self) -> ComponentHealth:
+        """Devices that are away are no fault of the gateway."""
+        return ComponentHealth(facts={"online": self.online_count, "offline": self.offline_count})
 
     def _heard(self, key: DeviceKey, online: bool, unix_ms: int) -> Seen:
         seen = self._devices.get(key)

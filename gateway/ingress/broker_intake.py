@@ -15,14 +15,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from gateway.domain.device import Principal
 from gateway.domain.errors import RefuseReason, SourceProblem
 from gateway.domain.ports import TopicFlowPort
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.topic_message import TopicMessage
-from gateway.observe.logs import RateLimited
+from gateway.observe import events
 from gateway.observe.source_metrics import SourceCounters
 from gateway.protocol.mqtt.encode import encode_acks
 from gateway.protocol.mqtt.packets import PacketType
@@ -30,9 +28,6 @@ from gateway.protocol.mqtt.ports import explain
 
 __all__ = ["BrokerIntake", "IntakeLimits", "LinkPort", "SourceSpeaker"]
 
-_log = structlog.get_logger(__name__)
-
-_LINES, _WINDOW_S = 20, 10.0
 _MAX_LATEST = 10_000
 
 
@@ -133,7 +128,6 @@ class BrokerIntake:
         self._on_change = on_change
         self._limits = limits
         self._retained = retained
-        self._lines = RateLimited(_LINES, _WINDOW_S)
         self._link: LinkPort | None = None
         self._order: deque[_Carried] = deque()  # of this connection: what is owed an answer, in order of arrival
         self._carried: dict[int, _Carried] = {}  # by packet id: handed on, and the broker has no answer yet
@@ -288,11 +282,4 @@ class BrokerIntake:
             self._soon(self.flush)
 
     def _count_refused(self, reason: str, topic: str, detail: str) -> None:
-        refused = self._counters.refused
-        refused[reason] = refused.get(reason, 0) + 1
-        suppressed = self._lines.allow(reason)
-        if suppressed is not None:
-            more = {"suppressed_lines": suppressed} if suppressed else {}
-            _log.warning(
-                "source_message_refused", source=self._name, code=reason, topic=topic[:256], detail=detail, **more
-            )
+        events.source_message_refused(self._counters, reason, topic, detail)

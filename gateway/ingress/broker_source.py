@@ -14,12 +14,10 @@ import secrets
 import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 from prometheus_client.core import Metric
 
-from decoders.times import iso_from_unix_ms
 from gateway.delivery.backoff import Backoff
 from gateway.domain.device import Principal
 from gateway.domain.errors import ConfigError, SourceProblem
@@ -28,6 +26,8 @@ from gateway.ingress.broker_intake import BrokerIntake, IntakeLimits, LinkPort, 
 from gateway.ingress.broker_link import BrokerAddress, BrokerLink
 from gateway.ingress.broker_stream import Gate, SourceDown
 from gateway.ingress.clock import IdSource
+from gateway.observe import events
+from gateway.observe.health import ComponentHealth, State
 from gateway.observe.source_metrics import SourceCounters, source_families
 from gateway.protocol.mqtt.topics import filter_problem
 
@@ -141,9 +141,7 @@ class BrokerSource:
         self._settled = asyncio.Event()  # nothing is in flight
         self._settled.set()
         self._backoff = Backoff(options.reconnect_s, options.reconnect_max_s)
-        self._since_ms = services.unix_ms()
         self._last: SourceDown | None = None
-        self._last_ms = 0
         self._nonce = b""
         self._probed = asyncio.Event()
         self._intake = BrokerIntake(
@@ -193,18 +191,14 @@ class BrokerSource:
         self._intake.flush()
         self._finishing.set()
 
-    def health(self) -> dict[str, Any]:
-        """connected, since when it is so (RFC 3339), and the last problem."""
-        said: dict[str, Any] = {
-            "connected": self.counters.connected,
-            "since": iso_from_unix_ms(self._since_ms),
-            "broker": f"{self.options.address.host}:{self.options.address.port}",
-            "in_flight": self.counters.in_flight,
-        }
-        if self._last is not None:
-            problem, detail = self._last.problem.value, self._last.detail
-            said["last_error"] = {"code": problem, "detail": detail, "at": iso_from_unix_ms(self._last_ms)}
-        return said
+    def health(self) -> ComponentHealth:
+        """Down while it is not connected: what the broker does not keep meanwhile is lost."""
+        address = self.options.address
+        facts = {"broker": f"{address.host}:{address.port}", "in_flight": self.counters.in_flight}
+        if self.counters.connected:
+            return ComponentHealth(facts=facts)
+        error = f"{self._last.problem.value}: {self._last.detail}" if self._last is not None else "not connected yet"
+        return ComponentHealth(State.DOWN, error, facts)
 
     # What the broker sends: the source is the link's Taker, so that its own probes stay here.
 
@@ -234,17 +228,15 @@ class BrokerSource:
             if options.probe:
                 await link.subscribe([options.probe], 0)
                 await self._check(link)
-            self._is_connected(True)
-            self.counters.connects += 1
-            _log.info(
-                "source_connected",
-                source=options.name,
-                broker=link.peer,
-                session_id=session_id,
-                session_present=link.session_present,
-                filters=list(options.subscriptions),
-                qos=granted,
-            )
+            self.counters.connected = True
+            facts = {
+                "broker": link.peer,
+                "session_id": session_id,
+                "session_present": link.session_present,
+                "filters": list(options.subscriptions),
+                "qos": granted,
+            }
+            events.source_connected(self.counters, facts)
             if granted < options.qos:
                 detail = "the broker grants a lower QoS than asked for" + ("" if granted else ": it repeats nothing")
                 _log.warning(
@@ -253,7 +245,7 @@ class BrokerSource:
             await self._until_ended(link)
             politely = True
         finally:
-            self._is_connected(False)
+            self.counters.connected = False
             self._intake.disconnected()
             await link.close(politely=politely)
 
@@ -301,27 +293,15 @@ class BrokerSource:
             raise SourceDown(SourceProblem.NO_ROUND_TRIP, detail) from None
 
     async def _wait(self, down: SourceDown, delay_s: float) -> None:
-        self._last, self._last_ms = down, self._services.unix_ms()
-        self.counters.problems[down.problem] += 1
+        self._last = down
         address = self.options.address
-        _log.warning(
-            "source_down",
-            source=self.options.name,
-            broker=f"{address.host}:{address.port}",
-            code=down.problem.value,
-            detail=down.detail,
-            again_in_s=round(delay_s, 3),
-        )
+        broker = f"{address.host}:{address.port}"
+        events.source_down(self.counters, down.problem, broker=broker, detail=down.detail, again_in_s=delay_s)
         try:
             async with asyncio.timeout(delay_s):
                 await self._stopping.wait()
         except TimeoutError:
             pass
-
-    def _is_connected(self, connected: bool) -> None:
-        if self.counters.connected != connected:
-            self.counters.connected = connected
-            self._since_ms = self._services.unix_ms()
 
     def _changed(self) -> None:
         """Of the outbox, the intake or the end: may packets be read?"""
@@ -381,10 +361,8 @@ class BrokerSources:
         self._tasks.clear()
         return sum(source.counters.in_flight for source in self.sources)
 
-    def health(self) -> dict[str, Any]:
-        """For `/health`: each source by name; ok while all are connected."""
-        named = {source.options.name: source.health() for source in self.sources}
-        return {"ok": all(one["connected"] for one in named.values()), "sources": named}
+    def health(self) -> ComponentHealth:
+        return ComponentHealth.of_parts({source.options.name: source.health() for source in self.sources})
 
     def metrics(self) -> Iterator[Metric]:
         """For `Metrics.add`."""

@@ -18,7 +18,8 @@ from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.record import Record
 from gateway.domain.state import State
 from gateway.domain.uplink import Uplink
-from gateway.ingress.letter_log import LetterLog
+from gateway.observe import events
+from gateway.observe.logs import LineLimit
 from gateway.pipeline.chain import Chain, Duplicate, dead_letter
 
 __all__ = ["Flow"]
@@ -29,11 +30,11 @@ _log = structlog.get_logger(__name__)
 class Flow:
     """Implements `UplinkFlow`."""
 
-    __slots__ = ("_chain", "_letters", "_outbox")
+    __slots__ = ("_chain", "_letter_lines", "_outbox")
 
     def __init__(self, chain: Chain, outbox: OutboxPort) -> None:
         self._chain = chain
-        self._letters = LetterLog()
+        self._letter_lines = LineLimit()
         self._outbox = outbox
 
     def receive(self, uplink: Uplink) -> None:
@@ -41,7 +42,7 @@ class Flow:
         came_with = uplink.states  # a dead letter leaves no trace for the deduplication, which adds its own
         result = self._run(uplink)
         if isinstance(result, DeadLetter):
-            self._letters.write(result)
+            events.dead_letter(self._letter_lines, result)
             self._put(uplink, result, came_with)
         else:
             self._put(uplink, result)
@@ -60,7 +61,7 @@ class Flow:
         try:
             return self._chain.run(uplink)
         except Exception as error:
-            _log.exception("pipeline_failed", uplink_id=uplink.uplink_id, product=uplink.product.id)
+            self._failed("pipeline_failed", uplink)
             return dead_letter(uplink, DecodeCode.WRONG_ANSWER.value, "shape", f"internal error: {error!r}")
 
     def _put(
@@ -81,9 +82,14 @@ class Flow:
             else:
                 self._outbox.settle(uplink.receipt, Outcome.ACCEPTED)
         except Exception:
-            _log.exception("outbox_failed", uplink_id=uplink.uplink_id, product=uplink.product.id)
+            self._failed("outbox_failed", uplink)
             if uplink.receipt.outcome is None:
                 self._outbox.settle(uplink.receipt, Outcome.REFUSED, RefuseReason.SINK_FAILED.value)
+
+    def _failed(self, event: str, uplink: Uplink) -> None:
+        """An error of ours, being handled."""
+        product, session_id = uplink.product.id, uplink.session_id
+        _log.exception(event, uplink_id=uplink.uplink_id, product=product, session_id=session_id)
 
     def refuse(self, receipt: Receipt, reason: str) -> None:
         self._outbox.settle(receipt, Outcome.REFUSED, reason)

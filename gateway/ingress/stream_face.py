@@ -18,8 +18,9 @@ import structlog
 from gateway.access.limits import ConnectionLimits
 from gateway.domain.device import Principal
 from gateway.domain.errors import CloseReason
-from gateway.ingress.close_log import CloseLog
 from gateway.ingress.tls import TlsMachine
+from gateway.observe import events
+from gateway.observe.logs import RateLimited
 from gateway.observe.metrics import ListenerCounters
 from gateway.protocol.proxy_v2 import ProxyError, ProxyV2
 from gateway.protocol.session_ports import RoomGate, SessionHost
@@ -140,7 +141,7 @@ class StreamContext:
     clock: SteadyClock
     limits: ConnectionLimits
     counters: ListenerCounters
-    close_log: CloseLog
+    close_lines: RateLimited
     on_empty: Callable[[], None]
     refuse_session: OpenSession | None = None
     max_refusals: int = 0
@@ -261,10 +262,8 @@ class StreamFace(asyncio.Protocol):
             context.limits.leave_address(self._address)
         if self._refusal is not None:
             context.refusals -= 1
-        context.counters.open -= 1
-        context.counters.closed[self._closing] += 1
         del context.faces[self]
-        self._log_end(self._closing)
+        self._tell_end(self._closing)
         if not context.faces:
             context.on_empty()
 
@@ -453,17 +452,16 @@ class StreamFace(asyncio.Protocol):
             self.transport.resume_reading()
             self._context.counters.paused -= 1
 
-    def _log_end(self, reason: CloseReason) -> None:
+    def _tell_end(self, reason: CloseReason) -> None:
         context = self._context
         if self.bytes_in == 0 and reason in (CloseReason.PEER_CLOSED, CloseReason.CONNECTION_LOST):
-            context.close_log.bare_connect(self._peer)
+            events.bare_connect(context.counters, reason, self._peer)
             return
-        now_ms = context.clock.steady_ms()
         fields: dict[str, object] = {
             "peer": self._peer,
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
-            "duration_ms": now_ms - self._opened_ms,
+            "duration_ms": context.clock.steady_ms() - self._opened_ms,
         }
         session = self.session
         if session is not None:
@@ -473,7 +471,7 @@ class StreamFace(asyncio.Protocol):
             fields["detail"] = self._detail
         if self._principal.name:
             fields["principal"] = self._principal.name
-        context.close_log.write(reason, now_ms, fields)
+        events.connection_closed(context.counters, context.close_lines, reason, fields)
 
 
 def _peer(address: str, port: int) -> str:

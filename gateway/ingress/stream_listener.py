@@ -14,8 +14,8 @@ import structlog
 from gateway.access.limits import ConnectionLimits
 from gateway.domain.errors import CloseReason, OperatorError
 from gateway.domain.ports import OutboxPort
-from gateway.ingress.close_log import CloseLog
 from gateway.ingress.stream_face import OpenSession, SteadyClock, StreamContext, StreamFace, StreamOptions
+from gateway.observe.events import close_lines
 from gateway.observe.metrics import ListenerCounters
 from gateway.protocol.session_ports import RoomGate
 
@@ -65,7 +65,7 @@ class StreamListener:
             clock,
             ConnectionLimits(options.max_connections, options.max_per_ip),
             counters,
-            CloseLog(options.name),
+            close_lines(),
             on_empty=self._drained.set,
             refuse_session=refuse_session,
             max_refusals=max_refusals,

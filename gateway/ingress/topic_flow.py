@@ -71,7 +71,8 @@ class TopicFlow:
             elif isinstance(found, Reading):
                 self._receive_reading(message, found, receipt, states)
         except Exception:
-            _log.exception("topic_flow_failed", topic=message.topic, listener=message.listener)
+            said = {"listener": message.listener, "session_id": message.session_id}
+            _log.exception("topic_flow_failed", topic=message.topic, **said)
             if receipt.outcome is None and not receipt.pending:
                 self._outbox.settle(receipt, Outcome.REFUSED, RefuseReason.SINK_FAILED.value)
 

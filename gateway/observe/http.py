@@ -1,7 +1,8 @@
 """The observe listener: /metrics, /livez, /readyz, /startupz, /health. Read-only, and nothing else.
 
 Liveness says only that the event loop turns: a sink that is down must not restart the process. Readiness says whether
-a load balancer should send new connections here.
+a load balancer should send new connections here. Health shows each part: `status` is `down` where it is not ready, else
+the worst of the parts' states; a sink that is away is `degraded`, as the spool takes what comes.
 """
 
 from __future__ import annotations
@@ -18,13 +19,11 @@ from prometheus_client.exposition import choose_encoder
 
 from gateway.domain.errors import OperatorError
 from gateway.lifecycle import Lifecycle, Phase
+from gateway.observe.health import HealthBoard, State
 from gateway.observe.metrics import Metrics
 
 Probe: TypeAlias = Callable[[], str | None]
 """Why new connections should go elsewhere, or None when they should not."""
-
-Component: TypeAlias = Callable[[], dict[str, Any]]
-"""The state of one part of the gateway, as a JSON object."""
 
 _SHUTDOWN_TIMEOUT_S = 1.0
 
@@ -38,7 +37,15 @@ class ObserveServer:
     """
 
     def __init__(
-        self, metrics: Metrics, lifecycle: Lifecycle, *, host: str, port: int, version: str, clock: Callable[[], float]
+        self,
+        metrics: Metrics,
+        lifecycle: Lifecycle,
+        health: HealthBoard,
+        *,
+        host: str,
+        port: int,
+        version: str,
+        clock: Callable[[], float],
     ) -> None:
         self.host = host
         self.port = port
@@ -48,7 +55,7 @@ class ObserveServer:
         self._clock = clock
         self._started = clock()
         self._probes: dict[str, Probe] = {}
-        self._components: dict[str, Component] = {}
+        self._health = health
         self._runner: web.AppRunner | None = None
         ProcessCollector(registry=metrics.registry)
         GCCollector(registry=metrics.registry)
@@ -57,10 +64,6 @@ class ObserveServer:
     def add_probe(self, name: str, probe: Probe) -> None:
         """Asked at each /readyz. name: of the part that answers; it stands before the reason."""
         self._probes[name] = probe
-
-    def add_component(self, name: str, component: Component) -> None:
-        """Asked at each /health."""
-        self._components[name] = component
 
     async def start(self) -> None:
         """Begins to listen. OperatorError: the address cannot be bound."""
@@ -121,16 +124,18 @@ class ObserveServer:
     async def _serve_health(self, _: web.Request) -> web.Response:
         now = self._clock()
         reasons = self.not_ready()
+        worst, components = self._health.report()
         return _json(
             200,
             {
+                "status": (State.DOWN if reasons else worst).value,
                 "phase": self._lifecycle.phase.value,
                 "phase_s": round(now - self._lifecycle.since, 3),
                 "uptime_s": round(now - self._started, 3),
                 "version": self._version,
                 "ready": not reasons,
                 "reasons": reasons,
-                "components": {name: _ask(name, component) for name, component in self._components.items()},
+                "components": components,
             },
         )
 
@@ -140,15 +145,8 @@ class ObserveServer:
         phase = GaugeMetricFamily("iotlink_phase", "1 for the phase that the gateway is in.", labels=["phase"])
         for known in Phase:
             phase.add_metric([known.value], 1 if known is self._lifecycle.phase else 0)
-        yield from (build, phase)
-
-
-def _ask(name: str, component: Component) -> dict[str, Any]:
-    try:
-        return component()
-    except Exception:
-        _log.exception("component_failed", component=name)
-        return {"error": "its state could not be read"}
+        ready = GaugeMetricFamily("iotlink_ready", "1 while /readyz says yes.", value=not self.not_ready())
+        yield from (build, phase, ready)
 
 
 def _json(status: int, body: dict[str, Any]) -> web.Response:

@@ -1,6 +1,7 @@
 """The log: one JSON object a line on stdout, `ts`, `level`, `event` first, then the fields.
 
-structlog writes it; what libraries say through `logging` goes the same way. Repeated errors pass a RateLimited first.
+structlog writes it; what libraries say through `logging` goes the same way. Warnings and errors that repeat are limited
+here, whoever writes them: a broken part, or a crowd, must not fill a disk with one line.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Hashable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -22,15 +23,30 @@ _QUIET = ("aiohttp.access", "botocore", "aiobotocore", "urllib3", "asyncio")
 
 EventDict = MutableMapping[str, Any]
 
+_REPEATS = 50
+_REPEATS_WINDOW_S = 60.0
+"""So many warnings and errors of one kind pass in that time."""
 
-def configure_logs(level: str = "info", format: str = "json", stream: TextIO | None = None) -> None:
+_KIND = ("code", "error_code", "reason", "listener", "sink", "source", "product", "component", "route")
+"""Fields that make lines of one event different kinds: all of closed sets."""
+
+
+def configure_logs(
+    level: str = "info",
+    format: str = "json",
+    stream: TextIO | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
     """Sends structlog and stdlib logging to `stream` (stdout).
 
-    level: debug | info | warning | error. format: json | console. May be called again; the last call counts, also for
-    loggers that exist already.
+    level: debug | info | warning | error. format: json | console. clock: seconds, rising, for what repeats. May be
+    called again; the last call counts, also for loggers that exist already.
     """
+    global _repeats
     number = _LEVELS[level]
     out = stream if stream is not None else sys.stdout
+    _repeats = RateLimited(_REPEATS, _REPEATS_WINDOW_S, clock=clock)
     shared: list[Any] = [structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, _add_time]
     if format == "json":
         # A traceback as text: structured ones hold local variables, and with them secrets.
@@ -39,12 +55,13 @@ def configure_logs(level: str = "info", format: str = "json", stream: TextIO | N
         plain = structlog.dev.plain_traceback
         last = [structlog.dev.ConsoleRenderer(colors=out.isatty(), timestamp_key="ts", exception_formatter=plain)]
     structlog.configure(
-        processors=[_add_logger_name, *shared, *last],
+        processors=[_limit_repeats, _add_logger_name, *shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *names: _NamedLogger(out, *names),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(out)
+    handler.addFilter(_limit_foreign_repeats)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(), *shared],
@@ -57,6 +74,9 @@ def configure_logs(level: str = "info", format: str = "json", stream: TextIO | N
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
     logging.captureWarnings(True)
+
+
+_log = structlog.get_logger("gateway.observe.logs")
 
 
 class _NamedLogger(structlog.WriteLogger):
@@ -123,14 +143,56 @@ class RateLimited:
             del self._windows[key]
         return [(key, window.suppressed) for key, window in over if window.suppressed]
 
-    def log(self, write: Callable[..., Any], key: Any, event: str, **fields: Any) -> None:
-        """Calls `write` (a logger's method) unless the key had its share; says how many lines were left out before."""
-        suppressed = self.allow(key)
-        if suppressed is None:
-            return
-        if suppressed:
-            fields["suppressed"] = suppressed
-        write(event, **fields)
+
+class LineLimit:
+    """For lines that one peer can cause, and a crowd of them: so many of a kind from one, and so many in all. clock:
+    seconds, rising."""
+
+    __slots__ = ("_of_kind", "_of_one")
+
+    OF_ONE = 3
+    OF_KIND = 30
+    WINDOW_S = 60.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._of_one = RateLimited(self.OF_ONE, self.WINDOW_S, clock=clock)
+        self._of_kind = RateLimited(self.OF_KIND, self.WINDOW_S, clock=clock)
+
+    def allow(self, kind: Hashable, one: Hashable) -> int | None:
+        """None: no line. Else how many were left out before it."""
+        suppressed = self._of_one.allow((kind, one))
+        more = self._of_kind.allow(kind) if suppressed is not None else None
+        return None if suppressed is None or more is None else suppressed + more
+
+
+_repeats = RateLimited(_REPEATS, _REPEATS_WINDOW_S)
+
+
+def tell_suppressed() -> None:
+    """A line for each kind that was limited and does not happen any more. To be called now and then."""
+    for (event, *kind), count in _repeats.ended():
+        _log.info("lines_suppressed", of=event, kind=[part for part in kind if part], count=count)
+
+
+def _limit_repeats(_: Any, method: str, event: EventDict) -> EventDict:
+    """First of all processors: what is dropped costs nothing more."""
+    if method in ("debug", "info"):
+        return event
+    suppressed = _repeats.allow((event.get("event"), *[str(event.get(name, "")) for name in _KIND]))
+    if suppressed is None:
+        raise structlog.DropEvent
+    if suppressed:
+        event["suppressed"] = suppressed + event.get("suppressed", 0)
+    return event
+
+
+def _limit_foreign_repeats(record: logging.LogRecord) -> bool:
+    if record.levelno < logging.WARNING:
+        return True
+    suppressed = _repeats.allow((str(record.msg), record.name))
+    if suppressed:
+        record.suppressed = suppressed
+    return suppressed is not None
 
 
 def rfc3339(unix_s: float) -> str:

@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from decoders.errors import DecodeCode
 from gateway.domain.errors import CloseReason, DeadLetterReason, RefuseReason
 from gateway.domain.receipt import Outcome
+from gateway.observe.latency import IngestLatency
 
 
 @dataclass(slots=True)
@@ -56,6 +57,7 @@ class SinkCounters:
     buried: int = 0
     failed: dict[str, int] = field(default_factory=dict)
     healthy: bool = True
+    last_error: str = ""  # while it is not healthy
 
 
 def _unmeasured(seconds: float) -> None:
@@ -97,6 +99,7 @@ class DeadLetterCounters:
     stored_bytes: int = 0
     capacity_bytes: int = 0
     nearly_full: bool = False  # at 80 % of the cap or above
+    last_error: str = ""  # why letters cannot be written, until they can
     dropped: int = 0  # oldest letters deleted to stay below the byte cap
     purged: int = 0  # deleted by an operator
     refused: dict[str, int] = field(default_factory=lambda: {reason.value: 0 for reason in LETTER_REFUSALS})
@@ -131,6 +134,14 @@ class Metrics:
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000),
             registry=self.registry,
         )
+        self.batch_bytes = Histogram(
+            "iotlink_sink_batch_bytes",
+            "Bytes of the records in one request to a sink.",
+            ["sink"],
+            buckets=(1000, 4000, 16_000, 64_000, 256_000, 1_000_000, 2_500_000, 5_000_000),
+            registry=self.registry,
+        )
+        self.latency = IngestLatency()
         self.commit_seconds = Histogram(
             "iotlink_spool_commit_duration_seconds",
             "Time of one commit: written and on the disk.",
@@ -190,6 +201,7 @@ class Metrics:
         for outcome, count in self.dead_letters.replayed.items():
             replayed.add_metric([outcome], count)
         yield replayed
+        yield from self.latency.families()
         for source in self._extra:
             yield from source()
 

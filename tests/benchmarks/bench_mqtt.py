@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from gateway.access.admission import Admission, Provisioning
-from gateway.access.denials import DenialLog
 from gateway.access.topic_rules import MqttGrant, OpenTopics
 from gateway.cli.serve import GC_THRESHOLD
 from gateway.devices.directory import FileDirectory
@@ -34,6 +33,7 @@ from gateway.ingress.flow import Flow
 from gateway.ingress.mqtt_flow import MqttFlow
 from gateway.ingress.topic_flow import TopicFlow
 from gateway.ingress.topic_reader import TopicReader
+from gateway.observe.logs import LineLimit
 from gateway.observe.metrics import Metrics
 from gateway.observe.tap import Tap
 from gateway.pipeline.chain import Chain
@@ -186,7 +186,7 @@ def name(number: int) -> str:
 
 
 def grant(client_id: str) -> MqttGrant:
-    return MqttGrant(OpenTopics(), Principal(), "", client_id, "", DenialLog(time.monotonic))
+    return MqttGrant(OpenTopics(), Principal(), "", client_id, "", LineLimit())
 
 
 def reads(qos: int, messages: int, segment: int) -> list[tuple[bytes, bytes]]:

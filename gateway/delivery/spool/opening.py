@@ -6,19 +6,16 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from gateway.delivery.disk import make_directories
 from gateway.delivery.spool.cursors import Cursor, load_cursors
 from gateway.delivery.spool.lock import LOCK_NAME, DirectoryLock
 from gateway.delivery.spool.segments import Scan, Segment, list_segments, note_damage, scan
 from gateway.delivery.spool.writer import cut_tail
 from gateway.domain.errors import OperatorError
+from gateway.observe import events
 from gateway.observe.metrics import SpoolCounters
 
 _LOOK_BACK = 3  # segments read for a whole snapshot, if that of the newest is damaged
-
-_log = structlog.get_logger("gateway.delivery.spool")
 
 
 @dataclass(slots=True)
@@ -89,8 +86,7 @@ def _open(directory: Path, counters: SpoolCounters, lock: DirectoryLock) -> Open
 def _settle_newest(segment: Segment, found: Scan, counters: SpoolCounters) -> None:
     torn = segment.size - found.good
     if torn:
-        counters.torn_bytes += torn
-        _log.warning("spool_tail_cut", file=str(segment.path), offset=found.good, bytes=torn)
+        events.spool_tail_cut(counters, segment.path, found.good, torn)
     cut_tail(segment.path, segment.size, found.good)
     segment.size = found.good
     segment.end = found.end

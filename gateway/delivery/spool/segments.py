@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-import structlog
-
 from gateway.delivery.spool.blocks import (
     BLOCK_HEADER_BYTES,
     BLOCK_MAGIC,
@@ -31,6 +29,7 @@ from gateway.delivery.spool.blocks import (
     read_states,
 )
 from gateway.domain.errors import OperatorError
+from gateway.observe import events
 from gateway.observe.metrics import SpoolCounters
 
 SUFFIX = ".seg"
@@ -38,8 +37,6 @@ UNFINISHED_SUFFIX = ".new"
 _NAME = re.compile(r"\d{20}\.seg")
 _WINDOW_BYTES = 1024 * 1024
 _PAGE_BYTES = 4096
-
-_log = structlog.get_logger("gateway.delivery.spool")
 
 
 def segment_name(first: int) -> str:
@@ -274,9 +271,6 @@ def list_segments(directory: Path, counters: SpoolCounters) -> list[Segment]:
 
 def note_damage(segment: Segment, offset: int, count: int, counters: SpoolCounters) -> None:
     """Counts and logs a stretch of bytes that cannot be read, once."""
-    if offset in segment.bad_at:
-        return
-    segment.bad_at.add(offset)
-    counters.bad_blocks += 1
-    counters.lost_bytes += count
-    _log.error("spool_damaged", file=str(segment.path), offset=offset, bytes=count)
+    if offset not in segment.bad_at:
+        segment.bad_at.add(offset)
+        events.spool_damaged(counters, segment.path, offset, count)

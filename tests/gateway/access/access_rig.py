@@ -14,13 +14,14 @@ from structlog.testing import capture_logs
 from gateway.access.admission import Admission, Provisioning
 from gateway.access.attempts import AttemptLimits, Attempts
 from gateway.access.credentials import PasswordCheck, PasswordLimits
-from gateway.access.denials import DENIALS, DenialLog, DenyCode
+from gateway.access.denials import DENIALS, DenyCode
 from gateway.access.jwks import KeyFetchError
 from gateway.access.jwt import TokenIssuer, TokenVerifier
 from gateway.access.mqtt import MqttAccess, MqttAccessOptions, MqttAccessServices, OtherClient
 from gateway.access.topic_rules import AllowList, MqttGrant
 from gateway.devices.directory import FileDirectory
 from gateway.domain.device import Principal
+from gateway.observe.logs import LineLimit
 from gateway.protocol.mqtt.packets import V5, Connect
 from gateway.protocol.mqtt.ports import AccessPort, Denial, Grant
 from gateway.protocol.uplink_topics import Templates
@@ -135,7 +136,7 @@ async def rig(
         Templates(),
         Attempts(attempts or AttemptLimits(), clock),
         checked,
-        DenialLog(clock),
+        LineLimit(clock),
         tokens,
     )
     made = MqttAccessOptions(**({"clients": (ERP, BRIDGE)} | options))

@@ -1,13 +1,12 @@
-"""The table of every denial: what the client gets in 5.0 and in 3.1.1, and that the log says what to do."""
+"""The table of every denial: what the client gets in 5.0 and in 3.1.1, and what the log says to do."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
-from gateway.access.denials import DENIALS, DenialLog, DenyCode
+from gateway.access.denials import DENIALS, DenyCode
 from gateway.protocol.mqtt.encode import encode
 from gateway.protocol.mqtt.packets import V5, V311, Connack
 
@@ -58,40 +57,3 @@ def test_the_document_has_the_same_table() -> None:
             code_311 = 5  # as test_mqtt_access.py shows
         expected.append(f"| {code} | 0x{reason:02X} | {code_311} | {client} | {DENIALS[code].operator} |")
     assert rows == expected
-
-
-def test_the_line_says_who_and_what_to_do_within_bounds() -> None:
-    with capture_logs() as logs:
-        DenialLog(lambda: 0.0).write(
-            DenyCode.UNKNOWN_USER, "mqtt", "192.0.2.7:1", "192.0.2.7", {"user_name": "x" * 60_000, "client_id": ""}
-        )
-    assert logs == [
-        {
-            "event": "mqtt_client_denied",
-            "log_level": "warning",
-            "code": "unknown_user",
-            "listener": "mqtt",
-            "peer": "192.0.2.7:1",
-            "user_name": "x" * 128,
-            "detail": DENIALS[DenyCode.UNKNOWN_USER].operator,
-        }
-    ]
-
-
-def test_lines_are_limited_by_address_and_in_all() -> None:
-    now = [0.0]
-    log = DenialLog(lambda: now[0])
-
-    def lines(address: str, times: int, code: DenyCode = DenyCode.BUSY) -> int:
-        with capture_logs() as logs:
-            for _ in range(times):
-                log.write(code, "mqtt", f"{address}:1", address, {})
-        return len(logs)
-
-    assert lines("a", 10) == 3
-    assert sum(lines(f"b{number}", 2) for number in range(100)) == 27
-    assert lines("a", 1, DenyCode.CLIENT_ID) == 1
-    now[0] = 60.0
-    with capture_logs() as logs:
-        log.write(DenyCode.BUSY, "mqtt", "a:1", "a", {})
-    assert logs[0]["suppressed"] == 7 + 173

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.access.denials import DenialLog
 from gateway.access.topic_rules import AllowList, DeviceTopics, ListedTopics, MqttGrant, OpenTopics, TopicPolicy
 from gateway.devices.directory import FileDirectory
 from gateway.domain.device import Device, DeviceKey, Principal
 from gateway.domain.errors import ConfigError
+from gateway.observe.logs import LineLimit
 from gateway.protocol.uplink_topics import Template, Templates
 
 TEMPLATES = Templates([Template("plant/{device_id}/up", product="p")])
@@ -36,7 +36,7 @@ def device(device_id: str, allowed: AllowList | None = None, client_id: str = ""
 
 
 def granted(policy: TopicPolicy, device_id: str = "", client_id: str = "cl", tenant: str = "") -> MqttGrant:
-    return MqttGrant(policy, Principal("password", device_id), tenant, client_id, device_id, DenialLog(lambda: 0.0))
+    return MqttGrant(policy, Principal("password", device_id), tenant, client_id, device_id, LineLimit(lambda: 0.0))
 
 
 OWN = [

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from gateway.cli.health import healthcheck, livez_problem
 from gateway.lifecycle import Lifecycle
+from gateway.observe.health import HealthBoard
 from gateway.observe.http import ObserveServer
 from gateway.observe.metrics import Metrics
 
@@ -46,7 +47,9 @@ async def answering(answer: bytes) -> AsyncIterator[int]:
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 async def test_alive(host: str) -> None:
     clock = lambda: 0.0  # noqa: E731
-    server = ObserveServer(Metrics(), Lifecycle(clock), host=host, port=0, version="", clock=clock)
+    server = ObserveServer(
+        Metrics(), Lifecycle(clock), HealthBoard(lambda: 0), host=host, port=0, version="", clock=clock
+    )
     await server.start()
     arguments = ["--set", f"observe.port={server.port}", "--set", f"observe.host={host}"]
     result = await asyncio.to_thread(CliRunner().invoke, app, arguments)

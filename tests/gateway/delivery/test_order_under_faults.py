@@ -198,7 +198,7 @@ async def test_an_outage_is_sat_out(sending: SendingFactory, make_record: Record
                 s.put(make_record())
             assert not s.counters.healthy
             await s.until(lambda: s.counters.failed["not_found"] > 0)
-            assert "ResourceNotFoundException" in s.sender.last_error
+            assert "ResourceNotFoundException" in s.counters.last_error
             kinesis.faults.expired_credentials = True
             kinesis.faults.stream_missing = False
             await s.until(lambda: s.counters.failed["credentials"] > 0)

@@ -297,14 +297,14 @@ async def test_health_follows_what_the_sink_says(
         assert s.counters.failed == {code.value: 0 for code in SinkErrorCode}
 
         def look(records: Sequence[Record]) -> None:
-            seen.append((s.counters.healthy, s.sender.last_error))
+            seen.append((s.counters.healthy, s.counters.last_error))
 
         fifo_sink.script.append(look)
         s.put(make_record())
         await s.wait()
         assert seen == [(False, "credentials: token expired")]
         assert s.counters.healthy
-        assert s.sender.last_error == ""
+        assert s.counters.last_error == ""
 
 
 async def test_nothing_stored_is_not_healthy(
@@ -314,7 +314,7 @@ async def test_nothing_stored_is_not_healthy(
     async with sending(lane_sink, backoff=HOUR) as s:
         s.put(make_record("a"), make_record("b"))
         await s.until(lambda: not s.counters.healthy)
-        assert s.sender.last_error == "throttled: rate exceeded"
+        assert s.counters.last_error == "throttled: rate exceeded"
 
 
 async def test_a_sink_out_of_reach_at_start_is_not_fatal(
@@ -323,7 +323,7 @@ async def test_a_sink_out_of_reach_at_start_is_not_fatal(
     fifo_sink.start_error = SinkError("no such stream", code=SinkErrorCode.NOT_FOUND)
     async with sending(fifo_sink) as s:
         assert not s.counters.healthy
-        assert s.sender.last_error == "not_found: no such stream"
+        assert s.counters.last_error == "not_found: no such stream"
         s.put(make_record())
         await s.wait()
         assert s.counters.healthy

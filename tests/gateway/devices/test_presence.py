@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.devices.presence import Presence, Seen
 from gateway.domain.device import DeviceKey
+from gateway.observe.health import ComponentHealth
 
 A, B, C = (DeviceKey("t", name) for name in "abc")
 
@@ -16,7 +17,7 @@ def test_who_is_there() -> None:
     assert presence.find(A) == Seen(True, 20, 10)
     assert presence.find(B) == Seen(False, 0, 30)
     assert presence.find(C) is None
-    assert presence.health() == {"ok": True, "online": 1, "offline": 1}
+    assert presence.health() == ComponentHealth(facts={"online": 1, "offline": 1})
     presence.offline(A, 40)
     presence.offline(A, 50)
     assert presence.find(A) == Seen(False, 20, 40)

@@ -25,6 +25,7 @@ from gateway.ingress.broker_intake import IntakeLimits
 from gateway.ingress.broker_link import BrokerAddress, client_context
 from gateway.ingress.broker_source import BrokerSource, BrokerSources, SourceOptions, SourceServices, read_url
 from gateway.ingress.clock import Clock, IdSource
+from gateway.observe.health import State
 from gateway.protocol.mqtt.packets import (
     Connack,
     Connect,
@@ -144,7 +145,7 @@ async def test_a_broker_that_restarts_keeps_what_comes_while_we_are_away(tmp_pat
             await publisher.publish("plant/1", b"b")  # before or after we are back
             await rig.received(b"a", b"b")
         await until(lambda: rig.source.counters.connects == 2)
-    assert rig.source.health()["last_error"]["code"] in {"connection_lost", "unreachable"}
+    assert rig.source.health().error.startswith(("connection_lost: ", "unreachable: "))
 
 
 async def test_a_broker_that_forgot_our_subscriptions_gets_them_again(tmp_path: Path) -> None:
@@ -173,11 +174,11 @@ async def test_a_wrong_password_is_said_and_tried_again(tmp_path: Path) -> None:
         with structlog.testing.capture_logs() as lines_logged:
             async with running(wrong, connected=False) as rig:
                 await until(lambda: sum(rig.source.counters.problems.values()) >= 3)
-                error = rig.sources.health()["sources"]["mill"]["last_error"]
-        assert error["code"] in {"bad_credentials", "not_authorized"}
-        assert "password" in error["detail"]
+                code, _, detail = rig.sources.health().parts["mill"].error.partition(": ")
+        assert code in {"bad_credentials", "not_authorized"}
+        assert "password" in detail
         down = [line for line in lines_logged if line["event"] == "source_down"]
-        assert {line["code"] for line in down} == {error["code"]}
+        assert {line["code"] for line in down} == {code}
         assert all(0 <= line["again_in_s"] <= 0.05 for line in down)
         async with (
             running(replace(wrong, address=replace(wrong.address, password="right"))) as rig,
@@ -230,8 +231,12 @@ async def test_two_brokers_and_one_that_is_not_there(tmp_path: Path) -> None:
             found = {(one.payload.decode(), one.listener, one.speaker.tenant) for one in rig.flow.messages}
             assert found == {("one", "one", "one"), ("two", "two", "two")}
             health = rig.sources.health()
-            assert (health["ok"], health["sources"]["gone"]["connected"]) == (False, False)
-            assert health["sources"]["one"]["connected"]
+            assert health.state is State.DEGRADED
+            assert {name: part.state.value for name, part in health.parts.items()} == {
+                "one": "ok",
+                "two": "ok",
+                "gone": "down",
+            }
 
 
 async def test_a_shared_subscription_is_shared(tmp_path: Path) -> None:
@@ -402,7 +407,7 @@ async def test_a_broker_whose_subscriptions_are_gone_is_found_out() -> None:
         running(replace(made, address=replace(made.address, port=port))) as rig,
     ):
         await rig.trouble(SourceProblem.NO_ROUND_TRIP)
-        assert "leave `probe_topic` out" in rig.source.health()["last_error"]["detail"]
+        assert "leave `probe_topic` out" in rig.source.health().error
 
 
 async def test_a_lowered_qos_is_said() -> None:
@@ -455,10 +460,8 @@ async def test_metrics_and_health(tmp_path: Path) -> None:
         ):
             assert line in text
         health = rig.sources.health()
-        assert health["ok"]
-        assert health["sources"]["mill"]["connected"]
-        assert health["sources"]["mill"]["broker"] == f"127.0.0.1:{broker.port}"
-        assert health["sources"]["mill"]["since"].endswith("Z")
+        assert health.state is health.parts["mill"].state is State.OK
+        assert health.parts["mill"].facts == {"broker": f"127.0.0.1:{broker.port}", "in_flight": 0}
 
 
 def scraped(sources: BrokerSources) -> str:

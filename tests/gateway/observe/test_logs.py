@@ -13,7 +13,7 @@ import orjson
 import pytest
 import structlog
 
-from gateway.observe.logs import RateLimited, configure_logs, rfc3339
+from gateway.observe.logs import LineLimit, RateLimited, configure_logs, rfc3339, tell_suppressed
 
 
 @pytest.fixture(autouse=True)
@@ -153,19 +153,9 @@ class Clock:
 def test_repeated_lines_are_held_back_and_counted() -> None:
     clock = Clock()
     limited = RateLimited(burst=2, window_s=60, clock=clock)
-    written: list[tuple[str, dict[str, Any]]] = []
-
-    def write(event: str, **fields: Any) -> None:
-        written.append((event, fields))
-
-    for _ in range(5):
-        limited.log(write, "a", "bad", x=1)
-    limited.log(write, "b", "other")
-    assert written == [("bad", {"x": 1}), ("bad", {"x": 1}), ("other", {})]
+    assert [limited.allow(key) for key in "aaaaab"] == [0, 0, None, None, None, 0]
     clock.now = 60
-    limited.log(write, "a", "bad", x=2)
-    limited.log(write, "a", "bad", x=3)
-    assert written[3:] == [("bad", {"x": 2, "suppressed": 3}), ("bad", {"x": 3})]
+    assert [limited.allow("a"), limited.allow("a")] == [3, 0]
 
 
 def test_windows_that_ended_in_silence_are_told_once() -> None:
@@ -182,3 +172,72 @@ def test_windows_that_ended_in_silence_are_told_once() -> None:
 def test_keys_are_bounded() -> None:
     limited = RateLimited(burst=1, clock=Clock(), max_keys=2)
     assert [limited.allow(key) for key in ("a", "b", "b", "c", "a")] == [0, 0, None, 0, 0]
+
+
+def test_one_and_a_crowd_have_their_share() -> None:
+    clock = Clock()
+    limit = LineLimit(clock)
+    assert sum(limit.allow("busy", "a") is not None for _ in range(10)) == LineLimit.OF_ONE
+    passed = sum(limit.allow("busy", f"b{number}") is not None for number in range(100))
+    assert passed == LineLimit.OF_KIND - LineLimit.OF_ONE
+    assert limit.allow("other", "a") == 0
+    clock.now = LineLimit.WINDOW_S
+    assert limit.allow("busy", "a") == 7 + 73
+
+
+def test_warnings_that_repeat_are_limited_by_event_and_kind() -> None:
+    stream, clock = io.StringIO(), Clock()
+    configure_logs("info", "json", stream, clock=clock)
+    log = structlog.get_logger("gateway.part")
+    for number in range(200):
+        log.warning("bad", code="truncated", detail=number)
+        log.info("good", code="truncated")
+    log.error("bad", code="bad_check")
+    log.warning("other")
+    written = lines(stream)
+    bad = [line for line in written if (line["event"], line.get("code")) == ("bad", "truncated")]
+    assert [line["detail"] for line in bad] == list(range(50))
+    assert sum(line["event"] == "good" for line in written) == 200
+    assert [line["event"] for line in written if line["level"] == "error"] == ["bad"]
+    assert written[-1]["event"] == "other"
+    clock.now = 60
+    log.warning("bad", code="truncated", suppressed=2)
+    assert lines(stream)[-1]["suppressed"] == 150 + 2
+
+
+def test_an_exception_in_a_loop_is_limited_too() -> None:
+    stream = io.StringIO()
+    configure_logs("info", "json", stream, clock=Clock())
+    for _ in range(60):
+        try:
+            raise ValueError("again")
+        except ValueError:
+            structlog.get_logger("gateway.part").exception("pipeline_failed", product="p")
+    assert len(lines(stream)) == 50
+
+
+def test_libraries_are_limited_by_their_message() -> None:
+    stream, clock = io.StringIO(), Clock()
+    configure_logs("info", "json", stream, clock=clock)
+    for number in range(60):
+        logging.getLogger("some.library").error("request %d failed", number)
+    assert len(lines(stream)) == 50
+    clock.now = 60
+    logging.getLogger("some.library").error("request %d failed", 60)
+    assert lines(stream)[-1]["suppressed"] == 10
+
+
+def test_what_was_left_out_and_came_no_more_is_told_once() -> None:
+    stream, clock = io.StringIO(), Clock()
+    configure_logs("info", "json", stream, clock=clock)
+    for _ in range(53):
+        structlog.get_logger().warning("bad", code="truncated", listener="tcp")
+    tell_suppressed()
+    assert len(lines(stream)) == 50
+    clock.now = 60
+    tell_suppressed()
+    tell_suppressed()
+    told = lines(stream)[50:]
+    assert [(line["event"], line["of"], line["kind"], line["count"]) for line in told] == [
+        ("lines_suppressed", "bad", ["truncated", "tcp"], 3)
+    ]

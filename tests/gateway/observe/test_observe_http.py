@@ -15,8 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.domain.errors import OperatorError
 from gateway.domain.receipt import Outcome
 from gateway.lifecycle import Lifecycle, Phase
+from gateway.observe.health import ComponentHealth, HealthBoard, State
 from gateway.observe.http import ObserveServer
 from gateway.observe.metrics import Metrics
+
+NOW_MS, NOW = 1_772_323_200_000, "2026-03-01T00:00:00.000Z"
 
 
 class Clock:
@@ -33,8 +36,9 @@ class Observed:
         self.clock = Clock()
         self.metrics = Metrics()
         self.lifecycle = Lifecycle(self.clock)
+        self.health = HealthBoard(lambda: NOW_MS)
         self.server = ObserveServer(
-            self.metrics, self.lifecycle, host="127.0.0.1", port=0, version="1.2.3", clock=self.clock
+            self.metrics, self.lifecycle, self.health, host="127.0.0.1", port=0, version="1.2.3", clock=self.clock
         )
         self.client: aiohttp.ClientSession
 
@@ -146,17 +150,15 @@ async def test_probes_say_why_not(observed: Observed) -> None:
 
 
 async def test_health_shows_each_part(observed: Observed) -> None:
-    def broken() -> dict[str, Any]:
-        raise RuntimeError("broken")
-
-    observed.server.add_component("sink", lambda: {"healthy": False, "last_error": "throttled"})
-    observed.server.add_component("broken", broken)
+    sinks = {"main": ComponentHealth(State.DOWN, "throttled: too fast", {"backlog_records": 3})}
+    observed.health.add("sinks", lambda: ComponentHealth.of_parts(sinks))
     observed.clock.now = 60.0
     observed.lifecycle.move(Phase.RUNNING)
     observed.clock.now = 65.5
     assert await observed.get_json("/health") == (
         200,
         {
+            "status": "degraded",
             "phase": "running",
             "phase_s": 5.5,
             "uptime_s": 15.5,
@@ -164,11 +166,34 @@ async def test_health_shows_each_part(observed: Observed) -> None:
             "ready": True,
             "reasons": [],
             "components": {
-                "sink": {"healthy": False, "last_error": "throttled"},
-                "broken": {"error": "its state could not be read"},
+                "sinks": {
+                    "state": "degraded",
+                    "since": NOW,
+                    "last_error": {"detail": "main: throttled: too fast", "at": NOW},
+                    "parts": {
+                        "main": {
+                            "state": "down",
+                            "since": NOW,
+                            "last_error": {"detail": "throttled: too fast", "at": NOW},
+                            "backlog_records": 3,
+                        }
+                    },
+                },
             },
         },
     )
+
+
+async def test_what_is_not_ready_is_down(observed: Observed) -> None:
+    observed.health.add("spool", ComponentHealth)
+    assert (await observed.get_json("/health"))[1]["status"] == "down"
+    observed.lifecycle.move(Phase.RUNNING)
+    assert (await observed.get_json("/health"))[1]["status"] == "ok"
+    observed.server.add_probe("spool", lambda: "full")
+    body = (await observed.get_json("/health"))[1]
+    assert (body["status"], body["ready"], body["reasons"]) == ("down", False, ["spool: full"])
+    _, _, text = await observed.get("/metrics")
+    assert "iotlink_ready 0.0" in text
 
 
 @pytest.mark.parametrize("path", ["/", "/admin", "/metrics/x", "/livez/", "/..%2f..%2fetc/passwd", "/debug/pprof"])
@@ -189,8 +214,9 @@ async def test_a_taken_port_is_the_operators_to_mend(observed: Observed) -> None
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
+        health = HealthBoard(lambda: NOW_MS)
         other = ObserveServer(
-            Metrics(), observed.lifecycle, host="127.0.0.1", port=port, version="", clock=observed.clock
+            Metrics(), observed.lifecycle, health, host="127.0.0.1", port=port, version="", clock=observed.clock
         )
         with pytest.raises(OperatorError, match=rf"observe: cannot listen on 127\.0\.0\.1:{port}: "):
             await other.start()

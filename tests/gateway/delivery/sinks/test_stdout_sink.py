@@ -67,7 +67,7 @@ async def test_a_reader_that_is_gone_is_shown_and_nothing_is_dropped(
         s.put(make_record(), make_record())
         await s.until(lambda: s.counters.failed["connection"] >= 3)
         assert not s.counters.healthy
-        assert "standard output: nobody reads it any more" in s.sender.last_error
+        assert "standard output: nobody reads it any more" in s.counters.last_error
         assert not s.buried
         s.task.cancel()
         await asyncio.wait((s.task,))
