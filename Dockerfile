@@ -34,7 +34,9 @@ RUN /build/tools/bin/python -m pip wheel --no-deps --no-index --no-build-isolati
 
 # The codecs of all shipped products are proven here, once: a start only looks the proofs up, and writes nothing.
 ENV IOTLINK_CACHE_DIR=/opt/iotlink/cache
-RUN /opt/iotlink/bin/iotlink spec test > /build/proofs.txt && chmod -R a+rX /opt/iotlink
+RUN /opt/iotlink/bin/iotlink spec test > proofs.txt \
+ && cd /opt/iotlink && rm -r include && find bin -mindepth 1 ! -name iotlink ! -name 'python*' -delete \
+ && chmod -R u=rwX,go=rX .
 
 FROM python:3.11.15-slim-bookworm
 ARG VERSION=0.1.0
