@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import re
 from pathlib import Path
@@ -18,6 +19,7 @@ from loadtest.fake_kinesis import FakeKinesis
 from tests.e2e import frames
 from tests.e2e.process import Serve
 from tests.e2e.rig import aws_credentials, until
+from tests.gateway.ingress.brokers import Mosquitto, Publisher
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy/compose"
@@ -114,22 +116,25 @@ def test_prometheus_scrapes_the_gateway_and_grafana_asks_prometheus() -> None:
     assert folders == [mounted("grafana")[ROOT / "deploy/grafana/dashboards"]]
 
 
+# Its gateway and broker with their own files; only names, ports and folders are those of this machine
+
+
+def here(folder: Path, kinesis: str, **own: str) -> list[str | Path]:
+    """Arguments of `serve`."""
+    local = {"host": "127.0.0.1", "port": "0"}
+    changes = {"gateway.data_dir": str(folder / "data"), "sinks.main.endpoint_url": kinesis, **own}
+    changes |= {f"{face}.listeners.0.{key}": to for face in ("tcp", "mqtt", "rest") for key, to in local.items()}
+    changes |= {f"{face}.{key}": to for face in ("observe", "admin") for key, to in local.items()}
+    sets = [word for key, to in changes.items() for word in ("--set", f"{key}={to}")]
+    return ["--config", FOLDER / "gateway.yaml", *sets]
+
+
 @pytest.mark.e2e
 @pytest.mark.usefixtures("proven")
-async def test_its_gateway_takes_frames_as_it_is_configured(tmp_path: Path) -> None:
-    """With its own file; only names, ports and folders are those of this machine."""
+async def test_its_gateway_takes_frames(tmp_path: Path) -> None:
     async with FakeKinesis() as kinesis:
         kinesis.create_stream("telemetry", shards=2)
-        own = {
-            "gateway.data_dir": str(tmp_path / "data"),
-            "sinks.main.endpoint_url": kinesis.url,
-            "sources": "[]",
-            **{f"{face}.listeners.0.{key}": value for face in ("tcp", "mqtt", "rest") for key, value in _LOCAL.items()},
-            **{f"{face}.{key}": value for face in ("observe", "admin") for key, value in _LOCAL.items()},
-        }
-        arguments = [word for key, value in own.items() for word in ("--set", f"{key}={value}")]
-        config = ("--config", FOLDER / "gateway.yaml")
-        async with Serve(tmp_path, *config, *arguments, **aws_credentials()) as gateway:
+        async with Serve(tmp_path, *here(tmp_path, kinesis.url, sources="[]"), **aws_credentials()) as gateway:
             tracker = await gateway.connect("tcp")
             await tracker.ask(frames.gt06_login(IMEI), frames.gt06(0x01))
             await tracker.ask(frames.gt06_heartbeat(2, 77), frames.gt06(0x13, serial=2))
@@ -137,4 +142,21 @@ async def test_its_gateway_takes_frames_as_it_is_configured(tmp_path: Path) -> N
             assert await gateway.terminate() == 0
 
 
-_LOCAL = {"host": "127.0.0.1", "port": "0"}
+@pytest.mark.e2e
+@pytest.mark.usefixtures("proven")
+async def test_what_its_broker_is_told_becomes_records(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path)
+    places = {"listener 1883": f"listener {broker.port} 127.0.0.1", "/mosquitto/data/": f"{tmp_path}/"}
+    text = (FOLDER / "mosquitto.conf").read_text("utf-8")
+    for place, to in places.items():
+        assert place in text
+        text = text.replace(place, to)
+    broker.config.write_text(f"{text}user {getpass.getuser()}\n", "utf-8")
+    async with FakeKinesis() as kinesis, broker:
+        kinesis.create_stream("telemetry", shards=2)
+        arguments = here(tmp_path, kinesis.url, **{"sources.0.url": f"mqtt://127.0.0.1:{broker.port}"})
+        async with Serve(tmp_path, *arguments, **aws_credentials()) as gateway, Publisher.at(broker.port) as sender:
+            await gateway.until_sample(lambda found: found.total("iotlink_source_connected") == 1)
+            await sender.publish("devices/t-1/telemetry", b'{"productId":"generic_json","metrics":{"a":1}}')
+            await until(lambda: bool(kinesis.records("telemetry")), "a record at the sink")
+            assert await gateway.terminate() == 0

@@ -191,7 +191,7 @@ async def _with_kinesis(image: Image, data: Path) -> None:
         url = orjson.loads(kinesis.output[0])["endpoint_url"]
         sink = {"type": "kinesis", "stream": "telemetry", "region": "us-east-1", "endpoint_url": url}
         environment = {
-            "IOTLINK_SINKS": orjson.dumps({"main": sink}).decode(),
+            "IOTLINK_SINKS__MAIN": orjson.dumps(sink).decode(),
             "IOTLINK_PROVISIONING": "allow_new",
             "AWS_ACCESS_KEY_ID": "example",
             "AWS_SECRET_ACCESS_KEY": "example",

@@ -37,7 +37,10 @@ def missing() -> str:
     absent = [tool for tool in TOOLS if shutil.which(tool) is None]
     if absent:
         return f"not installed: {', '.join(absent)}"
-    return "" if os.geteuid() == 0 else "building and running without a container engine takes root"
+    if os.geteuid() != 0:
+        return "building and running without a container engine takes root"
+    own = subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, text=True, check=False)
+    return "" if own.returncode == 0 else f"no namespaces can be made here: {own.stderr.strip()}"
 
 
 def base_names() -> set[str]:
