@@ -4,9 +4,11 @@
 VENV ?= .venv
 PYTHON ?= $(or $(and $(VIRTUAL_ENV),$(VIRTUAL_ENV)/bin/python),$(wildcard $(VENV)/bin/python),python3)
 PYTEST_FLAGS ?= -n auto
+SCENARIO ?= steady
+LOAD_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check lint types pytest format docs demo test-product bench clean
+.PHONY: help install test check lint types pytest format docs demo test-product bench load clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  \1\t/' | expand -t 18
@@ -49,6 +51,9 @@ test-product:  ## golden frames and codec proof of one product: make test-produc
 
 bench:  ## the figures of ARCHITECTURE.md
 	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(PYTHON) "$$file" || exit 1; done
+
+load:  ## a simulated fleet against a gateway: make load SCENARIO=steady LOAD_FLAGS="--rate 1000 --seconds 20"
+	$(PYTHON) -m loadtest.fleet run $(SCENARIO) --report build/load/$(SCENARIO).html $(LOAD_FLAGS)
 
 clean:  ## remove what builds and checks leave behind
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

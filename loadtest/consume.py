@@ -18,6 +18,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -76,11 +77,12 @@ def bodies(data: bytes) -> Iterator[bytes]:
 class Consumer:
     """Reads one stream. follow: goes on for ever; else ends when it has read every shard to its end.
 
-    client: an aiobotocore client of Kinesis.
+    client: an aiobotocore client of Kinesis. arrived_at: when the last record came into the stream, in Unix seconds.
     """
 
     def __init__(self, client: Any, stream: str, *, follow: bool = False, poll_s: float = _POLL_S) -> None:
         self.repeats = Repeats()
+        self.arrived_at = 0.0
         self._client = client
         self._stream = stream
         self._follow = follow
@@ -98,8 +100,9 @@ class Consumer:
                 parents = {shard.get("ParentShardId"), shard.get("AdjacentParentShardId")}
                 if parents & known - self._ended:
                     continue  # its parents come first
-                async for data in self._read(shard["ShardId"]):
+                async for data, arrived in self._read(shard["ShardId"]):
                     moved = True
+                    self.arrived_at = arrived.timestamp()
                     for body in bodies(data):
                         record = orjson.loads(body)
                         if self.repeats.is_first(record):
@@ -121,8 +124,8 @@ class Consumer:
                 return shards
             asked = {"NextToken": answer["NextToken"]}
 
-    async def _read(self, shard_id: str) -> AsyncIterator[bytes]:
-        """What the shard holds behind the last position, up to its present end."""
+    async def _read(self, shard_id: str) -> AsyncIterator[tuple[bytes, datetime]]:
+        """What the shard holds behind the last position, up to its present end, with its time of arrival."""
         iterator = await self._iterator(shard_id)
         while True:
             try:
@@ -134,7 +137,7 @@ class Consumer:
                 continue
             for record in page["Records"]:
                 self._positions[shard_id] = record["SequenceNumber"]
-                yield record["Data"]
+                yield record["Data"], record["ApproximateArrivalTimestamp"]
             iterator = page.get("NextShardIterator")
             if not iterator:  # closed by a split or a merge; its children go on
                 self._ended.add(shard_id)

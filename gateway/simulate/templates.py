@@ -29,6 +29,7 @@ from decoders.types import SessionContext
 __all__ = ["FrameTemplate", "Script", "SentFrame", "scripts_of"]
 
 SERIAL_NAMES = frozenset({"serial", "serial_number", "sequence", "sequence_number", "seq"})
+HEARTBEAT_NAME = "heartbeat"
 _FIRST_DIGIT = {"device": "8", "hub": "8", "child": "6"}
 
 
@@ -143,11 +144,13 @@ class FrameTemplate:
 
 @dataclass(slots=True, frozen=True)
 class Script:
-    """What one device says: a login, where the product has one, then its data frames in turn."""
+    """What one device says: a login, where the product has one, then its data frames in turn. heartbeat: what it says
+    when there is nothing to say, where the product has that; it may be among the data frames as well."""
 
     product: CompiledProduct
     login: FrameTemplate | None
     data: Sequence[FrameTemplate]
+    heartbeat: FrameTemplate | None = None
 
 
 def device_number(role: str, number: int, digits: int) -> str:
@@ -170,13 +173,24 @@ def scripts_of(loaded: LoadedProduct) -> list[Script]:
     for way in dict.fromkeys(template.session_id for template in data if template.session_id):
         own = [login for login in logins if login.session_id == way and login.names_in_body]
         script = [template for template in data if template.session_id == way]
-        scripts.append(Script(loaded.product, own[0] if own else None, script))
+        scripts.append(Script(loaded.product, own[0] if own else None, script, _heartbeat(templates, way)))
     silent = [template for template in data if template.session_id is None]
     if silent and logins:
-        scripts.append(Script(loaded.product, logins[0], silent))
+        scripts.append(Script(loaded.product, logins[0], silent, _heartbeat(templates, None)))
     elif silent and not scripts:
-        scripts.append(Script(loaded.product, None, silent))
+        scripts.append(Script(loaded.product, None, silent, _heartbeat(templates, None)))
     return scripts
+
+
+def _heartbeat(templates: Sequence[FrameTemplate], session_id: tuple[str, int] | None) -> FrameTemplate | None:
+    """Of messages called so the shortest that is answered and names the device in the same way; without a record if
+    there is one."""
+    found = [
+        template
+        for template in templates
+        if HEARTBEAT_NAME in template.message and template.reply_count and template.session_id == session_id
+    ]
+    return min(found, key=lambda template: (template.records, len(template.data)), default=None)
 
 
 def _template(product: CompiledProduct, case: GoldenCase) -> FrameTemplate | None:

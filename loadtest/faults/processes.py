@@ -66,13 +66,14 @@ class GatewayProcess:
     def __init__(
         self, settings: Sequence[str], *, launcher: Sequence[str] = ("gateway",), cwd: Path | None = None
     ) -> None:
-        self.log: deque[Json] = deque(maxlen=_KEPT_LINES)
+        self.log: deque[Json] = deque(maxlen=_KEPT_LINES)  # since `started`
         self.stderr = ""
         self.rss_max_kib = 0
         self.started_s = 0.0  # from the command to `started`
         self._arguments = [part for setting in settings for part in ("--set", setting)]
         self._launcher = list(launcher)
         self._cwd = cwd
+        self._start_lines: list[Json] = []  # until `started`
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -109,8 +110,8 @@ class GatewayProcess:
         return self._process.pid
 
     def events(self, name: str) -> list[Json]:
-        """Log lines of one kind."""
-        return [line for line in self.log if line.get("event") == name]
+        """Log lines of one kind: of its start, and of the last that it wrote."""
+        return [line for line in (*self._start_lines, *self.log) if line.get("event") == name]
 
     @property
     def address(self) -> tuple[str, int]:
@@ -201,7 +202,9 @@ class GatewayProcess:
         async for line in process.stdout:
             if line.startswith(b"{"):
                 with contextlib.suppress(orjson.JSONDecodeError):  # a line that a kill tore
-                    self.log.append(orjson.loads(line))
+                    entry = orjson.loads(line)
+                    starting = not self._start_lines or self._start_lines[-1].get("event") != "started"
+                    (self._start_lines if starting else self.log).append(entry)
         self.stderr = (await errors).decode(errors="replace")
 
 

@@ -15,10 +15,10 @@ from gateway.protocol.mqtt.codec import Decoder
 from gateway.protocol.mqtt.encode import encode
 from gateway.protocol.mqtt.packets import V5, Connack, Connect, Packet, Properties
 
-__all__ = ["Link", "Owner", "connect_packet"]
+__all__ = ["Link", "Owner", "connect_packet", "reset"]
 
 _MAX_PACKET_BYTES = 1 << 20
-_RESET = struct.pack("ii", 1, 0)  # struct linger: no waiting, so that no port is left in TIME_WAIT
+_RESET = struct.pack("ii", 1, 0)  # struct linger: no waiting
 
 
 class Owner(Protocol):
@@ -45,10 +45,18 @@ class Owner(Protocol):
         ...
 
 
-def connect_packet(version: int, client_id: str, *, clean: bool = True, expiry_s: int = 0) -> bytes:
+def connect_packet(
+    version: int, client_id: str, *, clean: bool = True, expiry_s: int = 0, keep_alive_s: int = 0
+) -> bytes:
     """expiry_s: how long the session shall outlive the connection, in 5.0."""
     properties = Properties(session_expiry_interval=expiry_s) if version == V5 and expiry_s else None
-    return encode(Connect(version, client_id, clean, properties=properties), version)
+    return encode(Connect(version, client_id, clean, keep_alive_s, properties=properties), version)
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Ends a connection as a device that vanishes: with a reset, which leaves no port in TIME_WAIT."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
 
 
 class Link(asyncio.Protocol):
@@ -65,9 +73,10 @@ class Link(asyncio.Protocol):
         self._accepted = False
         self._ended = False
 
-    async def open(self, address: tuple[str, int]) -> None:
-        """Connects and sends CONNECT; the owner hears the answer. OSError: nobody listens there."""
-        await asyncio.get_running_loop().create_connection(lambda: self, *address)
+    async def open(self, address: tuple[str, int], source: tuple[str, int] | None = None) -> None:
+        """Connects and sends CONNECT; the owner hears the answer. source: of the connection. OSError: nobody listens
+        there."""
+        await asyncio.get_running_loop().create_connection(lambda: self, *address, local_addr=source)
 
     def write(self, data: bytes) -> None:
         if self._transport is not None:
@@ -77,8 +86,7 @@ class Link(asyncio.Protocol):
         """Ends it with a reset; the owner is not told."""
         self._ended = True
         if self._transport is not None:
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self._transport.abort()
+            reset(self._transport)
 
     # asyncio.Protocol
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,17 +35,18 @@ async def answering(product: CompiledProduct, answer: Answer | None = None) -> A
         framer, context = Framer(product.framing), SessionContext()
         mine: list[bytes] = []
         state.frames.append(mine)
-        while data := await reader.read(4096):
-            for frame in framer.receive(data):
-                mine.append(frame.wire)
-                try:
-                    decoded = product.decode(frame, context)
-                except DecodeError:
-                    continue
-                if decoded.message.login:
-                    product.remember(decoded, context)
-                replies = product.replies(decoded.message.name, decoded.values, context, 0)
-                writer.writelines(replies if answer is None else answer(frame.wire, replies))
+        with contextlib.suppress(ConnectionResetError):  # a device that vanishes
+            while data := await reader.read(4096):
+                for frame in framer.receive(data):
+                    mine.append(frame.wire)
+                    try:
+                        decoded = product.decode(frame, context)
+                    except DecodeError:
+                        continue
+                    if decoded.message.login:
+                        product.remember(decoded, context)
+                    replies = product.replies(decoded.message.name, decoded.values, context, 0)
+                    writer.writelines(replies if answer is None else answer(frame.wire, replies))
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
