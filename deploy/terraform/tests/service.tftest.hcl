@@ -191,3 +191,23 @@ run "existing_cluster" {
     error_message = "Neither Cloud Map nor alarms if not wanted."
   }
 }
+
+run "brokers_only" {
+  variables {
+    nlb            = null
+    tcp_listeners  = {}
+    mqtt_listeners = {}
+    rest           = null
+    settings       = { auth = { devices = "open" }, sources = [{ type = "mqtt_broker", name = "plant", url = "mqtt://broker.plant.internal:1883", filters = ["plant/#"], shared_group = "iotlink" }] }
+    extra_egress   = { plant = { cidr_block = "10.1.0.0/16", port = 1883 } }
+  }
+
+  assert {
+    condition     = length(aws_lb.nlb) == 0 && length(aws_lb.alb) == 0 && length(aws_ecs_service.rolling["this"].load_balancer) == 0
+    error_message = "A gateway that only subscribes to brokers needs no load balancer."
+  }
+  assert {
+    condition     = aws_vpc_security_group_egress_rule.this["tasks-extra-plant"].from_port == 1883
+    error_message = "It gets out to them."
+  }
+}

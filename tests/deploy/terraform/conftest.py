@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ import pytest
 
 from tests.deploy.terraform.terraform_rig import MODULE, TOOLS, Terraform, resource_types
 
+_END_S = 20.0
 _STUB = Path(__file__).with_name("aws_schema_stub.py")
 
 
@@ -60,7 +62,11 @@ def stub(tools: Path) -> Iterator[str]:
             else:
                 pytest.fail(f"the schema stub ended: {process.stderr.read()}")
         finally:
-            process.kill()
+            process.send_signal(signal.SIGINT)  # it removes the folder of its socket
+            try:
+                process.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,4 @@
-"""What the module says of itself: tables of its README, words of its refusals, the gateway's sections that it knows. Needs
-no tool."""
+"""What the module says of itself: tables of its README, refusals, sections of the gateway. Needs no tool."""
 
 from __future__ import annotations
 
