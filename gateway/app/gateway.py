@@ -323,7 +323,7 @@ class Gateway:
         dedup = self.dedup
         yield GaugeMetricFamily("iotlink_dedup_keys", "Messages whose copies would be known.", value=dedup.keys)
         yield CounterMetricFamily(
-            "iotlink_dedup_evicted", "Of these, forgotten too early for want of room.", value=dedup.evicted
+            "iotlink_dedup_evicted", "Keys of messages forgotten too early for want of room.", value=dedup.evicted
         )
 
     def _presence_families(self) -> Iterator[Metric]:

@@ -136,7 +136,7 @@ class Metrics:
         )
         self.batch_bytes = Histogram(
             "iotlink_sink_batch_bytes",
-            "Bytes of the records in one request to a sink.",
+            "Bytes of records in one request to a sink.",
             ["sink"],
             buckets=(1000, 4000, 16_000, 64_000, 256_000, 1_000_000, 2_500_000, 5_000_000),
             registry=self.registry,
@@ -197,7 +197,7 @@ class Metrics:
         for reason, count in self.dead_letters.refused.items():
             refused.add_metric([reason], count)
         yield refused
-        replayed = CounterMetricFamily("iotlink_dead_letters_replayed", "Replays.", labels=["outcome"])
+        replayed = CounterMetricFamily("iotlink_dead_letters_replayed", "Replays of dead letters.", labels=["outcome"])
         for outcome, count in self.dead_letters.replayed.items():
             replayed.add_metric([outcome], count)
         yield replayed
@@ -209,7 +209,7 @@ class Metrics:
         labels = ["listener", "product"]
         plain = {
             "frames": CounterMetricFamily("iotlink_frames_received", "Frames cut from the stream.", labels=labels),
-            "frame_bytes": CounterMetricFamily("iotlink_frame_bytes", "Bytes of these frames.", labels=labels),
+            "frame_bytes": CounterMetricFamily("iotlink_frame_bytes", "Bytes of frames.", labels=labels),
             "garbage_bytes": CounterMetricFamily("iotlink_garbage_bytes", "Bytes that were no frame.", labels=labels),
             "received": CounterMetricFamily("iotlink_uplinks_received", "Uplinks taken in.", labels=labels),
             "replies": CounterMetricFamily("iotlink_replies_sent", "Replies written.", labels=labels),
@@ -235,7 +235,7 @@ class Metrics:
         connections = GaugeMetricFamily("iotlink_connections", "Connections open now.", labels=["listener"])
         paused = GaugeMetricFamily("iotlink_connections_paused", "Connections not read from now.", labels=["listener"])
         opened = CounterMetricFamily("iotlink_connections_opened", "Connections accepted.", labels=["listener"])
-        closed = CounterMetricFamily("iotlink_connections_closed", "Ended.", labels=["listener", "reason"])
+        closed = CounterMetricFamily("iotlink_connections_closed", "Connections ended.", labels=["listener", "reason"])
         for listener in self._listeners.values():
             connections.add_metric([listener.listener], listener.open)
             paused.add_metric([listener.listener], listener.paused)
@@ -247,7 +247,7 @@ class Metrics:
     def _collect_sinks(self) -> Iterator[Metric]:
         plain = {
             "records": CounterMetricFamily("iotlink_records_published", "Records a sink keeps.", labels=["sink"]),
-            "record_bytes": CounterMetricFamily("iotlink_record_bytes", "Bytes of these records.", labels=["sink"]),
+            "record_bytes": CounterMetricFamily("iotlink_record_bytes", "Bytes of such records.", labels=["sink"]),
             "requests": CounterMetricFamily("iotlink_sink_requests", "Requests to a sink.", labels=["sink"]),
             "retried": CounterMetricFamily("iotlink_records_retried", "Records sent again.", labels=["sink"]),
             "buried": CounterMetricFamily("iotlink_records_buried", "Records a sink never takes.", labels=["sink"]),
@@ -274,8 +274,8 @@ class Metrics:
         for name, help_text, value in (
             ("iotlink_spool_commits", "Commits (each one fdatasync).", spool.commits),
             ("iotlink_spool_bad_blocks", "Stretches of segments that could not be read.", spool.bad_blocks),
-            ("iotlink_spool_lost_bytes", "Bytes of these stretches.", spool.lost_bytes),
-            ("iotlink_spool_torn_bytes", "Bytes of a broken last write, cut at start.", spool.torn_bytes),
+            ("iotlink_spool_lost_bytes", "Bytes of stretches that could not be read.", spool.lost_bytes),
+            ("iotlink_spool_torn_bytes", "Bytes of a write that a crash broke off, cut at start.", spool.torn_bytes),
             ("iotlink_spool_sealed", "Segments given up after a disk error.", spool.sealed),
         ):
             yield CounterMetricFamily(name, help_text, value=value)

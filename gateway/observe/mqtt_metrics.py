@@ -44,7 +44,7 @@ _GAUGES = (
     ("sessions", "iotlink_mqtt_sessions", "Sessions, those of clients that are away included."),
     ("connected", "iotlink_mqtt_sessions_connected", "Sessions whose client is connected."),
     ("retained", "iotlink_mqtt_retained_messages", "Retained messages."),
-    ("retained_bytes", "iotlink_mqtt_retained_bytes", "Bytes of these."),
+    ("retained_bytes", "iotlink_mqtt_retained_bytes", "Bytes of retained messages."),
     ("queued_bytes", "iotlink_mqtt_queued_bytes", "Bytes that wait for clients, or for their answers."),
 )
 

@@ -42,7 +42,7 @@ def source_families(sources: Iterable[SourceCounters]) -> Iterator[Metric]:
     }
     counts = {
         "messages": CounterMetricFamily("iotlink_source_messages", "Messages taken in.", labels=labels),
-        "message_bytes": CounterMetricFamily("iotlink_source_message_bytes", "Bytes of these.", labels=labels),
+        "message_bytes": CounterMetricFamily("iotlink_source_message_bytes", "Bytes of their messages.", labels=labels),
         "acknowledged": CounterMetricFamily("iotlink_source_acknowledged", "PUBACK and PUBREC sent.", labels=labels),
         "repeated": CounterMetricFamily("iotlink_source_repeated", "Came again, known as copies.", labels=labels),
         "skipped": CounterMetricFamily("iotlink_source_skipped", "Retained ones that were had before.", labels=labels),
