@@ -42,7 +42,7 @@ class Flow:
         came_with = uplink.states  # a dead letter leaves no trace for the deduplication, which adds its own
         result = self._run(uplink)
         if isinstance(result, DeadLetter):
-            events.dead_letter(self._letter_lines, result)
+            events.dead_letter(self._letter_lines, result, _trace_id(uplink))
             self._put(uplink, result, came_with)
         else:
             self._put(uplink, result)
@@ -88,11 +88,15 @@ class Flow:
 
     def _failed(self, event: str, uplink: Uplink) -> None:
         """An error of ours, being handled."""
-        product, session_id = uplink.product.id, uplink.session_id
-        _log.exception(event, uplink_id=uplink.uplink_id, product=product, session_id=session_id)
+        said = {"product": uplink.product.id, "session_id": uplink.session_id, "trace_id": _trace_id(uplink)}
+        _log.exception(event, uplink_id=uplink.uplink_id, **said)
 
     def refuse(self, receipt: Receipt, reason: str) -> None:
         self._outbox.settle(receipt, Outcome.REFUSED, reason)
 
     def accept(self, receipt: Receipt) -> None:
         self._outbox.settle(receipt, Outcome.ACCEPTED)
+
+
+def _trace_id(uplink: Uplink) -> str:
+    return uplink.beside.trace_id if uplink.beside is not None else ""

@@ -138,9 +138,9 @@ def rest_denied(
 # What was not understood, and where it is kept.
 
 
-def dead_letter(lines: LineLimit, letter: DeadLetter) -> None:
+def dead_letter(lines: LineLimit, letter: DeadLetter, trace_id: str) -> None:
     """An uplink becomes a dead letter; whoever watches the log sees a device's mistake at once. It is counted when it
-    is kept, by the store."""
+    is kept, by the store. trace_id: that its sender gave beside the payload, or ""."""
     suppressed = lines.allow((letter.reason, letter.listener), (letter.product, letter.device_id))
     if suppressed is None:
         return
@@ -148,6 +148,7 @@ def dead_letter(lines: LineLimit, letter: DeadLetter) -> None:
         "product": letter.product,
         "device_id": letter.device_id,
         "session_id": letter.session_id,
+        "trace_id": trace_id,
         "topic": letter.topic,
         "field": letter.field,
         "detail": letter.detail,

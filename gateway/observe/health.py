@@ -21,14 +21,11 @@ _log = structlog.get_logger("gateway.observe.health")
 
 
 class State(StrEnum):
-    """From good to bad."""
+    """How a part is."""
 
     OK = "ok"
-    DEGRADED = "degraded"  # something waits or is worse than it should be; nothing is refused or lost
+    DEGRADED = "degraded"  # something waits, or is worse than it should be
     DOWN = "down"  # it does not do its work
-
-
-_ORDER = list(State)
 
 
 @dataclass(slots=True)
@@ -88,12 +85,12 @@ class HealthBoard:
             self._note((name,), health, now_ms)
         return found
 
-    def report(self) -> tuple[State, dict[str, Any]]:
-        """The worst state of all parts, and a JSON object for each: state, since, last_error (null: never any), facts,
+    def report(self) -> tuple[bool, dict[str, Any]]:
+        """Whether all parts are well, and a JSON object for each: state, since, last_error (null: never any), facts,
         parts."""
         found = self.look()
-        worst = max((health.state for health in found.values()), key=_ORDER.index, default=State.OK)
-        return worst, {name: self._json((name,), health) for name, health in found.items()}
+        well = all(health.state is State.OK for health in found.values())
+        return well, {name: self._json((name,), health) for name, health in found.items()}
 
     def _note(self, path: tuple[str, ...], health: ComponentHealth, now_ms: int) -> None:
         seen = self._seen.setdefault(path, _Seen(health.state, now_ms))

@@ -1,8 +1,8 @@
 """The observe listener: /metrics, /livez, /readyz, /startupz, /health. Read-only, and nothing else.
 
 Liveness says only that the event loop turns: a sink that is down must not restart the process. Readiness says whether
-a load balancer should send new connections here. Health shows each part: `status` is `down` where it is not ready, else
-the worst of the parts' states; a sink that is away is `degraded`, as the spool takes what comes.
+a load balancer should send new connections here. Health shows each part: `status` is `down` while it is not ready, else
+`degraded` while a part is not well; a sink that is away is no more than that, as the spool takes what comes.
 """
 
 from __future__ import annotations
@@ -124,11 +124,11 @@ class ObserveServer:
     async def _serve_health(self, _: web.Request) -> web.Response:
         now = self._clock()
         reasons = self.not_ready()
-        worst, components = self._health.report()
+        well, components = self._health.report()
         return _json(
             200,
             {
-                "status": (State.DOWN if reasons else worst).value,
+                "status": (State.DOWN if reasons else State.OK if well else State.DEGRADED).value,
                 "phase": self._lifecycle.phase.value,
                 "phase_s": round(now - self._lifecycle.since, 3),
                 "uptime_s": round(now - self._started, 3),

@@ -1,7 +1,7 @@
 """How long records take from their arrival to their sink: `iotlink_ingest_latency_seconds`.
 
 Place in the walk: the sender tells of every request whose records a sink keeps, all of them at once; `/metrics` reads.
-Arrivals are whole milliseconds and come in order, so that most records of a request are counted by one comparison.
+Arrivals are whole milliseconds and come in order: of records that came together, one is looked at.
 """
 
 from __future__ import annotations
@@ -48,23 +48,25 @@ class SinkLatency:
     def observe(self, entries: Iterable[tuple[Record, int]]) -> None:
         """The sink keeps these records now."""
         now_ms = self._unix_ms()
-        product: str | None = None
-        received_ms = -1
-        histogram = _Histogram()
-        waited_ms = bucket = 0
+        alike = 0  # records in a row with this product and arrival
+        product, received_ms = "", 0
         for record, _ in entries:
-            if record.product is not product:
-                product = record.product
-                found = self._products.get(product)
-                if found is None:
-                    found = self._products[product] = _Histogram()
-                histogram = found
-            if record.received_ms != received_ms:
-                received_ms = record.received_ms
-                waited_ms = max(0, now_ms - received_ms)  # below 0: the clock was set back
-                bucket = bisect_left(_BOUNDS_MS, waited_ms)
-            histogram.counts[bucket] += 1
-            histogram.total_ms += waited_ms
+            if record.received_ms != received_ms or record.product != product:
+                if alike:
+                    self._add(product, now_ms - received_ms, alike)
+                    alike = 0
+                product, received_ms = record.product, record.received_ms
+            alike += 1
+        if alike:
+            self._add(product, now_ms - received_ms, alike)
+
+    def _add(self, product: str, waited_ms: int, records: int) -> None:
+        waited_ms = max(0, waited_ms)  # below 0: the clock was set back
+        histogram = self._products.get(product)
+        if histogram is None:
+            histogram = self._products[product] = _Histogram()
+        histogram.counts[bisect_left(_BOUNDS_MS, waited_ms)] += records
+        histogram.total_ms += waited_ms * records
 
     def read(self) -> Iterator[tuple[str, list[tuple[str, float]], float]]:
         """Product, cumulated buckets, sum in seconds."""

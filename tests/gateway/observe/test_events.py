@@ -123,7 +123,7 @@ class TestAccess:
 class TestDeadLetters:
     def test_a_line_says_who_what_and_where_to_find_it(self) -> None:
         with capture_logs() as logs:
-            events.dead_letter(LineLimit(), LETTER)
+            events.dead_letter(LineLimit(), LETTER, "t-1")
         assert logs == [
             {
                 "event": "dead_letter",
@@ -132,6 +132,7 @@ class TestDeadLetters:
                 "listener": "mqtt",
                 "device_id": "t1",
                 "session_id": "s",
+                "trace_id": "t-1",
                 "topic": "devices/t1/telemetri",
                 "detail": LETTER.detail,
                 "dead_letter_id": "letter-1",
@@ -142,19 +143,19 @@ class TestDeadLetters:
         lines = LineLimit()
         with capture_logs() as logs:
             for _ in range(100):
-                events.dead_letter(lines, LETTER)
+                events.dead_letter(lines, LETTER, "")
         assert len(logs) == LineLimit.OF_ONE
         with capture_logs() as logs:
             for number in range(100):
-                events.dead_letter(lines, replace(LETTER, device_id=f"d{number}"))
+                events.dead_letter(lines, replace(LETTER, device_id=f"d{number}"), "")
         assert len(logs) == LineLimit.OF_KIND - LineLimit.OF_ONE
         with capture_logs() as logs:
-            events.dead_letter(lines, replace(LETTER, reason="truncated"))
+            events.dead_letter(lines, replace(LETTER, reason="truncated"), "")
         assert [line["code"] for line in logs] == ["truncated"]
 
     def test_a_devices_own_text_is_cut(self) -> None:
         with capture_logs() as logs:
-            events.dead_letter(LineLimit(), replace(LETTER, detail="x" * 5000))
+            events.dead_letter(LineLimit(), replace(LETTER, detail="x" * 5000), "")
         assert len(logs[0]["detail"]) == 256
 
     def test_the_space_is_told_when_it_changes(self) -> None:
