@@ -217,11 +217,10 @@ class Crowd:
         """Until cancelled: turns the wheel, and hands out what is due."""
         ground = self._ground
         while True:
-            now = ground.now()
-            ground.wheel.turn(now)
+            ground.wheel.turn()
             arrivals = self._arrivals
             if arrivals is not None:
-                for moment in arrivals.due(now - self._began):
+                for moment in arrivals.due(ground.now() - self._began):
                     due = self._began + moment
                     next(self._turn).send(due)
                     if due >= self.measured_from:

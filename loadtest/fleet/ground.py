@@ -39,7 +39,7 @@ class Ground:
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
-        self.wheel = Wheel(self.now())
+        self.wheel = Wheel(self.now)
 
     @staticmethod
     def now() -> float:

@@ -30,12 +30,20 @@ class Histogram:
     def record(self, seconds: float) -> None:
         """Takes one duration; what is below 0 (two clocks) counts as 0."""
         us = round(seconds * 1e6)
-        us = 0 if us < 0 else min(us, _MOST)
-        self._add(_index(us), 1)
-        self.least = us if not self.count else min(self.least, us)
-        self.greatest = max(self.greatest, us)
+        if not 0 <= us <= _MOST:
+            us = 0 if us < 0 else _MOST
+        if us < self.least or not self.count:
+            self.least = us
+        if us > self.greatest:
+            self.greatest = us
         self.count += 1
         self.total += us
+        shift = us.bit_length() - _BITS - 1
+        index = us if shift <= 0 else (shift << _BITS) + (us >> shift)
+        try:
+            self._counts[index] += 1
+        except IndexError:
+            self._add(index, 1)
 
     def merge(self, other: Histogram) -> None:
         """Takes in what another one has counted."""
@@ -85,11 +93,6 @@ class Histogram:
         if index >= len(counts):
             counts.extend([0] * (index + 1 - len(counts)))
         counts[index] += count
-
-
-def _index(us: int) -> int:
-    shift = us.bit_length() - _BITS - 1
-    return us if shift <= 0 else (shift << _BITS) + (us >> shift)
 
 
 def _highest(index: int) -> int:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from loadtest.faults.balance import Balance
+from loadtest.fleet.crowd import FACES
 from loadtest.fleet.histogram import Histogram
 from loadtest.fleet.model import Scenario
 from loadtest.fleet.samples import Sample
@@ -91,10 +92,11 @@ class Outcome:
 
     @property
     def all_answers(self) -> Histogram:
-        """Of all faces together."""
+        """Of all devices that take part in the rate."""
         merged = Histogram()
-        for histogram in self.answers.values():
-            merged.merge(histogram)
+        for name, histogram in self.answers.items():
+            if name in FACES:
+                merged.merge(histogram)
         return merged
 
     @property
@@ -123,8 +125,9 @@ class Outcome:
     def figures(self) -> list[tuple[str, str]]:
         """The figures that a reader wants first, as text."""
         balance, used = self.balance, self.resources
+        deaf = self.counts.get("deaf", {}).get("sent", 0)
         rows = [
-            ("frames due", f"{balance.sent}"),
+            ("frames due", f"{balance.sent}" + (f", {deaf} of them of deaf devices" if deaf else "")),
             ("acknowledged", f"{balance.acknowledged}"),
             ("offered", f"{self.offered:.0f}/s over {self.seconds:.0f} s"),
         ]

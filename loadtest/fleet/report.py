@@ -41,7 +41,7 @@ def html(outcome: Outcome) -> str:
         f"<p>The balance {verdict}. {escape(_balance_words(outcome))}</p>",
         _problems(outcome),
         "<h2>Figures</h2>",
-        _table((), outcome.figures()),
+        _table((), outcome.figures(), numbers=False),
         _aims(outcome),
         "<h2>Durations</h2>",
         "<p>Counted from the moment at which each frame was due, not from when it was written: what was held up by a "
@@ -148,14 +148,13 @@ def _happened(outcome: Outcome) -> str:
     return f"<h2>What happened</h2>\n<ul>{''.join(items)}</ul>" if items else ""
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["<table>"]
-    if head:
-        lines.append("<tr>" + "".join(f"<th{_class(i)}>{escape(cell)}</th>" for i, cell in enumerate(head)) + "</tr>")
-    for row in rows:
-        lines.append("<tr>" + "".join(f"<td{_class(i)}>{escape(cell)}</td>" for i, cell in enumerate(row)) + "</tr>")
-    return "\n".join([*lines, "</table>"])
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = True) -> str:
+    """numbers: all columns but the first hold some."""
 
+    def line(tag: str, cells: Sequence[str]) -> str:
+        style = ' class="number"' if numbers else ""
+        rest = "".join(f"<{tag}{style}>{escape(cell)}</{tag}>" for cell in cells[1:])
+        return f"<tr><{tag}>{escape(cells[0])}</{tag}>{rest}</tr>"
 
-def _class(column: int) -> str:
-    return ' class="number"' if column else ""
+    lines = [line("th", head)] if head else []
+    return "\n".join(["<table>", *lines, *(line("td", row) for row in rows), "</table>"])

@@ -85,7 +85,8 @@ class Speaker:
 
 
 def voices_of(catalog: Catalog, products: Sequence[str], messages: Sequence[str] = ()) -> list[Voice]:
-    """The voices of these products in turn. messages: only these; empty: all that can be counted.
+    """The voices of these products in turn. A voice has one frame of each message. messages: only these; empty: all
+    that can be counted.
 
     Raises NothingToSay, and UnknownProduct for a product that the catalog does not have.
     """
@@ -103,16 +104,13 @@ def voices_of(catalog: Catalog, products: Sequence[str], messages: Sequence[str]
 
 def _voices(loaded: LoadedProduct, messages: Sequence[str]) -> Iterator[Voice]:
     for script in scripts_of(loaded):
-        frames = [
-            template
-            for template in script.data
-            if template.records == 1
-            and template.reply_count
-            and (not messages or template.message in messages)
-            and _is_countable(script, template)
-        ]
+        frames: dict[str, FrameTemplate] = {}
+        for template in script.data:
+            wanted = template.message not in frames and (not messages or template.message in messages)
+            if wanted and template.records == 1 and template.reply_count and _is_countable(script, template):
+                frames[template.message] = template
         if frames:
-            yield Voice(script, frames)
+            yield Voice(script, list(frames.values()))
 
 
 def _is_countable(script: Script, template: FrameTemplate) -> bool:

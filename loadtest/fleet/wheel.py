@@ -14,12 +14,12 @@ TICK_S = 0.01
 
 
 class Wheel:
-    """now: of the clock whose times `turn` is given, in seconds."""
+    """clock: in seconds."""
 
-    def __init__(self, now: float, tick_s: float = TICK_S) -> None:
+    def __init__(self, clock: Callable[[], float], tick_s: float = TICK_S) -> None:
+        self._clock = clock
         self._tick_s = tick_s
-        self._began = now
-        self._now = now
+        self._began = clock()
         self._turned = 0  # ticks that are done
         self._slots: dict[int, list[Callable[[], None]]] = {}
 
@@ -27,14 +27,13 @@ class Wheel:
         return sum(map(len, self._slots.values()))
 
     def after(self, seconds: float, call: Callable[[], None]) -> None:
-        """Calls back at the first turn that is so much later than the last one, at the next at the earliest."""
-        tick = max(self._turned + 1, -int(-(self._now + seconds - self._began) // self._tick_s))
+        """Calls back at the first turn that is so much later than now, at the next tick at the earliest."""
+        tick = max(self._turned + 1, -int(-(self._clock() + seconds - self._began) // self._tick_s))
         self._slots.setdefault(tick, []).append(call)
 
-    def turn(self, now: float) -> None:
+    def turn(self) -> None:
         """Calls whoever is due, in the order of their deadlines; who is added meanwhile waits for the next turn."""
-        self._now = now
-        tick = int((now - self._began) / self._tick_s)
+        tick = int((self._clock() - self._began) / self._tick_s)
         first, self._turned = self._turned + 1, max(tick, self._turned)
         if tick - first > len(self._slots):  # after a long stop
             due = sorted(slot for slot in self._slots if slot <= tick)

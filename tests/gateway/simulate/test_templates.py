@@ -90,6 +90,22 @@ cases:
         assert values["time"] == "2026-03-02T12:00:00.000Z"
 
 
+def test_a_heartbeat_is_one_that_is_answered() -> None:
+    golden = """\
+source: s
+cases:
+  - {name: data, hex: "7e01012345072603011200004b1c7e", message: data, values: {id: "12345", level: 75}}
+  - {name: heartbeat, hex: "7e0201234507627e", message: heartbeat}
+"""
+    (silent,) = scripts_of(loaded(HEADER, golden))
+    assert silent.heartbeat is None
+    answered = HEADER.replace("record: none}", "record: none, replies: [{text: ok}]}")
+    (script,) = scripts_of(loaded(answered, golden))
+    assert script.heartbeat is not None
+    assert script.heartbeat.message == "heartbeat"
+    assert script.heartbeat.render(3, 1, NOW_MS, SessionContext()).replies == [b"ok"]
+
+
 def test_the_zone_of_the_session_counts_for_the_devices_clock() -> None:
     golden = 'source: s\ncases: [{name: d, hex: "7e01012345072603011200004b1c7e", message: data}]\n'
     (script,) = scripts_of(loaded(HEADER, golden))

@@ -32,7 +32,7 @@ async def ground(**ports: int) -> AsyncIterator[Ground]:
 
     async def turn() -> None:
         while True:
-            made.wheel.turn(made.now())
+            made.wheel.turn()
             await asyncio.sleep(0)
 
     turning = asyncio.create_task(turn())

@@ -4,7 +4,7 @@ import json
 
 from loadtest.faults.balance import Balance
 from loadtest.fleet.outcome import Resources, machine
-from tests.loadtest.fleet.outcomes import outcome
+from tests.loadtest.fleet.outcomes import histogram, outcome
 
 
 def test_figures_are_per_hundred_thousand_frames() -> None:
@@ -16,6 +16,16 @@ def test_figures_are_per_hundred_thousand_frames() -> None:
     assert figures["answer mqtt"].startswith("p50 4.00, p99 4.00")
     assert "answer rest" not in figures
     assert figures["memory of an idle session"] == "9.0 KiB"
+
+
+def test_slow_and_deaf_devices_stand_apart() -> None:
+    made = outcome(
+        answers={"tcp": histogram(1), "dribbling": histogram(900)}, counts={"deaf": {"sent": 5, "acknowledged": 0}}
+    )
+    assert made.all_answers.figures()["max"] == 1
+    figures = dict(made.figures())
+    assert figures["answer dribbling"].startswith("p50 900")
+    assert figures["frames due"] == "1001, 5 of them of deaf devices"
 
 
 def test_aims_are_met_or_missed() -> None:

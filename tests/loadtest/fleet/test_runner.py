@@ -10,6 +10,7 @@ import pytest
 
 from decoders.catalog import Catalog
 from loadtest.faults.processes import RunFailed
+from loadtest.fleet import ground
 from loadtest.fleet.limits import NotAllowed
 from loadtest.fleet.report import html
 from loadtest.fleet.rig import Rig
@@ -36,7 +37,10 @@ async def test_all_faces_balance(tmp_path: Path, proven: Catalog) -> None:
     ElementTree.fromstring(html(outcome).partition("\n")[2])
 
 
-async def test_an_outage_and_a_reconnect_lose_nothing(tmp_path: Path, proven: Catalog) -> None:
+async def test_an_outage_and_a_reconnect_lose_nothing(
+    tmp_path: Path, proven: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ground, "PORTS_OF_ADDRESS", 10)  # devices come from 127.0.0.2 to 127.0.0.5
     scenario = small(
         gateway={"sink": "kinesis", "shards": 2},
         events=[
