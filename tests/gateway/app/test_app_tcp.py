@@ -41,7 +41,7 @@ async def test_products_have_their_series_from_the_start(tmp_path: Path) -> None
     parts = parts_of(tmp_path, listener())
     make_tcp(parts, SessionRegistry())
     received = next(family for family in parts.metrics.collect() if family.name == "iotlink_uplinks_received")
-    assert {sample.labels["product"] for sample in received.samples} == {"example_thermo"}
+    assert {sample.labels["product"] for sample in received.samples} == {"unknown", "example_thermo"}
 
 
 @pytest.mark.parametrize(("limit", "cut"), [(16, True), (65_536, False)])
