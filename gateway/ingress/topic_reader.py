@@ -157,8 +157,8 @@ class TopicReader:
             dead.error = error
             return dead
         except Exception as error:
-            said = {"listener": message.listener, "session_id": message.session_id}
-            _log.exception("reading_failed", topic=message.topic, **said)
+            place = {"listener": message.listener, "session_id": message.session_id}
+            _log.exception("reading_failed", topic=message.topic, **place)
             failure = Failure(DecodeCode.WRONG_ANSWER.value, "decode", f"internal error: {error!r}")
             return self._dead(message, device_id, NO_PRODUCT, Beside(failure=failure))
 
