@@ -232,29 +232,33 @@ def code_digest() -> str:
 
 
 class ProofMemory:
-    """Proofs in a folder, one small JSON file each. A folder that cannot be used means that proofs are made again."""
+    """Proofs in folders, one small JSON file each. They are looked for in all, and written to the first that lets them
+    be. Folders that cannot be used mean that proofs are made again."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "proofs"
+    def __init__(self, *folders: Path) -> None:
+        self._folders = [folder / "proofs" for folder in folders]
 
     def find(self, loaded: LoadedProduct) -> ProductProven | None:
         """The proof that was made of these texts with this code, or None."""
-        try:
-            return ProductProven.from_plain(json.loads(self._path(loaded).read_bytes()))
-        except (OSError, ValueError):
-            return None
+        name = _proof_file(loaded)
+        for folder in self._folders:
+            with contextlib.suppress(OSError, ValueError):
+                return ProductProven.from_plain(json.loads((folder / name).read_bytes()))
+        return None
 
     def keep(self, loaded: LoadedProduct, proven: ProductProven) -> None:
         """Writes a proof, whole or not at all."""
-        with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._path(loaded)
-            with tempfile.NamedTemporaryFile("w", dir=self._folder, suffix=".new", delete=False) as file:
-                json.dump(proven.to_plain(), file)
-            os.replace(file.name, path)
+        for folder in self._folders:
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".new", delete=False) as file:
+                    json.dump(proven.to_plain(), file)
+                os.replace(file.name, folder / _proof_file(loaded))
+                return
 
-    def _path(self, loaded: LoadedProduct) -> Path:
-        return self._folder / f"{proof_key(loaded.digest, code_digest())}.json"
+
+def _proof_file(loaded: LoadedProduct) -> str:
+    return f"{proof_key(loaded.digest, code_digest())}.json"
 
 
 def prove_once(catalog: Catalog, memory: ProofMemory, codec: str = "auto") -> list[str]:

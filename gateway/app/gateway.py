@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import time
@@ -48,6 +49,7 @@ from gateway.ingress.flow import Flow
 from gateway.ingress.mqtt_flow import MqttMemory
 from gateway.ingress.tcp import TcpServer
 from gateway.lifecycle import Lifecycle, Phase
+from gateway.observe.emf import FigureLines
 from gateway.observe.health import ComponentHealth, HealthBoard, State
 from gateway.observe.http import ObserveServer
 from gateway.observe.logs import tell_suppressed
@@ -122,8 +124,10 @@ class Gateway:
         self.dedup = Dedup()
         self.presence = Presence()
         self.health = HealthBoard(self.clock.unix_ms)
-        self.loop_watch = LoopWatch(self.metrics.registry, (self.health.look, tell_suppressed))
         observe = settings.observe
+        self.figures = self._figures(observe.emf) if observe.emf is not None else None
+        chores = [self.health.look, tell_suppressed, *([self.figures.turn] if self.figures is not None else [])]
+        self.loop_watch = LoopWatch(self.metrics.registry, chores)
         self.observe = ObserveServer(
             self.metrics,
             self.lifecycle,
@@ -263,6 +267,9 @@ class Gateway:
         if not alive:  # what they wait for is refused by now
             cut = await self._drain_faces(1.0)
         self.loop_watch.stop()
+        if self.figures is not None:
+            with contextlib.suppress(OSError):  # nobody reads stdout any more
+                self.figures.end()
         await self.observe.stop()
         self.lifecycle.move(Phase.STOPPED)
         _log.info("stopped", refused=stranded, cut=cut, seconds=round(time.monotonic() - started, 3))
@@ -297,6 +304,15 @@ class Gateway:
         counters = self.metrics.dead_letters
         self.replayer = Replayer(self.letters, rereader, dry, outbox, counters, self.settings.sinks)
         self.admin = AdminServer(DeadLetterRoutes(self.replayer), host=admin.host, port=admin.port)
+
+    def _figures(self, emf: model.EmfSettings) -> FigureLines:
+        return FigureLines(
+            self.metrics.registry.collect,
+            functools.partial(print, flush=True),
+            namespace=emf.namespace,
+            service=emf.service,
+            unix_ms=self.clock.unix_ms,
+        )
 
     def _info(self) -> Iterator[Metric]:
         catalog = {"digest": self.catalog.digest[:12], "generation": str(self.catalog.generation)}

@@ -10,8 +10,6 @@ from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -49,6 +47,9 @@ def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], output
             for row in rows:
                 print_line(row)
         case Output.TABLE:
+            from rich.console import Console  # here: a tenth of a second that few commands need
+            from rich.table import Table
+
             table = Table(*columns, box=None, pad_edge=False, header_style="bold")
             for row in rows:
                 table.add_row(*(_cell(row.get(column)) for column in columns))

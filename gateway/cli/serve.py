@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,7 +13,8 @@ import structlog
 
 from decoders.errors import SpecError
 from gateway.cli.config import ConfigOption, SetOption, load_or_exit
-from gateway.cli.output import EXIT_OK, EXIT_USAGE, fail
+from gateway.cli.notify import Notifier
+from gateway.cli.output import EXIT_USAGE, fail
 from gateway.domain.errors import ConfigError, OperatorError
 from gateway.observe.logs import configure_logs
 from gateway.settings.model import Settings
@@ -32,13 +31,14 @@ GC_THRESHOLD = 100_000
 
 def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Run the gateway until SIGTERM or SIGINT. Without a config: loopback, file sink, data under ./data."""
-    _end_on_sigterm()
     loaded = load_or_exit(config, set_)
     settings = loaded.settings
     on_stdout = any(sink.type == "stdout" for sink in settings.sinks.values())
     configure_logs(settings.log.level, settings.log.format, sys.stderr if on_stdout else None)
     try:
-        refused = run(build(settings))
+        gateway = build(settings)
+        gateway.lifecycle.on_change(Notifier(os.environ).on_phase)
+        refused = run(gateway)
     except ConfigError as error:
         fail(loaded.placed(error), EXIT_USAGE)
     except SpecError as error:
@@ -50,17 +50,6 @@ def serve(config: ConfigOption = None, set_: SetOption = None) -> None:
         fail(f"the delivery ended: {group.exceptions[0]}")
     if refused:
         fail(f"{refused} uplinks were not durable in time and were refused: their senders will send them again")
-
-
-def _end_on_sigterm() -> None:
-    """Until the gateway runs and takes signals itself there is nothing to settle. The first process of a container gets
-    no signal without a handler: it would be killed after the grace time."""
-
-    def end(*_: object) -> None:
-        raise SystemExit(EXIT_OK)
-
-    with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, end)
 
 
 def build(settings: Settings) -> Gateway:
@@ -75,7 +64,9 @@ def build(settings: Settings) -> Gateway:
     gc.disable()  # next to nothing of what compiling makes is garbage: a fifth of the time
     try:
         catalog = load_catalog(settings.gateway.specs_dirs, codec=codec, notice=notice, check_golden=False)
-        proven = prove_once(catalog, ProofMemory(cache_dir(os.environ)), codec)
+        # The cache of an image is read-only: proofs of one's own specs go beside the data.
+        memory = ProofMemory(cache_dir(os.environ), settings.gateway.data_dir / "cache")
+        proven = prove_once(catalog, memory, codec)
     finally:
         gc.enable()
     if proven:

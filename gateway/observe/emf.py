@@ -1,13 +1,14 @@
 """Figures for Amazon CloudWatch: lines of the log in its embedded metric format, made of what `/metrics` shows.
 
-CloudWatch Logs makes metrics of such lines, so the gateway needs neither a way to CloudWatch nor rights there. Each is a
-line like the others of the log (`ts`, `level`, `event` first), but always JSON and always on stdout.
+CloudWatch Logs makes metrics of such lines, so the gateway needs neither a way to CloudWatch nor rights there. Each is
+a line like the others of the log (`ts`, `level`, `event` first), but always JSON and always on stdout.
 Format: "Specification: Embedded metric format" in the user guide of Amazon CloudWatch.
 """
 
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -47,16 +48,16 @@ class _Readings:
 
     @classmethod
     def of(cls, families: Iterable[Metric]) -> _Readings:
-        found: dict[str, list[float]] = {}
+        found: defaultdict[str, list[float]] = defaultdict(list)  # no listener, no product: no sample
         for family in families:
             for sample in family.samples:
-                found.setdefault(sample.name, []).append(sample.value)
+                found[sample.name].append(sample.value)
         capacity = sum(found["iotlink_spool_capacity_bytes"])
         return cls(
             sessions=sum(found["iotlink_connections"]),
             lag_s=max(found["iotlink_sink_oldest_seconds"], default=0.0),
             spool_percent=100 * sum(found["iotlink_spool_bytes"]) / capacity if capacity else 0.0,
-            frames=sum(found.get("iotlink_frames_received_total", ())),
+            frames=sum(found["iotlink_frames_received_total"]),
             dead_letters=sum(found["iotlink_dead_letters_total"]),
         )
 
@@ -106,13 +107,13 @@ class FigureLines:
         now = self._clock()
         if now < self._due:
             return
-        self._due = max(self._due, now - INTERVAL_S) + INTERVAL_S  # what was missed is not made up for
+        self._due += INTERVAL_S * (1 + (now - self._due) // INTERVAL_S)  # lines that were missed are not made up for
         found = _Readings.of(self._families())
         self._line(
             {
                 "sessions": found.sessions,
                 "delivery_lag_seconds": round(found.lag_s, 3),
-                "spool_used_percent": round(found.spool_percent, 2),
+                "spool_used_percent": round(found.spool_percent, 3),
                 **self._counted(found),
             }
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import resource
 from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field
+from pydantic import AfterValidator, ByteSize, Field
+from pydantic_core import PydanticCustomError
 
 from gateway.settings.section import Count, FilePath, Name, Port, Seconds, Section, Size
 
@@ -104,11 +105,34 @@ class TcpSettings(Section):
     listeners: list[TcpListener] = Field(default=[], description="Ports that devices connect to.")
 
 
+def _namespace(text: str) -> str:
+    if text.startswith("AWS/"):
+        raise PydanticCustomError("expected", "a namespace that does not begin with `AWS/`: those are Amazon's own")
+    return text
+
+
+CloudWatchName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._/#-]{1,255}$")]
+
+
+class EmfSettings(Section):
+    """Figures for Amazon CloudWatch, a line of the log each minute (embedded metric format)."""
+
+    namespace: Annotated[CloudWatchName, AfterValidator(_namespace)] = Field(
+        description="CloudWatch namespace of the metrics; it does not begin with `AWS/`."
+    )
+    service: CloudWatchName = Field(
+        description="Value of the dimension `service`: all gateways of one service have the same."
+    )
+
+
 class ObserveSettings(Section):
     """The read-only HTTP port: /metrics, /livez, /readyz, /startupz, /health."""
 
     host: Annotated[str, Field(min_length=1)] = Field(default="127.0.0.1", description="Address to bind to.")
     port: Port = Field(default=9464, description="Port to bind to; 0 takes any free one.")
+    emf: EmfSettings | None = Field(
+        default=None, description="Figures for Amazon CloudWatch on stdout, beside the log; null is off."
+    )
 
 
 class AdminSettings(Section):

@@ -22,6 +22,7 @@ from gateway.settings.auth import (
 from gateway.settings.listeners import (
     OWN_FILES,
     AdminSettings,
+    EmfSettings,
     KeepaliveSettings,
     ObserveSettings,
     TcpListener,
@@ -59,6 +60,7 @@ __all__ = [
     "AuthSettings",
     "ClientSettings",
     "DeadLetterSettings",
+    "EmfSettings",
     "FileSink",
     "GatewaySettings",
     "JwtSettings",

@@ -221,6 +221,9 @@ def _sinks(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
     on_stdout = [name for name, sink in settings.sinks.items() if sink.type == "stdout"]
     for name in on_stdout[1:]:
         yield layers.problem(("sinks", name), f"`{on_stdout[0]}` writes to stdout already", key=True)
+    if settings.observe.emf is not None and on_stdout:
+        text = f"figures are lines on stdout, and so are the records of the sink `{on_stdout[0]}`"
+        yield layers.problem(("observe", "emf"), text, "remove one")
     folders: dict[pathlib.Path, str] = {}
     for name, sink in settings.sinks.items():
         if sink.type != "file":

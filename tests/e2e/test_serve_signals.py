@@ -1,4 +1,4 @@
-"""SIGTERM while `serve` still reads its configuration: it ends at once, in good order."""
+"""SIGTERM while `serve` still loads its modules or reads its configuration: it ends at once, in good order."""
 
 from __future__ import annotations
 
@@ -29,3 +29,35 @@ async def test_sigterm_before_the_gateway_runs_ends_it(tmp_path: Path) -> None:
         await command.kill()
     assert command.stderr == ""
     assert command.events("started") == []
+
+
+async def test_sigterm_while_modules_are_loaded_ends_it(tmp_path: Path) -> None:
+    """The first module that the command needs waits for a pipe; it is found in the working directory."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "typer.py").write_text(f"with open({str(pipe)!r}) as file:\n    file.read()\n", "utf-8")
+    command = Command(tmp_path, ["serve"])
+    await command.start()
+    writing = await asyncio.to_thread(os.open, pipe, os.O_WRONLY)
+    try:
+        command.send_signal(signal.SIGTERM)
+        assert await command.ended() == 0
+    finally:
+        os.close(writing)
+        await command.kill()
+    assert (command.stderr, command.stdout) == ("", [])
+
+
+async def test_another_command_is_ended_by_sigterm_as_any_process_is(tmp_path: Path) -> None:
+    """Nobody shall take what it has done by then for all of it."""
+    pipe = tmp_path / "gateway.yaml"
+    os.mkfifo(pipe)
+    command = Command(tmp_path, ["config", "check", "--config", pipe])
+    await command.start()
+    writing = await asyncio.to_thread(os.open, pipe, os.O_WRONLY)
+    try:
+        command.send_signal(signal.SIGTERM)
+        assert await command.ended() == -signal.SIGTERM
+    finally:
+        os.close(writing)
+        await command.kill()

@@ -185,6 +185,27 @@ def test_without_a_memory_it_is_proven_every_time(folder: Path, tmp_path: Path) 
         assert fused(catalog)
 
 
+def test_a_memory_that_takes_nothing_more_gets_one_beside_it(folder: Path, tmp_path: Path) -> None:
+    """As in an image whose own proofs are read-only: those of a user's own specs go to the second folder."""
+    write_product(folder)
+    (tmp_path / "image").write_text("a file, not a folder")
+    memory = ProofMemory(tmp_path / "image", tmp_path / "data")
+    assert prove_once(load_catalog([folder]), memory) == ["sensor"]
+    catalog = load_catalog([folder])
+    assert prove_once(catalog, memory) == []
+    assert fused(catalog)
+
+
+def test_what_the_first_memory_knows_is_not_kept_twice(folder: Path, memory: ProofMemory, tmp_path: Path) -> None:
+    write_product(folder)
+    prove_once(load_catalog([folder]), memory)
+    both = ProofMemory(tmp_path / "cache", tmp_path / "data")
+    assert prove_once(load_catalog([folder]), both) == []
+    write_product(folder, SPEC + "note: changed\n")
+    assert prove_once(load_catalog([folder]), both) == ["sensor"]
+    assert not (tmp_path / "data").exists()  # the first took it
+
+
 def test_codec_construct_proves_nothing(folder: Path, memory: ProofMemory, tmp_path: Path) -> None:
     write_product(folder)
     catalog = load_catalog([folder], codec="construct")

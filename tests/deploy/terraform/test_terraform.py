@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -17,12 +18,12 @@ from botocore.validate import ParamValidator
 from typer.testing import CliRunner
 
 from gateway.cli.main import app
+from gateway.observe.emf import document
 from tests.deploy.terraform.terraform_rig import GUARD_S, MODULE, Terraform
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 FILES = sorted(path.name for path in (MODULE / "tests").glob("*.tftest.hcl"))
-EMF = "emf"
 
 
 def test_format(terraform_command: str, tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_own_tests(terraform: Terraform, file: str) -> None:
     assert summary["status"] == "pass", complaints
     for run, container in _containers(events).items():
         assert _complaints([container]) == "", run
-        assert _config_check(_environment(container, figures=False)) == (0, "ok"), run
+        assert _config_check(_environment(container)) == (0, "ok"), run
 
 
 def test_the_model_of_ecs_finds_mistakes() -> None:
@@ -83,11 +84,22 @@ def test_the_model_of_ecs_finds_mistakes() -> None:
     assert "containerPort" in complaints
 
 
-@pytest.mark.xfail(reason="the gateway does not write figures for CloudWatch yet (observe.emf)", strict=True)
 def test_the_gateway_takes_the_settings_of_its_figures(terraform: Terraform) -> None:
     container = _containers(terraform.tested("examples.tftest.hcl"))["large"]
-    assert EMF in json.loads(_environment(container, figures=True)["IOTLINK_OBSERVE"])
-    assert _config_check(_environment(container, figures=True)) == (0, "ok")
+    assert "emf" in json.loads(_environment(container)["IOTLINK_OBSERVE"])
+    assert _config_check(_environment(container)) == (0, "ok")
+
+
+def test_alarms_and_scaling_look_at_figures_that_the_gateway_writes() -> None:
+    """By name and unit, and under the dimension that it gives them."""
+    text = "".join((MODULE / name).read_text(encoding="utf-8") for name in ("alarms.tf", "scaling.tf"))
+    own = re.findall(r'namespace = var\.emf_namespace, metric = "(\w+)".*?dimensions = \{ (\w+) =', text)
+    own += re.findall(r'namespace +=\s+var\.emf_namespace\s+metric_name += "(\w+)".*?name +=\s+"(\w+)"', text, re.S)
+    assert {name for name, _ in own} == {"sessions", "delivery_lag_seconds", "spool_used_percent", "dead_letters"}
+
+    made = document("IotLink", "a", 0, dict.fromkeys((name for name, _ in own), 1))
+    (directive,) = made["_aws"]["CloudWatchMetrics"]
+    assert directive["Dimensions"] == [[dimension] for dimension in {dimension for _, dimension in own}]
 
 
 def _containers(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -108,15 +120,10 @@ def _complaints(containers: list[dict[str, Any]]) -> str:
     return report
 
 
-def _environment(container: Mapping[str, Any], *, figures: bool) -> dict[str, str]:
-    """As ECS sets it, with something for each secret. figures: with the setting that makes the gateway write them."""
+def _environment(container: Mapping[str, Any]) -> dict[str, str]:
+    """As ECS sets it, with something for each secret."""
     environment = {one["name"]: one["value"] for one in container["environment"]}
-    environment |= {one["name"]: "a-secret" for one in container["secrets"]}
-    if not figures:
-        observe = json.loads(environment["IOTLINK_OBSERVE"])
-        observe.pop(EMF, None)
-        environment["IOTLINK_OBSERVE"] = json.dumps(observe)
-    return environment
+    return environment | {one["name"]: "a-secret" for one in container["secrets"]}
 
 
 def _config_check(environment: Mapping[str, str]) -> tuple[int, str]:

@@ -78,7 +78,7 @@ def test_show_is_a_configuration_with_origins(tmp_path: Path, monkeypatch: pytes
     assert shown.exit_code == 0
     data = load(shown.stdout, "shown").data
     assert data["sinks"]["main"]["stream"] == "tell-nobody"
-    assert data["observe"] == {"host": "127.0.0.1", "port": 0}
+    assert data["observe"] == {"host": "127.0.0.1", "port": 0, "emf": None}
     lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
     assert "port: 0 # --set" in lines
     assert "level: debug # env IOTLINK_LOG__LEVEL" in lines

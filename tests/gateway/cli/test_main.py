@@ -87,3 +87,24 @@ def test_the_module_itself_is_the_command() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
     assert subprocess.run([*run[:-1], "nonsense"], capture_output=True, check=False).returncode == 2
+
+
+def test_a_command_loads_only_what_it_needs() -> None:
+    """A health check runs every half a minute, in a container that may have little CPU."""
+    code = (
+        "import sys; from gateway.cli import main; main(['healthcheck', '--set', 'observe.port=x']); "
+        "print([name for name in ('decoders.catalog', 'aiohttp', 'rich', 'gateway.cli.serve') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "[]\n")
+    assert "observe.port" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nearest"), [(["helthcheck"], "Did you mean 'healthcheck'?"), (["spec", "lss"], "Did you mean 'ls'?")]
+)
+def test_a_misspelt_command_is_met_with_the_nearest_one(
+    arguments: list[str], nearest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert nearest in capsys.readouterr().err
