@@ -177,6 +177,8 @@ class Gateway:
         self.mqtt = make_mqtt(parts, topics, memory)
         self.observe.add_component("mqtt", self.mqtt.health)
         self.rest = make_rest(parts, topics, self.presence, keys)
+        if self.rest.server.listeners:
+            self.observe.add_component("rest", self.rest.health)
         self.sources = make_sources(parts, topics, numbering.gateway_id)
         if self.sources is not None:
             self.observe.add_component("sources", self.sources.health)
@@ -280,7 +282,7 @@ class Gateway:
         )
         counters = self.metrics.dead_letters
         self.replayer = Replayer(self.letters, rereader, dry, outbox, counters, self.settings.sinks)
-        self.admin = AdminServer(DeadLetterRoutes(self.replayer), host=admin.host, port=admin.port)
+        self.admin = AdminServer(DeadLetterRoutes(self.replayer), self.metrics, host=admin.host, port=admin.port)
 
     def _info(self) -> Iterator[Metric]:
         catalog = {"digest": self.catalog.digest[:12], "generation": str(self.catalog.generation)}

@@ -10,11 +10,9 @@ from gateway.access.certificates import CertificateName, CertificateRule
 from gateway.access.client_ids import ClientIdRules
 from gateway.access.credentials import PasswordCheck, PasswordLimits
 from gateway.access.denials import DenialLog
-from gateway.access.jwks_http import fetch_key_set
-from gateway.access.jwt import TokenIssuer, TokenVerifier
 from gateway.access.mqtt import MqttAccess, MqttAccessOptions, MqttAccessServices, OtherClient
 from gateway.access.topic_rules import AllowList
-from gateway.app.parts import Parts, stream_options
+from gateway.app.parts import Parts, stream_options, token_verifier
 from gateway.app.topics import Topics, make_templates
 from gateway.domain.password_hash import hash_cost
 from gateway.domain.receipt import Receipt
@@ -137,17 +135,6 @@ def _anonymous(rules: model.TopicRuleSettings | None) -> AllowList | None:
 
 
 def _access_services(parts: Parts, topics: Topics) -> MqttAccessServices:
-    issuers = [
-        TokenIssuer(
-            issuer.issuer,
-            issuer.audience,
-            jwks_url=issuer.jwks_url or "",
-            jwks_file=issuer.jwks_file,
-            device_claim=issuer.device_claim,
-            leeway_s=issuer.leeway_s,
-        )
-        for issuer in parts.settings.auth.jwt
-    ]
     passwords = [client.password for client in parts.settings.auth.clients if client.password is not None]
     costs = [hash_cost(password.get_secret_value()) for password in passwords]
     return MqttAccessServices(
@@ -157,5 +144,5 @@ def _access_services(parts: Parts, topics: Topics) -> MqttAccessServices:
         Attempts(AttemptLimits(), time.monotonic),
         PasswordCheck(PasswordLimits(), time.monotonic, [*parts.directory.costs, *costs]),
         DenialLog(time.monotonic),
-        tokens=TokenVerifier(issuers, fetch_key_set, time.monotonic, time.time) if issuers else None,
+        tokens=token_verifier(parts.settings.auth),
     )
