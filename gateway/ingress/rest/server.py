@@ -129,10 +129,11 @@ class RestListener:
         app.on_response_prepare.append(add_headers)
         app.on_response_prepare.append(self._say_goodbye)
         for route in ROUTES:
+            handler = self._handler(route)
             for template in (route.template, *route.also):
-                app.router.add_route(
-                    route.method, _PARAMETER_AT_END.sub(r"{\1:[^{}/:]+}", template), self._handler(route)
-                )
+                path = _PARAMETER_AT_END.sub(r"{\1:[^{}/:]+}", template)
+                for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):  # RFC 9110 section 9.1
+                    app.router.add_route(method, path, handler)
                 requests.expect(options.name, template, route.method)
         return app
 
