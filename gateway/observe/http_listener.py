@@ -14,12 +14,20 @@ from typing import Any, TypeAlias, cast
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import (
+    BadHttpMessage,
+    BadHttpMethod,
+    BadStatusLine,
+    HttpProcessingError,
+    InvalidHeader,
+    InvalidURLError,
+    LineTooLong,
+)
 
 from gateway.observe.listening import cannot_listen, tell_listening
 from gateway.observe.logs import RateLimited
 from gateway.observe.metrics import Metrics
-from gateway.observe.problems import Problem, ProblemCode
+from gateway.observe.problems import Limit, Problem, ProblemCode
 
 __all__ = ["HttpListener", "HttpOptions", "Serve", "Wrap"]
 
@@ -33,8 +41,17 @@ _BACKLOG = 1024
 _SERVER = "iotlink"
 _LINES, _WINDOW_S = 5, 60.0
 """So many lines of a kind in so much time; the metrics count all."""
+_MAX_LINE_BYTES = 8 * 1024
+_MAX_HEADER_BYTES = 16 * 1024
+"""Of one header: a token of 8 KiB fits."""
 _NO_REQUEST = "this is no HTTP request"
-_TOO_LONG = "the first line or a header is too long"
+_WORDS: dict[type[HttpProcessingError], str] = {
+    BadHttpMethod: "its first line begins with no method of HTTP",
+    BadStatusLine: "its first line is none of HTTP",
+    InvalidURLError: "its first line names no address",
+    InvalidHeader: "a header is not as HTTP has it",
+    BadHttpMessage: "it is no request of HTTP/1.1: something is missing, such as `Host`, or wrong",
+}
 
 _log = structlog.get_logger(__name__)
 
@@ -115,13 +132,13 @@ class HttpListener:
             runner, self._runner = self._runner, None
             await runner.cleanup()
 
-    def refuse(self, peer: str, kind: str, what: str) -> web.Response:
+    def refuse(self, peer: str, error: HttpProcessingError | None) -> web.Response:
         """The answer to bytes that are no request. They stay out of the log: they may hold secrets, or anything."""
         name, request_id = self.options.label, os.urandom(8).hex()
         self._malformed[name] += 1
-        told = {"listener": name, "peer": peer, "kind": kind, "request_id": request_id}
+        told = {"listener": name, "peer": peer, "kind": type(error).__name__, "request_id": request_id}
         self._lines.log(_log.info, "malformed", "malformed_request", **told)
-        return _last(Problem(400, ProblemCode.BAD_REQUEST, f"{what} ({kind})").response(request_id))
+        return _last(_malformed(error).response(request_id))
 
     def fail(self, peer: str, error: BaseException | None) -> web.Response:
         """The answer to a request that an error ended of which no handler knows."""
@@ -130,6 +147,18 @@ class HttpListener:
         self._lines.log(_log.error, "failed", "http_request_failed", **told, exc_info=error)
         detail = "an error of ours; the log says more under this request_id"
         return _last(Problem(500, ProblemCode.INTERNAL_ERROR, detail).response(request_id))
+
+
+def _malformed(error: HttpProcessingError | None) -> Problem:
+    """What is wrong, in words of ours: aiohttp's repeat what was sent."""
+    if isinstance(error, LineTooLong):
+        if _MAX_HEADER_BYTES in error.args:
+            detail, limit = f"a header has more than {_MAX_HEADER_BYTES} bytes", Limit("header", _MAX_HEADER_BYTES)
+            return Problem(431, ProblemCode.TOO_LARGE, detail, limit=limit)  # RFC 6585 section 5
+        detail, limit = f"the first line has more than {_MAX_LINE_BYTES} bytes", Limit("first_line", _MAX_LINE_BYTES)
+        return Problem(414, ProblemCode.TOO_LARGE, detail, limit=limit)
+    detail = _NO_REQUEST if error is None else _WORDS.get(type(error), _NO_REQUEST)
+    return Problem(400, ProblemCode.BAD_REQUEST, detail)
 
 
 def _last(response: web.Response) -> web.Response:
@@ -151,6 +180,8 @@ class _Connection(web.RequestHandler):
             "auto_decompress": False,
             "keepalive_timeout": listener.options.idle_timeout_s,
             "lingering_time": listener.options.lingering_s,
+            "max_line_size": _MAX_LINE_BYTES,
+            "max_field_size": _MAX_HEADER_BYTES,
         }
         super().__init__(manager, loop=loop, **options)
         self._listener = listener
@@ -179,10 +210,9 @@ class _Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         peer = request.remote or ""
         if isinstance(exc, HttpProcessingError):
-            what = _TOO_LONG if isinstance(exc, LineTooLong) else _NO_REQUEST
-            return self._listener.refuse(peer, type(exc).__name__, what)
+            return self._listener.refuse(peer, exc)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer is under way already")
         if isinstance(exc, UnicodeEncodeError) and "Expect" in request.headers:
-            return self._listener.refuse(peer, "Expect", _NO_REQUEST)  # aiohttp says it again, and it is no text
+            return self._listener.refuse(peer, None)  # aiohttp says it again, and it is no text
         return self._listener.fail(peer, exc)

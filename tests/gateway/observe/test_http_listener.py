@@ -31,7 +31,17 @@ MALFORMED = {
     "two lengths": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
     "length and chunks": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
     "expectation": b"GET / HTTP/1.1\r\nHost: a\r\nExpect: \xff\r\nConnection: close\r\n\r\n",
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
     "second request": GOOD + b"\x00\x01 garbage\r\n\r\n",
+}
+
+SAID = {
+    "long line": (414, "the first line has more than 8192 bytes"),
+    "long header": (431, "a header has more than 16384 bytes"),
+    "no host": (400, "something is missing, such as `Host`"),
+    "method": (400, "no method of HTTP"),
+    "tls": (400, "no method of HTTP"),
+    "garbage": (400, "no method of HTTP"),
 }
 
 
@@ -107,13 +117,15 @@ def library_log() -> Iterator[io.StringIO]:
 
 
 @pytest.mark.parametrize("kind", MALFORMED)
-async def test_what_is_no_http_is_400_a_count_and_one_line(kind: str) -> None:
+async def test_what_is_no_http_is_4xx_a_count_and_one_line(kind: str) -> None:
     async with site() as one:
         assert one.malformed == 0
         with library_log() as said, capture_logs() as logs:
             answer = await one.say(MALFORMED[kind])
         assert one.malformed == 1
-        assert b" 400 Bad Request\r\n" in answer
+        status, detail = SAID.get(kind, (400, ""))
+        assert answer.split(b" ")[1] == b"%d" % status
+        assert detail.encode() in answer
         assert b"application/problem+json" in answer
         assert b"aiohttp" not in answer
         (line,) = logs
