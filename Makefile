@@ -39,9 +39,10 @@ format:  ## put the code into the house's form
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
-docs:  ## renew the generated tables of the language reference and of the metrics
+docs:  ## renew what is generated: language reference, metrics, OpenAPI document
 	$(PYTHON) -m gateway spec reference --write product_specs/README.md
 	$(PYTHON) -m gateway.app.metric_reference docs/metrics.md
+	$(PYTHON) -m gateway.ingress.rest.openapi > docs/openapi.json
 
 demo:  ## gateway up, a simulated fleet sends, records appear, the sums are printed
 	$(PYTHON) -m loadtest.demo

@@ -7,7 +7,7 @@ Without a mapping a value is looked for by its name in `metrics`, `fields`, `dat
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +17,7 @@ from decoders.document_kinds import WRONG, Kind, is_bad_time, take, time_text, w
 from decoders.document_shapes import PROVEN, Shapes
 from decoders.document_values import DocumentFields, extra_values
 from decoders.errors import DecodeCode, DecodeError
-from decoders.faults import FAULTS, Faults, lifted
+from decoders.faults import FAULTS, Faults, is_empty, lifted
 from decoders.json_text import read_json
 from decoders.layout import STATUS, BytesWire, Value
 from decoders.raw import read_bits
@@ -152,7 +152,7 @@ class JsonCodec:
         self._shapes: dict[str | None, tuple[str, Shapes]] = {}
         for message in messages if self._naming and not self._told else ():
             if not (message.values or message.records) and Shapes.fit(message.fields):
-                shapes = message.name, Shapes(message.fields, _COMMON_KEYS, common_values, keeps=message.keeps)
+                shapes = message.name, Shapes(message.fields, _COMMON_KEYS, _usual_common, keeps=message.keeps)
                 self._shapes[message.name] = shapes
                 if len(messages) == 1:
                     self._shapes[None] = shapes
@@ -172,7 +172,7 @@ class JsonCodec:
         if isinstance(document, dict):
             if message.keeps:
                 values = {**extra_values(document, message.fields), **values}
-            values |= common_values(document, zone)
+            _add_common(values, document, zone)
         return message.name, lifted(values)
 
     def read_plain(self, document: dict[str, Any], colons: int, zone: Zone) -> tuple[str, dict[str, Any]] | None:
@@ -189,7 +189,8 @@ class JsonCodec:
         """The values of one row, an object without nesting, of the only message."""
         (message,) = self._named
         values = _read(message.fields, row, message, row, zone, _session_values(context))
-        return lifted(values | common_values(row, zone))
+        _add_common(values, row, zone)
+        return lifted(values)
 
     def _choose(self, document: Any) -> JsonMessage:
         for message in self._told:
@@ -298,7 +299,9 @@ def _items(
         if fields.keep is not None and not fields.keep.evaluate(_lookup((values, *around))):
             continue
         common = isinstance(item, dict) and (paths or given)
-        found.append({**values, **common_values(item, zone)} if common else values)
+        if common:
+            _add_common(values, item, zone)
+        found.append(values)
     return found
 
 
@@ -402,7 +405,7 @@ def common_values(document: Mapping[str, Any], zone: Zone = 0) -> dict[str, Any]
         return values
     said = document.get
     device = next((name for key in _DEVICE if isinstance(name := said(key), str)), None)
-    child, hub, trace, header = said("childDeviceId"), said("hub_id"), said("trace_id"), said("header")
+    child, hub, trace = said("childDeviceId"), said("hub_id"), said("trace_id")
     if device is not None:
         values["device_id"] = device
     if isinstance(hub, str) and hub:
@@ -411,14 +414,39 @@ def common_values(document: Mapping[str, Any], zone: Zone = 0) -> dict[str, Any]
         values["childDeviceId"] = child
     if isinstance(trace, str) and trace:
         values["trace_id"] = trace
-    moment = said("device_timestamp")
+    for name, moment in _moments(document):
+        if (text := time_text(moment, zone)) is not None:
+            values[name] = text
+    return values
+
+
+def _unreadable_times(document: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """Times that a document says, and that are not among the values made of it: nobody can read them."""
+    return [name for name, moment in _moments(document) if name not in values and not is_empty(moment)]
+
+
+def _moments(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The times of a document, as it has them."""
+    header = document.get("header")
+    moment = document.get("device_timestamp")
     if moment is None and isinstance(header, dict):
         moment = header.get("timestamp")
     if moment is None:
-        moment = said("ts")
-    if moment is not None and (text := time_text(moment, zone)) is not None:
-        values["device_timestamp"] = text
-    hub_time = said("hub_timestamp")
-    if hub_time is not None and (text := time_text(hub_time, zone)) is not None:
-        values["hub_timestamp"] = text
-    return values
+        moment = document.get("ts")
+    if moment is not None:
+        yield "device_timestamp", moment
+    moment = document.get("hub_timestamp")
+    if moment is not None:
+        yield "hub_timestamp", moment
+
+
+def _usual_common(document: Mapping[str, Any], zone: Zone) -> dict[str, Any] | None:
+    """`common_values`; None where a time cannot be read, which has to be noted."""
+    values = common_values(document, zone)
+    return None if _unreadable_times(document, values) else values
+
+
+def _add_common(values: dict[str, Any], document: Mapping[str, Any], zone: Zone) -> None:
+    values |= common_values(document, zone)
+    for name in _unreadable_times(document, values):
+        _fault(values, name, ViolationCode.BAD_TIME)

@@ -41,12 +41,12 @@ PROVEN = -1
 
 _Read = Callable[[Mapping[str, Any], Mapping[str, Any], Zone, int], dict[str, Any] | None]
 """Document, the object that holds its values, zone, colons -> values; None where something in it is unusual."""
-_Common = Callable[[Mapping[str, Any], Zone], dict[str, Any]]
+_Common = Callable[[Mapping[str, Any], Zone], dict[str, Any] | None]
 
 
 class Shapes:
-    """Of one message. common: reads identity and times of a document; names: those of its keys that it reads. keeps:
-    values that the message does not name are kept."""
+    """Of one message. common: reads identity and times of a document, None for unusual ones; names: those of its keys
+    that it reads. keeps: values that the message does not name are kept."""
 
     __slots__ = ("_common", "_fields", "_keeps", "_known", "_names")
 
@@ -111,14 +111,15 @@ class Shapes:
         # Each key has its colon, and a text that is a time has its own: one more is of something that is not known.
         keys = str(len(document) + (len(metrics) if metrics is not document else 0))
         if common and not common.issubset(_TIMES):
-            items.append(f"**{out.bind(self._common)}(document, zone)")
+            out.emit(f"common = {out.bind(self._common)}(document, zone)")
+            out.emit("if common is None: return None")
+            items.append("**common")
         elif common:
             keys = f"({keys} + moment.count(':') if moment.__class__ is STR else {keys})"
             _take_time(out, common)
+            out.emit("if text is None: return None")
             items.append("'device_timestamp': text")
         out.emit(f"if colons != {keys} and colons != {PROVEN}: return None")
-        if "'device_timestamp': text" in items:
-            out.emit(f"if text is None: return {{{', '.join(items[:-1])}}}")
         out.emit(f"return {{{', '.join(items)}}}")
         source = "\n".join(["def read(document, values, zone, colons):", *out.lines])
         exec(compile(source, "<shape>", "exec"), out.namespace)  # noqa: S102 - generated above from closed parts

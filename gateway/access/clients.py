@@ -1,7 +1,8 @@
 """Clients of the REST and admin APIs: who they are by configuration and by key file, and which of them calls.
 
 Place in the walk: REST access looks clients up here by API key, by the id that a signature names, or by the name in a
-certificate. The key file may change while the gateway runs: `reload` takes what it says now.
+certificate. The key file may change while the gateway runs: `reload` takes what it says now, and writes down beside it
+when its keys were used last.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from gateway.access.api_keys import CLIENT_ID, client_id_of, hash_api_key, is_one_of
-from gateway.access.key_file import IssuedKey, KeyFile
+from gateway.access.key_file import IssuedKey, KeyFile, KeyFileError
+from gateway.access.key_uses import KeyUses
 from gateway.access.quotas import QuotaLimits
 from gateway.access.request_signatures import SigningSecrets
 from gateway.access.rest_denials import DenyReason
@@ -19,6 +23,8 @@ from gateway.domain.errors import ConfigError
 from gateway.observe.audit import audit
 
 __all__ = ["Client", "Clients", "KeyChanges"]
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, frozen=True)
@@ -61,7 +67,7 @@ class Clients:
     told apart or used. The key file is read by `reload` only, also the first time.
     """
 
-    __slots__ = ("_by_certificate", "_configured", "_key_file", "_known", "_last_used", "_unix_s")
+    __slots__ = ("_by_certificate", "_configured", "_key_file", "_known", "_unix_s", "_uses", "_uses_fail")
 
     def __init__(self, configured: Sequence[Client], key_file: KeyFile | None, unix_s: Callable[[], float]) -> None:
         self._key_file = key_file
@@ -76,7 +82,8 @@ class Clients:
             if client.certificate:
                 self._by_certificate[client.certificate] = client.id
         self._known = _Known(self._configured)
-        self._last_used: dict[str, float] = {}
+        self._uses = KeyUses(key_file.path, unix_s) if key_file is not None else None
+        self._uses_fail = False
 
     def _problem(self, client: Client) -> str:
         if client.id in self._configured:
@@ -88,14 +95,20 @@ class Clients:
         return ""
 
     def reload(self) -> KeyChanges:
-        """Reads the key file anew if it has changed, and writes an audit line per key that came or went.
+        """Reads the key file anew if it has changed, and writes an audit line per key that came or went. Then writes
+        down which keys were used (`KeyUses`); that this fails is a line in the log and nothing more.
 
         Blocking; may be called in a thread, but never twice at a time. KeyFileError: it cannot be used, and what was
         known before counts further. A file that is gone holds no keys.
         """
-        if self._key_file is None or not self._key_file.has_changed():
+        if self._key_file is None:
             return KeyChanges()
-        issued = self._key_file.read()
+        changes = self._changes(self._key_file) if self._key_file.has_changed() else KeyChanges()
+        self._write_uses()
+        return changes
+
+    def _changes(self, key_file: KeyFile) -> KeyChanges:
+        issued = key_file.read()
         by_id = dict(self._configured)
         ignored = []
         for key in issued:
@@ -109,6 +122,18 @@ class Clients:
         before, self._known = self._known, _Known(by_id, revoked, issued)
         changes = _audited(before.issued, issued) if before.issued is not None else KeyChanges()
         return replace(changes, ignored=tuple(ignored))
+
+    def _write_uses(self) -> None:
+        if self._uses is None:
+            return
+        try:
+            self._uses.write_down({key.digest for key in self._known.issued or ()})
+        except KeyFileError as error:
+            if not self._uses_fail:
+                _log.warning("key_uses_not_written", detail=str(error))
+            self._uses_fail = True
+        else:
+            self._uses_fail = False
 
     def by_key(self, key: str) -> Client | DenyReason:
         """The client whose API key this is."""
@@ -139,12 +164,9 @@ class Clients:
         return client.expires_unix_s is not None and self._unix_s() >= client.expires_unix_s
 
     def used(self, client: Client) -> None:
-        """The client has just proven who it is."""
-        self._last_used[client.id] = self._unix_s()
-
-    def last_used(self, client_id: str) -> float | None:
-        """Unix seconds of the last proof since the start of the process; None: there was none."""
-        return self._last_used.get(client_id)
+        """The client has just proven who it is. Noted of those that the key file holds: they have one key, no more."""
+        if self._uses is not None and client.id not in self._configured:
+            self._uses.note(client.key_hashes[0])
 
 
 def _audited(before: Sequence[IssuedKey], after: Sequence[IssuedKey]) -> KeyChanges:

@@ -7,7 +7,6 @@ again when it has changed. It holds hashes of keys, never keys.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.access.api_keys import CLIENT_ID, digest_of_hex
+from gateway.access.private_files import alone_with, replace_whole
 from gateway.access.scopes import Scope
 from gateway.domain.errors import OperatorError
 from gateway.observe.logs import rfc3339
@@ -115,43 +115,18 @@ class KeyFile:
     def edited(self) -> Iterator[list[IssuedKey]]:
         """Gives the keys to change in place, alone; writes them when the block ends without an error."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with alone_with(self.path):
+                keys = list(self.read())
+                yield keys
+                self._write(keys)
         except OSError as error:
             raise self._error(error) from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            _give(lock, self.path.parent)
-            keys = list(self.read())
-            yield keys
-            self._write(keys)
-        finally:
-            os.close(lock)
 
     def _write(self, keys: Sequence[IssuedKey]) -> None:
-        """Replaces the file whole (mode 0600): a reader sees all of it, as it was or as it is."""
         if len(keys) > MAX_KEYS:
             raise KeyFileError(f"{self.path}: holds {MAX_KEYS} keys already, which is all it may")
         document = {"format": _FORMAT, "keys": [_row(key) for key in keys]}
-        target = Path(os.path.realpath(self.path))  # a link stays one
-        draft = target.with_name(f".{target.name}.new")
-        try:
-            draft.unlink(missing_ok=True)
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-                _give(file.fileno(), target.parent)
-                file.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
-            directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
-            raise self._error(error) from None
+        replace_whole(self.path, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
     def _parsed(self, data: bytes) -> tuple[IssuedKey, ...]:
         try:
@@ -238,13 +213,6 @@ def _moment(text: str | None) -> float | None:
 def _mark(status: os.stat_result) -> tuple[int, ...]:
     """What is different of a file that was replaced or changed."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _give(file: int, folder: Path) -> None:
-    """What root makes belongs to the owner of the folder, who runs the gateway."""
-    if os.geteuid() == 0:
-        status = folder.stat()
-        os.fchown(file, status.st_uid, status.st_gid)
 
 
 def _twice(keys: Iterable[IssuedKey]) -> str:

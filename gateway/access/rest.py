@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from gateway.access.api_keys import KEY_PREFIX
+from gateway.access.api_keys import KEY_PREFIX, client_id_of
 from gateway.access.clients import Client, Clients
 from gateway.access.request_signatures import RequestSignatures, SignedBody
 from gateway.access.rest_denials import DenyReason, RestDenial
@@ -52,6 +52,8 @@ __all__ = [
     "TokenVerifier",
 ]
 
+_CREDENTIALS = ("Authorization", "X-Api-Key", "X-Signature")
+_NONE: list[str] = []
 _MAX_TOKEN = 8_192
 _RETRY_S = {DenyReason.TOO_MANY_ATTEMPTS: 30, DenyReason.KEYS_UNAVAILABLE: 5}
 
@@ -202,16 +204,16 @@ class RestAccess:
         client = self._services.clients.by_key(key)
         if isinstance(client, Client):
             return self._admit(request, client, "key")
-        attempts = self._services.attempts
+        attempts, claimed = self._services.attempts, client_id_of(key)
         if not attempts.allowed(request.address, ""):
-            return self._deny(request, DenyReason.TOO_MANY_ATTEMPTS)
+            return self._deny(request, DenyReason.TOO_MANY_ATTEMPTS, claimed)
         attempts.failed(request.address, "")
-        return self._deny(request, client)
+        return self._deny(request, client, claimed)
 
     async def _by_token(self, request: AccessRequest, token: str) -> RestGrant | RestDenial:
         services = self._services
-        if services.tokens is None:
-            return self._deny(request, DenyReason.UNSUPPORTED_SCHEME)
+        if services.tokens is None:  # then only keys come this way
+            return self._deny(request, DenyReason.KEY_MALFORMED)
         if not services.attempts.allowed(request.address, ""):
             return self._deny(request, DenyReason.TOO_MANY_ATTEMPTS)
         try:
@@ -322,7 +324,7 @@ class RestAccess:
 
 def _given(headers: Headers) -> _Given | DenyReason:
     """The one credential in the headers, if any."""
-    found = [(name, value) for name in ("Authorization", "X-Api-Key", "X-Signature") for value in _all(headers, name)]
+    found = [(name, value.strip(" \t")) for name in _CREDENTIALS for value in headers.getall(name, _NONE)]
     if len(found) > 1:
         return DenyReason.SEVERAL_CREDENTIALS
     if not found:
@@ -340,7 +342,7 @@ def _given(headers: Headers) -> _Given | DenyReason:
 
 
 def _all(headers: Headers, name: str) -> list[str]:
-    return [value.strip(" \t") for value in headers.getall(name, [])]
+    return [value.strip(" \t") for value in headers.getall(name, _NONE)]
 
 
 def _only(headers: Headers, name: str) -> str | None:

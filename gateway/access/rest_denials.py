@@ -58,7 +58,9 @@ class _Text:
     """Of the Bearer challenge (RFC 6750 section 3.1)."""
 
 
-_INVALID_KEY = _Text(401, "invalid_key", "the API key is not valid", "invalid_token")
+_INVALID_KEY = _Text(
+    401, "invalid_key", "the API key is not valid here: mistyped, or of another gateway", "invalid_token"
+)
 _INVALID_SIGNATURE = _Text(401, "invalid_signature", "client id or signature are not valid")
 _INVALID_TOKEN = _Text(401, "invalid_token", "the token is not valid here", "invalid_token")
 
@@ -73,14 +75,21 @@ _TEXTS = {
         "invalid_request",
     ),
     DenyReason.UNSUPPORTED_SCHEME: _Text(
-        401, "unsupported_scheme", "Authorization: Bearer with an API key or token is expected", "invalid_request"
+        401, "unsupported_scheme", "`Authorization: Bearer <API key or token>` is expected", "invalid_request"
     ),
     DenyReason.TOO_MANY_ATTEMPTS: _Text(429, "too_many_attempts", "too many failed attempts; try again later"),
-    DenyReason.KEY_MALFORMED: _INVALID_KEY,
+    DenyReason.KEY_MALFORMED: _Text(
+        401,
+        "invalid_key",
+        "this is no API key: one is iotlink_<client>_<43 characters>, whole and without quotes",
+        "invalid_token",
+    ),
     DenyReason.KEY_UNKNOWN: _INVALID_KEY,
     DenyReason.KEY_WRONG: _INVALID_KEY,
-    DenyReason.KEY_REVOKED: _Text(401, "key_revoked", "the API key was revoked", "invalid_token"),
-    DenyReason.CLIENT_EXPIRED: _Text(401, "client_expired", "the client's access has expired", "invalid_token"),
+    DenyReason.KEY_REVOKED: _Text(401, "key_revoked", "the API key was revoked: ask for a new one", "invalid_token"),
+    DenyReason.CLIENT_EXPIRED: _Text(
+        401, "client_expired", "the client's access has expired: ask for a new key", "invalid_token"
+    ),
     DenyReason.SIGNATURE_MALFORMED: _Text(
         401,
         "malformed_signature",
@@ -115,7 +124,9 @@ _TEXTS = {
     DenyReason.CREDENTIALS_DIFFER: _Text(
         401, "credentials_differ", "client certificate and credentials belong to different clients", "invalid_request"
     ),
-    DenyReason.CLIENT_DIFFERS: _Text(403, "client_differs", "the path names another client than the credentials"),
+    DenyReason.CLIENT_DIFFERS: _Text(
+        403, "client_differs", "the path names another client than the credentials: put the client's own id there"
+    ),
     DenyReason.WRONG_TENANT: _Text(403, "wrong_tenant", "this client has nothing on this listener"),
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from gateway.access.quotas import QuotaLimits
 from gateway.domain.device import DeviceKey, Principal
@@ -36,6 +37,12 @@ _INCLUDED = {
     Call.READ: frozenset({Call.READ}),
     Call.INGEST: frozenset({Call.INGEST}),
 }
+
+
+@lru_cache(maxsize=64)
+def _all_of(calls: frozenset[Call]) -> frozenset[Call]:
+    """These with what they include."""
+    return frozenset().union(*(_INCLUDED[call] for call in calls))
 
 
 class ScopeRefusal(StrEnum):
@@ -123,7 +130,7 @@ class Scope:
         return words
 
     def has_call(self, call: Call) -> bool:
-        return any(call in _INCLUDED[own] for own in self.calls)
+        return call in _all_of(self.calls)
 
     def has_product(self, product: str) -> bool:
         return self.products is None or product in self.products

@@ -5,23 +5,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-import structlog
 from aiohttp import web
 
 from gateway.admin.replay import MAX_LETTERS, Replayer, WorkedOnElsewhere
 from gateway.delivery.dead_letter_lines import LetterFilter, Line, rfc3339_ms
 from gateway.delivery.dead_letter_pages import Cursor, Found
+from gateway.observe.audit import audit_run
 from gateway.observe.problems import Problem, ProblemCode, json_response
 
 __all__ = ["DeadLetterRoutes", "letter_filter", "summary", "whole"]
 
 _MAX_IDS = 1_000
+_AUDITED_IDS = 20
 _DEFAULT_ROWS = 100
 _DEFAULT_LETTERS = 1_000
 _TEXTS = ("product", "reason", "device", "stage")
@@ -30,8 +32,6 @@ _SUMMARY = (
     *("received_at", "reason", "stage", "detail", "product", "device_id", "tenant", "message", "spec_version"),
     *("attempts", "listener", "sink", "stored_at"),
 )
-
-_log = structlog.get_logger(__name__)
 
 
 class DeadLetterRoutes:
@@ -73,10 +73,8 @@ class DeadLetterRoutes:
         wanted, options = _request(await _body(request), {"cursor", "limit", "dry_run"})
         dry_run = _flag(options, "dry_run")
         cursor, limit = _cursor(options), _limit(options.get("limit"), _DEFAULT_LETTERS)
-        try:
+        with _told("dead_letters.replay", request, wanted, dry_run=dry_run):
             report = await self._replayer.replay(wanted, cursor, limit, dry_run=dry_run)
-        except WorkedOnElsewhere as error:
-            raise Problem(409, ProblemCode.BUSY, str(error)) from None
         answer = dataclasses.asdict(report)
         if not dry_run:
             counts = {name: value for name, value in answer.items() if isinstance(value, int) and name != "dry_run"}
@@ -89,10 +87,8 @@ class DeadLetterRoutes:
             detail = "nothing says which letters: give a filter, or `all: true`"
             raise Problem(400, ProblemCode.NO_FILTER, detail)
         dry_run = _flag(options, "dry_run")
-        try:
+        with _told("dead_letters.purge", request, wanted, dry_run=dry_run):
             reasons = await self._replayer.purge(wanted, dry_run=dry_run)
-        except WorkedOnElsewhere as error:
-            raise Problem(409, ProblemCode.BUSY, str(error)) from None
         if not dry_run:
             _audit("dead_letters.purge", request, wanted, {"purged": sum(reasons.values()), "reasons": reasons})
         return json_response({"purged": sum(reasons.values()), "reasons": reasons, "dry_run": dry_run})
@@ -197,8 +193,24 @@ def _time(value: Any) -> str:
     return rfc3339_ms(int(moment.timestamp() * 1000))
 
 
+@contextlib.contextmanager
+def _told(action: str, request: web.Request, wanted: LetterFilter, *, dry_run: bool) -> Iterator[None]:
+    """Around work that may end with an error, when some of it is done: that has an audit line as well."""
+    try:
+        yield
+    except WorkedOnElsewhere as error:
+        raise Problem(409, ProblemCode.BUSY, str(error)) from None
+    except OSError as error:
+        if not dry_run:
+            _audit(action, request, wanted, {"problem": error.strerror or str(error)})
+        raise
+
+
 def _audit(action: str, request: web.Request, wanted: LetterFilter, result: Mapping[str, Any]) -> None:
-    resource = {name: value for name in (*_TEXTS, *_TIMES) if (value := getattr(wanted, name))}
+    selected: dict[str, Any] = {name: value for name in (*_TEXTS, *_TIMES) if (value := getattr(wanted, name))}
     if wanted.keys:
-        resource["ids"] = sorted(wanted.keys)[:20]
-    _log.info("audit", who=f"local:{request.remote}", action=action, resource=resource or "all", result=dict(result))
+        ids = sorted(wanted.keys)
+        selected["ids"] = ids[:_AUDITED_IDS]
+        if len(ids) > _AUDITED_IDS:
+            selected["more_ids"] = len(ids) - _AUDITED_IDS
+    audit_run(f"local:{request.remote}", action, "dead_letters", selected=selected, result=result)

@@ -9,20 +9,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
 
 from gateway.admin.dead_letters import DeadLetterRoutes
-from gateway.domain.errors import OperatorError
+from gateway.observe.http_listener import HttpListener, HttpOptions
+from gateway.observe.metrics import Metrics
 from gateway.observe.problems import Problem, ProblemCode
+from gateway.observe.sites import host_name, is_cross_site, origin_name
 from gateway.settings.rules import is_loopback
 
 __all__ = ["AdminServer"]
 
 _MAX_BODY_BYTES = 256 * 1024
-_SHUTDOWN_TIMEOUT_S = 1.0
 _READS = frozenset({"GET", "HEAD"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -34,33 +34,26 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class AdminServer:
     """Serves one gateway's operations API. port: 0 takes any free one; `port` tells which once started."""
 
-    def __init__(self, letters: DeadLetterRoutes, *, host: str, port: int) -> None:
+    def __init__(self, letters: DeadLetterRoutes, metrics: Metrics, *, host: str, port: int) -> None:
         self.host = host
         self.port = port
         self._letters = letters
-        self._runner: web.AppRunner | None = None
+        self._metrics = metrics
+        self._listener: HttpListener | None = None
 
     async def start(self) -> None:
         """Begins to listen. OperatorError: the address cannot be bound."""
         app = web.Application(middlewares=[_answer], client_max_size=_MAX_BODY_BYTES)
         self._letters.add_to(app.router)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self.host, self.port).start()
-        except OSError as error:
-            await runner.cleanup()
-            reason = error.strerror or str(error)
-            raise OperatorError(f"admin: cannot listen on {self.host}:{self.port}: {reason}") from None
-        self._runner = runner
-        self.port = runner.addresses[0][1]
-        _log.info("listening", face="admin", host=self.host, port=self.port)
+        options = HttpOptions("admin", self.host, self.port, "admin")
+        self._listener = HttpListener(app, options, self._metrics)
+        await self._listener.start()
+        self.port = self._listener.addresses[0][1]
 
     async def stop(self) -> None:
         """Ends listening; requests under way get a second."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            await runner.cleanup()
+        if self._listener is not None:
+            await self._listener.close()
 
 
 @web.middleware
@@ -92,20 +85,13 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _guard(request: web.Request) -> None:
-    if not is_loopback(_host_name(request.headers.get("Host", ""))):
+    headers = request.headers
+    if not is_loopback(host_name(headers.get("Host", ""))):
         detail = "the Host header must name this machine: localhost or a loopback address"
         raise Problem(421, ProblemCode.WRONG_HOST, detail)
-    origin = request.headers.get("Origin")
-    foreign = origin is not None and not is_loopback(urlsplit(origin).hostname or "")
-    if foreign or request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+    origin = headers.get("Origin")
+    foreign = origin is not None and not is_loopback(origin_name(origin))
+    if foreign or is_cross_site(headers.get("Sec-Fetch-Site")):
         raise Problem(403, ProblemCode.CROSS_SITE, "requests from pages of other sites are refused")
     if request.method not in _READS and request.content_type != "application/json":
         raise Problem(415, ProblemCode.NOT_JSON, "the body must be JSON: Content-Type: application/json")
-
-
-def _host_name(header: str) -> str:
-    """The name in a Host header, without its port."""
-    try:
-        return urlsplit(f"//{header}").hostname or ""
-    except ValueError:
-        return ""

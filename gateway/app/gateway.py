@@ -195,7 +195,8 @@ class Gateway:
         self.sources = make_sources(parts, topics, numbering.gateway_id)
         self.health.add("tcp", lambda: ComponentHealth(facts={"sessions": len(self.sessions)}))
         self.health.add("mqtt", self.mqtt.health)
-        self.health.add("rest", self.rest.health)
+        if self.rest.server.listeners:
+            self.health.add("rest", self.rest.health)
         if self.sources is not None:
             self.health.add("sources", self.sources.health)
         self.letters.gateway_id = numbering.gateway_id
@@ -303,7 +304,7 @@ class Gateway:
         )
         counters = self.metrics.dead_letters
         self.replayer = Replayer(self.letters, rereader, dry, outbox, counters, self.settings.sinks)
-        self.admin = AdminServer(DeadLetterRoutes(self.replayer), host=admin.host, port=admin.port)
+        self.admin = AdminServer(DeadLetterRoutes(self.replayer), self.metrics, host=admin.host, port=admin.port)
 
     def _figures(self, emf: model.EmfSettings) -> FigureLines:
         return FigureLines(

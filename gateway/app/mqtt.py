@@ -9,11 +9,9 @@ from gateway.access.attempts import AttemptLimits, Attempts
 from gateway.access.certificates import CertificateName, CertificateRule
 from gateway.access.client_ids import ClientIdRules
 from gateway.access.credentials import PasswordCheck, PasswordLimits
-from gateway.access.jwks_http import fetch_key_set
-from gateway.access.jwt import TokenIssuer, TokenVerifier
 from gateway.access.mqtt import MqttAccess, MqttAccessOptions, MqttAccessServices, OtherClient
 from gateway.access.topic_rules import AllowList
-from gateway.app.parts import Parts, stream_options
+from gateway.app.parts import Parts, stream_options, token_verifier
 from gateway.app.topics import Topics, make_templates
 from gateway.domain.password_hash import hash_cost
 from gateway.domain.receipt import Receipt
@@ -141,17 +139,6 @@ def _anonymous(rules: model.TopicRuleSettings | None) -> AllowList | None:
 
 
 def _access_services(parts: Parts, topics: Topics) -> MqttAccessServices:
-    issuers = [
-        TokenIssuer(
-            issuer.issuer,
-            issuer.audience,
-            jwks_url=issuer.jwks_url or "",
-            jwks_file=issuer.jwks_file,
-            device_claim=issuer.device_claim,
-            leeway_s=issuer.leeway_s,
-        )
-        for issuer in parts.settings.auth.jwt
-    ]
     passwords = [client.password for client in parts.settings.auth.clients if client.password is not None]
     costs = [hash_cost(password.get_secret_value()) for password in passwords]
     return MqttAccessServices(
@@ -161,5 +148,5 @@ def _access_services(parts: Parts, topics: Topics) -> MqttAccessServices:
         Attempts(AttemptLimits(), time.monotonic),
         PasswordCheck(PasswordLimits(), time.monotonic, [*parts.directory.costs, *costs]),
         LineLimit(),
-        tokens=TokenVerifier(issuers, fetch_key_set, time.monotonic, time.time) if issuers else None,
+        tokens=token_verifier(parts.settings.auth),
     )

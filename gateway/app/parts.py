@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from decoders.catalog import Catalog
 from gateway.access.admission import Admission
+from gateway.access.jwks_http import fetch_key_set
+from gateway.access.jwt import TokenIssuer, TokenVerifier
 from gateway.delivery.outbox import Outbox
 from gateway.devices.directory import FileDirectory
 from gateway.domain.errors import ConfigError
@@ -17,7 +20,7 @@ from gateway.observe.metrics import Metrics
 from gateway.observe.tap import Tap
 from gateway.settings import model
 
-__all__ = ["Parts", "stream_options"]
+__all__ = ["Parts", "stream_options", "token_verifier"]
 
 
 @dataclass(slots=True)
@@ -58,3 +61,19 @@ def stream_options(listener: model.TcpListener | model.MqttListener, port: int, 
         except ConfigError as error:
             raise error.below(setting) from None
     return options
+
+
+def token_verifier(auth: model.AuthSettings) -> TokenVerifier | None:
+    """Of one face, which starts and closes it; None where no issuer is configured. Raises ConfigError."""
+    issuers = [
+        TokenIssuer(
+            issuer.issuer,
+            issuer.audience,
+            jwks_url=issuer.jwks_url or "",
+            jwks_file=issuer.jwks_file,
+            device_claim=issuer.device_claim,
+            leeway_s=issuer.leeway_s,
+        )
+        for issuer in auth.jwt
+    ]
+    return TokenVerifier(issuers, fetch_key_set, time.monotonic, time.time) if issuers else None

@@ -1,37 +1,22 @@
-"""The REST listeners and who may call them, from the settings."""
+"""The REST listeners and all that answers behind them, from the settings."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 from prometheus_client.core import Metric
 
-from gateway.access.api_keys import digest_of_hex
-from gateway.access.attempts import AttemptLimits, Attempts
 from gateway.access.certificates import CertificateName, CertificateRule
-from gateway.access.clients import Client, Clients
-from gateway.access.jwks_http import fetch_key_set
-from gateway.access.jwt import TokenIssuer, TokenVerifier
-from gateway.access.key_file import KEY_FILE_NAME, KeyFile, KeyFileError
-from gateway.access.quotas import QuotaLimits, QuotaOptions, Quotas
-from gateway.access.request_signatures import (
-    RequestSignatures,
-    SignatureMode,
-    SignatureOptions,
-    SigningSecrets,
-    signing_warnings,
-)
-from gateway.access.rest import RestAccess, RestAccessOptions, RestAccessServices
-from gateway.access.rest_tokens import RestTokens
-from gateway.access.scopes import Call, Scope
-from gateway.access.token_scopes import TokenRule
-from gateway.app.parts import Parts
+from gateway.access.clients import Clients
+from gateway.access.jwt import TokenVerifier
+from gateway.access.key_file import KeyFileError
+from gateway.access.rest import RestAccess
+from gateway.app.parts import Parts, token_verifier
+from gateway.app.rest_access import access_options, key_file_path, make_clients, make_quotas, make_services
 from gateway.app.topics import Topics
 from gateway.devices.presence import Presence
 from gateway.domain.errors import ConfigError
@@ -63,18 +48,24 @@ _log = structlog.get_logger(__name__)
 class RestFace:
     """The listeners with what they need besides. Life: start, stop_accepting, drain."""
 
-    def __init__(self, server: RestServer, clients: Clients, tokens: TokenVerifier | None) -> None:
+    def __init__(self, server: RestServer, clients: Clients, key_file: Path, tokens: TokenVerifier | None) -> None:
         self.server = server
         self._clients = clients
+        self._key_file = key_file
+        self._key_problem = ""  # of the last look at the key file
         self._tokens = tokens
         self._reloading: asyncio.Task[None] | None = None
-        self._problem = ""  # of the key file
 
     async def start(self) -> None:
         """Raises OperatorError: an address cannot be had, or a file of keys cannot be used."""
         if not self.server.listeners:
             return
-        ignored = (await asyncio.to_thread(self._clients.reload)).ignored
+        try:
+            ignored = (await asyncio.to_thread(self._clients.reload)).ignored
+        except KeyFileError as error:
+            setting = "auth.key_file"
+            text = f"{setting}: {error}; mend the file, or move it away to go on without its keys"
+            raise ConfigError(text, setting=setting) from None
         if ignored:
             _log.warning("keys_ignored", clients=list(ignored), detail="clients of the configuration have these ids")
         if self._tokens is not None:
@@ -83,9 +74,18 @@ class RestFace:
         self._reloading = asyncio.create_task(self._reload(), name="key file")
 
     def health(self) -> ComponentHealth:
-        """Degraded while the key file cannot be read: what it said last goes on to count."""
-        facts = {"listeners": len(self.server.listeners)}
-        return ComponentHealth(State.DEGRADED if self._problem else State.OK, self._problem, facts)
+        """refusing: why data is answered 503 now. Degraded while it is, or while the key file cannot be read: what that
+        said last goes on to count."""
+        refusal = self.server.refusal()
+        listeners = {listener.options.name: listener.health() for listener in self.server.listeners}
+        problem = self._key_problem or (f"{refusal.code}: {refusal.detail}" if refusal is not None else "")
+        facts = {
+            "refusing": {"code": str(refusal.code), "detail": refusal.detail} if refusal is not None else None,
+            "keys": {"file": str(self._key_file), "last_error": self._key_problem},
+            "requests_in_flight": sum(one["requests_in_flight"] for one in listeners.values()),
+            "listeners": listeners,
+        }
+        return ComponentHealth(State.DEGRADED if problem else State.OK, problem, facts)
 
     def stop_accepting(self) -> None:
         self.server.stop_accepting()
@@ -105,14 +105,14 @@ class RestFace:
         """Takes up what `iotlink keys` changes."""
         while True:
             await asyncio.sleep(_RELOAD_S)
+            problem = ""
             try:
                 await asyncio.to_thread(self._clients.reload)
             except KeyFileError as error:
-                if str(error) != self._problem:
-                    _log.error("key_file_unusable", detail=str(error))
-                self._problem = str(error)
-            else:
-                self._problem = ""
+                problem = str(error)
+                if problem != self._key_problem:
+                    _log.error("key_file_unusable", detail=problem)
+            self._key_problem = problem
 
 
 def make_idempotency(settings: model.Settings) -> IdempotencyKeys:
@@ -127,40 +127,32 @@ def make_rest(parts: Parts, topics: Topics, presence: Presence, keys: Idempotenc
     """Raises ConfigError."""
     settings = parts.settings
     auth = settings.auth
-    clients = Clients([_client(one, index) for index, one in enumerate(auth.clients)], _key_file(settings), time.time)
-    verifier = _verifier(auth)
-    services = RestAccessServices(
-        clients,
-        RequestSignatures(SignatureOptions(window_s=auth.signature_window_s), time.time, time.monotonic),
-        Attempts(AttemptLimits(), time.monotonic),
-        parts.directory,
-        RestTokens(verifier) if verifier is not None else None,
-    )
-    quotas = Quotas(_quotas(auth.quotas), time.monotonic, time.time)
-    intake = Intake(parts.outbox)
+    clients, verifier = make_clients(settings), token_verifier(auth)
+    services = make_services(auth, clients, parts.directory, verifier)
+    quotas, intake = make_quotas(auth.quotas), Intake(parts.outbox)
     requests = RequestCounters(parts.metrics.registry)
     items = Items(ItemServices(topics.reader, parts.flow, parts.outbox, presence, parts.directory, parts.metrics))
     shapes, catalog = Shapes(lambda: parts.catalog), CatalogCalls(lambda: parts.catalog)
     server = RestServer(intake)
-    doors = []
+    accesses = []
     for index, listener in enumerate(settings.rest.listeners):
-        access = RestAccess(_access_options(settings, listener), services, listener.name, listener.tenant or "")
-        doors.append(access)
+        access = RestAccess(access_options(settings, listener), services, listener.name, listener.tenant or "")
+        accesses.append(access)
         parts.metrics.traffic(listener.name, UNDETECTED)  # so that its series are there from the start, with 0
         gate = Gate(access, quotas, intake, _gate_options(auth, listener))
         sending = SendingCalls(
             items, gate, intake, keys, _sending_limits(settings.rest, listener), parts.clock.unix_ms, parts.ids.make
         )
         calls = Calls(listener.name, gate, shapes, sending, catalog, parts.clock.unix_ms)
-        server.listeners.append(RestListener(_options(index, listener), calls, parts.metrics, requests))
+        server.listeners.append(RestListener(_options(index, listener), calls.answer, parts.metrics, requests))
 
     def families() -> Iterator[Metric]:
         yield from requests.families()
-        yield from access_rest_families(doors, quotas.refused)
+        yield from access_rest_families(accesses, quotas.refused)
 
-    if doors:
+    if accesses:
         parts.metrics.add(families)
-    return RestFace(server, clients, verifier)
+    return RestFace(server, clients, key_file_path(settings), verifier)
 
 
 def _options(index: int, listener: model.RestListener) -> RestOptions:
@@ -201,97 +193,3 @@ def _sending_limits(rest: model.RestSettings, listener: model.RestListener) -> S
 def _gate_options(auth: model.AuthSettings, listener: model.RestListener) -> GateOptions:
     rule = CertificateRule(CertificateName(auth.certificate_name), auth.certificate_prefix)
     return GateOptions(rule, listener.forwarded_hops, is_loopback(listener.host))
-
-
-def _access_options(settings: model.Settings, listener: model.RestListener) -> RestAccessOptions:
-    auth = settings.auth
-    anonymous = auth.anonymous_rest
-    if anonymous is None:
-        configured = bool(auth.clients or auth.jwt or auth.key_file) or auth.devices != "open"
-        anonymous = is_loopback(listener.host) and not configured
-    rules = []
-    for index, issuer in enumerate(auth.jwt):
-        roles = {role: frozenset(map(Call, words)) for role, words in issuer.roles.items()}
-        scope = _scope((), issuer.products, issuer.devices, issuer.tenant, f"auth.jwt.{index}")
-        rules.append(TokenRule(issuer.issuer, roles, issuer.scope_prefix, scope, _quota(issuer.quota)))
-    return RestAccessOptions(
-        Scope(frozenset({Call.INGEST, Call.READ})) if anonymous else None,
-        certificate_devices=listener.tls is not None and listener.tls.client_auth != "off",
-        tokens=rules,
-    )
-
-
-def _key_file(settings: model.Settings) -> KeyFile:
-    path: Path = settings.auth.key_file or settings.gateway.data_dir / KEY_FILE_NAME
-    return KeyFile(path)
-
-
-def _verifier(auth: model.AuthSettings) -> TokenVerifier | None:
-    issuers = [
-        TokenIssuer(
-            issuer.issuer,
-            issuer.audience,
-            jwks_url=issuer.jwks_url or "",
-            jwks_file=issuer.jwks_file,
-            device_claim=issuer.device_claim,
-            leeway_s=issuer.leeway_s,
-        )
-        for issuer in auth.jwt
-    ]
-    return TokenVerifier(issuers, fetch_key_set, time.monotonic, time.time) if issuers else None
-
-
-def _client(client: model.ClientSettings, index: int) -> Client:
-    setting = f"auth.clients.{index}"
-    given = client.api_key_sha256
-    hashes = [given] if isinstance(given, str) else given or []
-    signing = None
-    if client.hmac is not None:
-        secrets = tuple(secret.get_secret_value().encode() for secret in client.hmac.secrets)
-        signing = SigningSecrets(secrets, SignatureMode(client.hmac.mode))
-        for warning in signing_warnings(client.id, signing):
-            _log.warning("weak_signature", client=client.id, detail=warning)
-    return Client(
-        client.id,
-        _scope(client.scopes, client.products, client.devices, client.tenant, setting),
-        tuple(map(digest_of_hex, hashes)),
-        signing,
-        client.certificate or "",
-        _moment(client.expires),
-        _quota(client.quota),
-    )
-
-
-def _scope(
-    calls: Sequence[str],
-    products: list[str] | None,
-    devices: list[str] | None,
-    tenant: str | None,
-    setting: str,
-) -> Scope:
-    """calls: () for a scope whose calls do not count."""
-    try:
-        return Scope.of(calls or (Call.INGEST,), products, devices, tenant or "")
-    except ValueError as error:
-        raise ConfigError(f"{setting}: {error}", setting=setting) from None
-
-
-def _moment(text: str | None) -> float | None:
-    if text is None:
-        return None
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _quotas(quotas: model.QuotasSettings) -> QuotaOptions:
-    default = _quota(quotas.default)
-    assert default is not None
-    return QuotaOptions(default, quotas.address_requests_per_s, quotas.address_burst_s)
-
-
-def _quota(quota: model.QuotaSettings | None) -> QuotaLimits | None:
-    if quota is None:
-        return None
-    return QuotaLimits(
-        quota.requests_per_s, quota.records_per_s, quota.requests_per_day, quota.records_per_day, quota.burst_s
-    )

@@ -36,10 +36,12 @@ def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Say whether the configuration can be used: `ok`, or every problem with file:line:column and exit code 2. Specs,
     devices and the files of TLS are looked at by `serve`, at its start."""
     from gateway.app.mqtt import check_mqtt  # here, so that the other commands need not load the servers
+    from gateway.app.rest_access import check_rest
 
     loaded = load_or_exit(config, set_)
     try:
         check_mqtt(loaded.settings)
+        check_rest(loaded.settings)
     except ConfigError as error:
         fail(loaded.placed(error), EXIT_USAGE)
     print("ok")

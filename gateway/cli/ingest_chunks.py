@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import BinaryIO
 
 from gateway.ingress.rest.charsets import BOM, Charset
-from gateway.ingress.rest.csv_records import CsvCutter
+from gateway.ingress.rest.csv_records import CsvCutter, says_delimiter
 from gateway.ingress.rest.lines import Cutter, Line, LineCutter
 
 __all__ = ["HEAD_BYTES", "Chunk", "ChunkPlan", "FileFormat", "chunks_of", "content_type_of", "format_of"]
@@ -76,17 +76,17 @@ def chunks_of(head: bytes, file: BinaryIO, plan: ChunkPlan, *, after_line: int =
     """The chunks of what `head` and then `file` give.
 
     after_line: `last_line` of the chunk before the first one that is wanted; number: its number. A header is read all
-    the same.
+    the same; one without a record behind it is a chunk too, so that the gateway looks at it.
     """
     builder = _Builder(plan, number)
     for line in _lines(head, file, plan):
         if builder.wants_header and not line.too_long:
-            builder.set_header(line)
+            builder.take_header(line)
         elif line.number > after_line:
             if builder.is_full(line):
                 yield builder.take()
             builder.add(line)
-    if not builder.is_empty:
+    if not builder.is_empty or builder.is_header_alone:
         yield builder.take()
 
 
@@ -105,16 +105,24 @@ class _Builder:
         self._chunk = Chunk(number)
         self._parts: list[bytes] = []
         self._bytes = 0
-        self._header: Line | None = None
+        self._header: list[bytes] = []
+        self._header_line = 0
         self.wants_header = plan.format is FileFormat.CSV
 
     @property
     def is_empty(self) -> bool:
         return not self._parts and not self._chunk.too_long
 
-    def set_header(self, line: Line) -> None:
-        self.wants_header = False
-        self._header = line
+    @property
+    def is_header_alone(self) -> bool:
+        return self.is_empty and bool(self._header_line) and not self._chunk.number
+
+    def take_header(self, line: Line) -> None:
+        """The header, or what Excel says of the delimiter before it."""
+        self._header.append(line.data)
+        if not says_delimiter(line.data):
+            self.wants_header = False
+            self._header_line = line.number
 
     def is_full(self, line: Line) -> bool:
         """Whether a line has no place any more beside what is there."""
@@ -135,9 +143,9 @@ class _Builder:
 
     def take(self) -> Chunk:
         chunk, parts = self._chunk, self._parts
-        if parts:
-            head = [self._header.data] if self._header is not None else []
-            chunk.body = b"\n".join([*head, *parts, b""])
+        if parts or self.is_header_alone:
+            chunk.body = b"\n".join([*self._header, *parts, b""])
+            chunk.last_line = max(chunk.last_line, self._header_line)
         self._chunk = Chunk(chunk.number + 1)
         self._parts = []
         self._bytes = 0

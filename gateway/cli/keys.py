@@ -1,6 +1,6 @@
 """`iotlink keys create | ls | revoke`: API keys, in the key file that a running gateway reads again when it changes.
 
-When a key was used last, only a running gateway knows.
+When a key was used last, the gateway writes down beside it, at most once a minute.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import typer
 
 from gateway.access.api_keys import hash_api_key, make_api_key
 from gateway.access.key_file import KEY_FILE_NAME, IssuedKey, KeyFile, KeyFileError, revoke_key
+from gateway.access.key_uses import KeyUses
 from gateway.access.scopes import Call, Scope
 from gateway.cli.config import ConfigOption, SetOption, load_or_exit
 from gateway.cli.output import (
@@ -31,10 +32,14 @@ from gateway.cli.output import (
     print_line,
     print_rows,
 )
+from gateway.observe.logs import rfc3339
 
 app = typer.Typer(no_args_is_help=True, help="API keys: make, list and revoke them.")
 
-_COLUMNS = ("id", "state", "scopes", "products", "devices", "tenant", "created_at", "created_by", "expires_at")
+_COLUMNS = (
+    *("id", "state", "scopes", "products", "devices", "tenant"),
+    *("created_at", "created_by", "expires_at", "last_used_at"),
+)
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([hd])")
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the client; it stands in the key.")]
@@ -65,12 +70,13 @@ def create(
     key_file: KeyFileOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
-    output: OutputOption = None,
+    output: Annotated[
+        Output | None, typer.Option("--output", help="table | json | ndjson. Without: the key alone.")
+    ] = None,
 ) -> None:
-    """Make an API key and print it, once: only its SHA-256 is kept.
+    """Make an API key and print it, once: only its SHA-256 is kept. `KEY=$(iotlink keys create erp)` takes it.
 
-    It counts at once; a running gateway takes it up within seconds. The YAML is the same client for `auth.clients`, for
-    those who would rather have it there: then use --print-only.
+    A running gateway takes it up within seconds. With --print-only the client comes as YAML too, for `auth.clients`.
     """
     now = time.time()
     try:
@@ -83,31 +89,47 @@ def create(
     except ValueError as error:
         fail(str(error), EXIT_USAGE)
     issued = IssuedKey(id_, hash_api_key(key), allowed, now, _who(), ends)
-    if not print_only:
+    text = _yaml(issued)
+    if print_only:
+        kept = "it is kept nowhere. As a client of the configuration:\n"
+    else:
         path = _path(key_file, config, set_, new_id=id_)
         _keep(path, issued)
-    text = _yaml(issued)
-    match chosen(output):
-        case Output.TABLE:
-            print(f"{key}\n")
-            print_error("The key is shown this once. As a client of the configuration:\n")
-            print(text, end="")
-        case shown:
-            row = {"key": key, "sha256": issued.digest.hex(), **issued.as_words(), "yaml": text}
-            (print_json if shown is Output.JSON else print_line)(row)
+        kept = f"its SHA-256 is in {path}."
+    if output is None or output is Output.TABLE:
+        print(f"{key}\n\n{text}" if print_only else f"{key}\n", end="")
+        print_error(f"The key is shown this once; {kept}")
+    else:
+        row = {"key": key, "sha256": issued.digest.hex(), **issued.as_words(), "yaml": text}
+        (print_json if output is Output.JSON else print_line)(row)
 
 
 @app.command("ls", epilog=EXIT_CODES)
 def list_keys(
     key_file: KeyFileOption = None, config: ConfigOption = None, set_: SetOption = None, output: OutputOption = None
 ) -> None:
-    """List the keys of the key file, the oldest first; those of the configuration stand there."""
+    """List the keys of the key file, the oldest first; those of the configuration stand there.
+
+    When a key was used last is written down by the gateway once a minute.
+    """
     now = time.time()
+    path = _path(key_file, config, set_)
     try:
-        keys = KeyFile(_path(key_file, config, set_)).read()
+        keys = KeyFile(path).read()
     except KeyFileError as error:
         fail(str(error))
-    print_rows([{**key.as_words(), "state": key.state(now)} for key in keys], _COLUMNS, output)
+    try:
+        used = KeyUses(path, time.time).read()
+    except KeyFileError as error:
+        print_error(str(error))
+        used = {}
+    rows = []
+    for key in keys:
+        row = {**key.as_words(), "state": key.state(now)}
+        if key.digest in used:
+            row["last_used_at"] = rfc3339(used[key.digest])
+        rows.append(row)
+    print_rows(rows, _COLUMNS, output)
 
 
 @app.command(epilog=EXIT_CODES)

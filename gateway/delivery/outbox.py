@@ -44,7 +44,7 @@ class AckOn(StrEnum):
 
 
 class Outbox:
-    """Implements `gateway.domain.ports.OutboxPort`.
+    """Implements `gateway.domain.ports.AckingOutbox`.
 
     An uplink with several records, or several sinks, ends with the worst of their outcomes.
     letters_also_to: a sink that gets a copy of every dead letter, as a record.
@@ -82,6 +82,10 @@ class Outbox:
         self._changed = asyncio.Event()  # something ended; looked at while draining
 
     # The port.
+
+    @property
+    def acks_on_sink(self) -> bool:
+        return self._ack_on_sink
 
     def has_room(self) -> bool:
         return not self._closed and self.spool.has_room()

@@ -49,6 +49,13 @@ class OutboxPort(Protocol):
         ...
 
 
+class AckingOutbox(OutboxPort, Protocol):
+    """An outbox that tells what a receipt waits for whose `on_sink` is None."""
+
+    @property
+    def acks_on_sink(self) -> bool: ...
+
+
 class DirectoryPort(Protocol):
     """What is known about devices. generation: another number after each change of what it says about any device."""
 

@@ -40,7 +40,7 @@ class Flow:
     def receive(self, uplink: Uplink) -> None:
         """Never raises; the receipt is settled now or later."""
         came_with = uplink.states  # a dead letter leaves no trace for the deduplication, which adds its own
-        result = self._run(uplink)
+        result = self.run(uplink)
         if isinstance(result, DeadLetter):
             events.dead_letter(self._letter_lines, result, _trace_id(uplink))
             self._put(uplink, result, came_with)
@@ -50,14 +50,29 @@ class Flow:
     def offer(self, uplink: Uplink, rejected: Callable[[DeadLetter], None]) -> None:
         """As `receive`, for a sender who is told what is wrong: what would be a dead letter is given to `rejected`
         instead of kept; then its receipt ends as refused (`rejected`)."""
-        result = self._run(uplink)
+        self.end(uplink, self.run(uplink), rejected)
+
+    def end(
+        self, uplink: Uplink, result: list[Record] | DeadLetter | Duplicate, rejected: Callable[[DeadLetter], None]
+    ) -> None:
+        """The rest of `offer`: what was made of the uplink goes into the outbox."""
         if isinstance(result, DeadLetter):
             rejected(result)
             self._outbox.settle(uplink.receipt, Outcome.REFUSED, RefuseReason.REJECTED.value)
         else:
             self._put(uplink, result)
 
-    def _run(self, uplink: Uplink) -> list[Record] | DeadLetter | Duplicate:
+    def put(self, receipt: Receipt, records: Sequence[Record], states: Sequence[State]) -> None:
+        """Records of several uplinks under one receipt. Never raises."""
+        try:
+            self._outbox.put(receipt, records, states)
+        except Exception:
+            _log.exception("outbox_failed", records=len(records))
+            if receipt.outcome is None:
+                self._outbox.settle(receipt, Outcome.REFUSED, RefuseReason.SINK_FAILED.value)
+
+    def run(self, uplink: Uplink) -> list[Record] | DeadLetter | Duplicate:
+        """Through the pipeline alone. Never raises."""
         try:
             return self._chain.run(uplink)
         except Exception as error:

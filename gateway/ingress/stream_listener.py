@@ -6,7 +6,6 @@ Place in the walk: the beginning. Each accepted connection gets a StreamFace; th
 from __future__ import annotations
 
 import asyncio
-import errno
 from collections.abc import Callable
 
 import structlog
@@ -16,6 +15,7 @@ from gateway.domain.errors import CloseReason, OperatorError
 from gateway.domain.ports import OutboxPort
 from gateway.ingress.stream_face import OpenSession, SteadyClock, StreamContext, StreamFace, StreamOptions
 from gateway.observe.events import close_lines
+from gateway.observe.listening import cannot_listen, tell_listening
 from gateway.observe.metrics import ListenerCounters
 from gateway.protocol.session_ports import RoomGate
 
@@ -93,14 +93,10 @@ class StreamListener:
             self._server = await loop.create_server(
                 lambda: StreamFace(self._context), options.host, options.port, backlog=options.backlog
             )
-        except (OSError, UnicodeError) as error:  # the latter of a host that can be no name
-            where = f"{self.face} listener {options.name}: cannot listen on {options.host}:{options.port}"
-            why = getattr(error, "strerror", None) or str(error)
-            of_port = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES)
-            hint = f"; change `{options.setting}.{'port' if of_port else 'host'}`" if options.setting else ""
-            raise OperatorError(f"{where}: {why}{hint}") from error
-        for host, port in self.addresses:
-            _log.info("listening", face=self.face, listener=options.name, host=host, port=port)
+        except (OSError, UnicodeError) as error:
+            who = f"{self.face} listener {options.name}"
+            raise cannot_listen(who, options.host, options.port, error, options.setting) from error
+        tell_listening(self.face, options.name, self.addresses)
 
     def sweep(self) -> None:
         """Holds the deadlines of all connections."""

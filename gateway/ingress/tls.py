@@ -119,9 +119,14 @@ class TlsMachine:
         return self._outgoing.read()
 
     @property
+    def certificate(self) -> Any:
+        """The client's, as `ssl.SSLSocket.getpeercert` gives it; None: it showed none (yet)."""
+        return self._object.getpeercert() if self.established else None
+
+    @property
     def principal(self) -> Principal:
         """Whom the client's certificate names. Without one: open."""
-        return principal_of(self._object.getpeercert()) if self.established else Principal()
+        return principal_of(self.certificate)
 
 
 def principal_of(certificate: Any) -> Principal:

@@ -147,6 +147,12 @@ class TopicDevices:
         self._entries[key] = entry
         return entry
 
+    def known_entry(self, route: TopicRoute, tenant: str, named: str, device_id: str) -> Entry | None:
+        """What `entry` has found before for a message that says no more than this; None where the directory may say
+        something else now. Whether its sender may speak for the device is not asked."""
+        entry = self._entries.get((route, tenant, named, device_id, "", ""))
+        return entry if entry is not None and entry.generation == self._directory.generation else None
+
     def _make_entry(
         self,
         message: TopicMessage,
@@ -161,13 +167,17 @@ class TopicDevices:
         device_id = device_id or route.device_id
         key = DeviceKey(message.speaker.tenant, device_id)
         if not key.names_lane:
-            what = (
-                f"`{device_id[:40]}` is too long or not printable" if device_id else "topic and payload name no device"
-            )
-            detail = f"{what}: put the id into the topic, or `device_id` into the payload"
+            wrong = f"`{device_id[:_MAX_SHOWN]}` is too long or not printable"
+            if message.topic:
+                what = wrong if device_id else "topic and payload name no device"
+                detail = f"{what}: put the id into the topic, or `device_id` into the payload"
+            else:
+                what = wrong if device_id else "no device is named"
+                detail = f"{what}: put its id into the item as `device_id`, or into the address as `?device_id=`"
             raise Ends(Failure(DeadLetterReason.NOT_IDENTIFIED.value, "access", detail))
         source = self._directory.find(key)
-        product = self.product(named, source, route, fallback, specless, device_id)
+        in_topic = bool(message.topic)
+        product = self.product(named, source, route, fallback, specless, device_id, in_topic=in_topic)
         verdict = self._admission.admit(Identity(device_id=device_id), product.id, key.tenant)
         if isinstance(verdict, RefuseReason):
             raise Ends(Refused(verdict, product.id, f"device {device_id}"))
@@ -185,7 +195,10 @@ class TopicDevices:
         fallback: str,
         specless: bool,
         device_id: str,
+        *,
+        in_topic: bool,
     ) -> CompiledProduct:
+        """in_topic: the message came under a topic, and not in a request. The others as of `entry`. Raises Ends."""
         chosen = named or (known.product if known is not None else "") or route.product
         name = chosen or fallback
         loaded = self.known.products.get(name)
@@ -203,10 +216,13 @@ class TopicDevices:
                 by_hand = f"give {device_id} its `product` in the devices file (ChirpStack: or as device tag `product`)"
                 detail = f"the network server calls it `{name[:_MAX_SHOWN]}`: {by_hand}; {detail}"
         else:
-            detail = (
-                f"nothing says which product {device_id} is: `productId` in the payload, the devices file, or "
-                "`product` of a topic template"
-            )
+            said = f"nothing says which product {device_id} is"
+            if in_topic:
+                detail = f"{said}: `productId` in the payload, the devices file, or `product` of a topic template"
+            else:
+                detail = (
+                    f"{said}: put `productId` into the item, `?product=` into the address, or it into the devices file"
+                )
         raise Ends(Failure(DeadLetterReason.UNKNOWN_PRODUCT.value, "decode", detail), device_id=device_id)
 
     def beside_of(self, route: TopicRoute) -> Beside | None:

@@ -21,7 +21,7 @@ from gateway.domain.uplink import Uplink
 from gateway.observe.metrics import Metrics, TrafficCounters
 from gateway.protocol.device_session import UNDETECTED
 
-__all__ = ["Counted", "Several", "TopicFlow"]
+__all__ = ["Counted", "Several", "TopicFlow", "count_outcome"]
 
 _log = structlog.get_logger(__name__)
 
@@ -135,14 +135,18 @@ class Counted:
         self._tell = tell
 
     def __call__(self, receipt: Receipt) -> None:
-        outcome = receipt.outcome
-        assert outcome is not None
-        traffic = self._traffic
-        traffic.outcomes[outcome] += 1
-        if outcome is _REFUSED:
-            traffic.refused[receipt.reason] = traffic.refused.get(receipt.reason, 0) + 1
+        count_outcome(self._traffic, receipt)
         if self._tell is not None:
             self._tell(receipt)
+
+
+def count_outcome(traffic: TrafficCounters, receipt: Receipt, uplinks: int = 1) -> None:
+    """Counts how an uplink ended, or several."""
+    outcome = receipt.outcome
+    assert outcome is not None
+    traffic.outcomes[outcome] += uplinks
+    if outcome is _REFUSED:
+        traffic.refused[receipt.reason] = traffic.refused.get(receipt.reason, 0) + uplinks
 
 
 class Several:

@@ -112,6 +112,16 @@ class TopicReader:
         object for all that say the same. Never raises."""
         return self._read(message, verified=True, route=route, item=item)
 
+    def read_usual_item(
+        self, message: TopicMessage, route: TopicRoute, document: dict[str, Any] | None
+    ) -> Uplink | None:
+        """The same of a JSON object of values and times. document: the object, None: that is the payload. None: it is
+        unusual, and left to `read_item`. Never raises."""
+        try:
+            return self._usual.read_item(message, route, document)
+        except Exception:
+            return None  # it is read again, and said what is wrong with it
+
     def _read(
         self, message: TopicMessage, *, verified: bool, route: TopicRoute | None = None, item: Item | None = None
     ) -> Uplink | Reading | Refused | None:
@@ -264,7 +274,7 @@ class TopicReader:
         context = SessionContext(received_ms=message.received_ms, columns=item.columns)
         device_id = item.device_id
         if not device_id:
-            product = self._devices.product(route.product, None, route, "", False, "the device")
+            product = self._devices.product(route.product, None, route, "", False, "the device", in_topic=False)
             identity = product.login(product.decode_csv(message.payload, context))
             device_id = "" if identity is None else identity.hub_id or identity.device_id
         entry = self._devices.entry(message, route, route.product, device_id)
@@ -275,7 +285,8 @@ class TopicReader:
         """Whom a frame names, where the topic names nobody; else who sends it."""
         own = message.speaker.device_id
         known = self._devices.find(message.speaker.tenant, own)
-        product = self._devices.product(said.product, known, route, "", False, own or "the device")
+        in_topic = bool(message.topic)
+        product = self._devices.product(said.product, known, route, "", False, own or "the device", in_topic=in_topic)
         context = SessionContext(own, said.variant, said.port, received_ms=message.received_ms)
         decoded = product.decode_csv(data, context) if form == "csv" else product.read(data, context)
         identity = product.login(decoded)
@@ -397,7 +408,8 @@ class TopicReader:
     ) -> Uplink:
         known = self._devices.find(message.speaker.tenant, node.device_id)
         if known is None and learned is not None:
-            product = self._devices.product(node.product, learned, route, "", False, node.device_id)
+            in_topic = bool(message.topic)
+            product = self._devices.product(node.product, learned, route, "", False, node.device_id, in_topic=in_topic)
             entry = Entry(
                 route, product, learned, SessionContext(node.device_id), self._devices.beside_of(route), None, 0
             )

@@ -1,8 +1,9 @@
 """Messages like the one before them: JSON of nothing but values and times, from the same device under the same topic.
 
-Most messages are. What the topic reader found for the first one holds for the next ones too while neither catalog nor
-directory changes, and is not asked for again. Place in the walk: the topic reader asks first; whatever is unusual about
-a message is left to it, and it has the word.
+Most messages are, and so are most items of requests, which have no topic and name their device. What the topic reader
+found for the first one holds for the next ones too while neither catalog nor directory changes, and is not asked for
+again. Place in the walk: the topic reader asks first; whatever is unusual about a message is left to it, and it has the
+word.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from decoders.document_shapes import PROVEN
 from decoders.json_text import read_plain
 from decoders.plan import MessagePlan
 from gateway.domain.ports import SignaturePort
@@ -82,6 +84,40 @@ class UsualTopics:
             if name.__class__ is not str or name != entry.route.device_id or not SPECIAL.isdisjoint(document):
                 return None
             colons -= 1 + name.count(":")
+        return self._uplink(message, entry, document, colons, says_device=says_device)
+
+    def read_item(self, message: TopicMessage, route: TopicRoute, document: dict[str, Any] | None) -> Uplink | None:
+        """The same of an item of a request. document: what it says, no key of it twice; None: that stands in its
+        payload."""
+        devices, speaker, colons = self._devices, message.speaker, PROVEN
+        if devices.catalog() is not devices.known:
+            return None
+        if document is None:
+            found = read_plain(message.payload)
+            if found is None:
+                return None
+            document, colons = found
+        own = speaker.device_id
+        name, named = document.get("device_id"), document.get("productId") or ""
+        says_device = name is not None
+        if not says_device:
+            name = own
+        if name.__class__ is not str or named.__class__ is not str or (own and name != own):
+            return None
+        if says_device:
+            document = document.copy()  # whoever reads it again needs all of it
+            del document["device_id"]
+            if colons != PROVEN:
+                colons -= 1 + name.count(":")
+        if not SPECIAL.isdisjoint(document):
+            return None
+        entry = devices.known_entry(route, speaker.tenant, named, name)
+        return None if entry is None else self._uplink(message, entry, document, colons, says_device=says_device)
+
+    def _uplink(
+        self, message: TopicMessage, entry: Entry, document: dict[str, Any], colons: int, *, says_device: bool
+    ) -> Uplink | None:
+        """Of a document without the name of its device. says_device: it had it."""
         product, context, received_ms = entry.product, entry.context, message.received_ms
         context.received_ms = received_ms
         decoded = product.read_plain(document, colons, context)

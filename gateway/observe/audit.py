@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import structlog
 
-__all__ = ["audit"]
+__all__ = ["audit", "audit_run"]
 
 _log = structlog.get_logger(__name__)
 
@@ -38,3 +38,14 @@ def audit(
         before = {name: before[name] for name in changed if name in before}
         after = {name: after[name] for name in changed if name in after}
     _log.info("audit", who=who, action=action, resource=resource, before=before, after=after)
+
+
+def audit_run(
+    who: str, action: str, resource: str, *, selected: Mapping[str, object], result: Mapping[str, object]
+) -> None:
+    """Writes the line `audit` of what changes many things at once: who, action (`dead_letters.purge`), resource
+    (`dead_letters`), selected and result.
+
+    selected: which of them, as the API's filter says it; {}: all. result: how many became what, and what stopped it.
+    """
+    _log.info("audit", who=who, action=action, resource=resource, selected=dict(selected), result=dict(result))

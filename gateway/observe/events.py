@@ -30,6 +30,7 @@ __all__ = [
     "dead_letter",
     "dead_letters_level",
     "dead_letters_not_written",
+    "malformed_request",
     "mqtt_client_denied",
     "mqtt_topic_denied",
     "record_buried",
@@ -91,6 +92,15 @@ def bare_connect(counters: ListenerCounters, reason: CloseReason, peer: str) -> 
     counters.open -= 1
     counters.closed[reason] += 1
     _log.debug("bare_connect", listener=counters.listener, peer=peer)
+
+
+def malformed_request(counts: dict[str, int], lines: RateLimited, listener: str, fields: Mapping[str, object]) -> None:
+    """Bytes on an HTTP port that are no request. counts: by listener; lines: of this listener."""
+    counts[listener] += 1
+    suppressed = lines.allow(None)
+    if suppressed is not None:
+        more = {"suppressed": suppressed} if suppressed else {}
+        _log.info("malformed_request", listener=listener, **fields, **more)
 
 
 # Access. `lines` are told apart by who causes them: an address, a client.

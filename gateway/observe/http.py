@@ -17,15 +17,14 @@ from prometheus_client import GCCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 
-from gateway.domain.errors import OperatorError
 from gateway.lifecycle import Lifecycle, Phase
 from gateway.observe.health import HealthBoard, State
+from gateway.observe.http_listener import HttpListener, HttpOptions
 from gateway.observe.metrics import Metrics
 
 Probe: TypeAlias = Callable[[], str | None]
 """Why new connections should go elsewhere, or None when they should not."""
 
-_SHUTDOWN_TIMEOUT_S = 1.0
 
 _log = structlog.get_logger("gateway.observe.http")
 
@@ -56,7 +55,7 @@ class ObserveServer:
         self._started = clock()
         self._probes: dict[str, Probe] = {}
         self._health = health
-        self._runner: web.AppRunner | None = None
+        self._listener: HttpListener | None = None
         ProcessCollector(registry=metrics.registry)
         GCCollector(registry=metrics.registry)
         metrics.add(self._families)
@@ -73,23 +72,15 @@ class ObserveServer:
         app.router.add_get("/readyz", self._serve_ready)
         app.router.add_get("/startupz", self._serve_startup)
         app.router.add_get("/health", self._serve_health)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self.host, self.port).start()
-        except OSError as error:
-            await runner.cleanup()
-            reason = error.strerror or str(error)
-            raise OperatorError(f"observe: cannot listen on {self.host}:{self.port}: {reason}") from None
-        self._runner = runner
-        self.port = runner.addresses[0][1]
-        _log.info("listening", face="observe", host=self.host, port=self.port)
+        options = HttpOptions("observe", self.host, self.port, "observe")
+        self._listener = HttpListener(app, options, self._metrics)
+        await self._listener.start()
+        self.port = self._listener.addresses[0][1]
 
     async def stop(self) -> None:
         """Ends listening; requests under way get a second."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            await runner.cleanup()
+        if self._listener is not None:
+            await self._listener.close()
 
     def not_ready(self) -> list[str]:
         """Every reason why this gateway should get no new connections; [] when it should."""

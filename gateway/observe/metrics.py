@@ -116,6 +116,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.dead_letters = DeadLetterCounters()
         self.spool = SpoolCounters()
+        self.malformed_requests: dict[str, int] = {}
+        """By HTTP listener: requests that were answered 400, since they were no HTTP."""
         self._traffic: dict[tuple[str, str], TrafficCounters] = {}
         self._listeners: dict[str, ListenerCounters] = {}
         self._sinks: dict[str, SinkCounters] = {}
@@ -202,6 +204,12 @@ class Metrics:
             replayed.add_metric([outcome], count)
         yield replayed
         yield from self.latency.families()
+        malformed = CounterMetricFamily(
+            "iotlink_http_malformed_requests", "Requests refused that were no HTTP.", labels=["listener"]
+        )
+        for name, count in self.malformed_requests.items():
+            malformed.add_metric([name], count)
+        yield malformed
         for source in self._extra:
             yield from source()
 

@@ -118,7 +118,8 @@ def _merge(path: Path | None, overrides: Sequence[str], environ: Mapping[str, st
             problems += _override(layers, target.split("."), value, f"--set {target}")
     sink_path = ("sinks", _DEFAULT_SINK)
     sinks = layers.get(("sinks",))
-    if not sinks_by_file and isinstance(sinks, dict) and len(sinks) > 1 and not layers.is_set(sink_path):
+    others = isinstance(sinks, dict) and len(sinks) > 1 and _DEFAULT_SINK in sinks
+    if not sinks_by_file and others and not layers.is_set(sink_path):
         layers.remove(sink_path)
     problems += layers.expand(lambda place, text: _resolve(place, text, environ))
     _derive_folders(layers)

@@ -41,7 +41,8 @@ class RestListener(Section):
     )
     idle_timeout_s: _Wait = Field(
         default=75.0,
-        description="Silence after which a connection without a request is closed; above the load balancer's own.",
+        description="Time for the head of a request, from the opening of the connection or the last answer, until the "
+        "connection is closed; above the load balancer's own.",
     )
     request_timeout_s: _Wait = Field(
         default=30.0,

@@ -2,9 +2,10 @@
 
 Prints CPU seconds of the gateway's process per 100,000 records, the rate and the time until the answer, for records
 sent alone and in batches over connections that stay open (JSON telemetry of about 120 bytes with an API key, decoded,
-in spool and file sink), as medians of some rounds; then uploads of a body larger than the gateway's memory should ever
-be, as NDJSON and as CSV, with its memory before, at most, and after. Every answer is checked, every line must be
-accounted for, and the files must hold a record of every line that was accepted.
+in spool and file sink), as medians of some rounds. After each round aiohttp alone gets the same requests (it reads them
+and answers as many bytes): so much is the floor, and so fast was the machine meanwhile. Then come uploads of a body
+larger than the gateway's memory should ever be, as NDJSON and as CSV, with its memory before, at most, and after. Every
+answer is checked, every line must be accounted for, and the files must hold a record of every line that was accepted.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from pathlib import Path
 import uvloop
 
 from loadtest.faults.processes import RunFailed
-from loadtest.rest.loads import LOADS, Load, LoadFailed, Uploaded, run, upload
+from loadtest.rest.floor import FloorProcess
+from loadtest.rest.loads import LOADS, Load, LoadFailed, Played, Uploaded, run, upload
 from loadtest.rest.server import RestGateway
 from loadtest.rest.telemetry import CSV, NDJSON, PRODUCT, Table
 
@@ -37,36 +39,46 @@ class Series:
     p50_ms: list[float] = field(default_factory=list)
     p99_ms: list[float] = field(default_factory=list)
 
+    def add(self, played: Played, cpu_s: float) -> None:
+        """One round."""
+        self.cpu_s.append(cpu_s / played.records * 100_000)
+        self.rates.append(played.records / played.seconds)
+        self.p50_ms.append(played.percentile(50))
+        self.p99_ms.append(played.percentile(99))
+
 
 class Bench:
     """sent: records that the gateway has taken since its start."""
 
-    def __init__(self, gateway: RestGateway) -> None:
+    def __init__(self, gateway: RestGateway, floor: FloorProcess) -> None:
         self._gateway = gateway
+        self._floor = floor
         self.sent = 0
 
     async def measure(self, load: Load, records: int, rounds: int) -> str:
-        """A line of the table."""
+        """Two lines of the table: the gateway's, and that of aiohttp alone."""
         await self._play(load, min(records, _WARM_UP), Series())
-        series = Series()
+        series, floor = Series(), Series()
         for _ in range(rounds):
             await self._play(load, records, series)
+            await self._play_floor(load, records, floor)
         aim = f"{load.aim:g}" if load.aim is not None else ""
-        figures = (_median(series.cpu_s), aim, f"{statistics.median(series.rates):.0f}")
-        return "| " + " | ".join((load.says, *figures, _median(series.p50_ms), _median(series.p99_ms))) + " |"
+        return _row(load.says, aim, series) + "\n" + _row("- the same to bare aiohttp", "", floor)
 
     async def _play(self, load: Load, records: int, series: Series) -> None:
         """One round, until every record is in the files."""
         gateway = self._gateway
-        count = max(1, records // load.batch) * load.batch
         before = gateway.cpu_s()
-        played = await run(gateway.address, gateway.key, load, count, self.sent)
+        played = await run(gateway.address, gateway.key, load, _whole_batches(load, records), self.sent)
         self.sent += played.records
         await gateway.kept(self.sent)
-        series.cpu_s.append((gateway.cpu_s() - before) / played.records * 100_000)
-        series.rates.append(played.records / played.seconds)
-        series.p50_ms.append(played.percentile(50))
-        series.p99_ms.append(played.percentile(99))
+        series.add(played, gateway.cpu_s() - before)
+
+    async def _play_floor(self, load: Load, records: int, series: Series) -> None:
+        floor = self._floor
+        before = floor.cpu_s()
+        played = await run(floor.address, self._gateway.key, load, _whole_batches(load, records))
+        series.add(played, floor.cpu_s() - before)
 
     async def upload(self, table: Table, size: int, broken_every: int) -> str:
         """A line of the table of uploads. RunFailed: not every line is accounted for."""
@@ -95,13 +107,22 @@ def check_lines(done: Uploaded) -> None:
         raise RunFailed(f"{done.broken} broken lines were answered with {len(answer['errors'])} errors")
 
 
+def _whole_batches(load: Load, records: int) -> int:
+    return max(1, records // load.batch) * load.batch
+
+
+def _row(name: str, aim: str, series: Series) -> str:
+    figures = (_median(series.cpu_s), aim, f"{statistics.median(series.rates):.0f}")
+    return "| " + " | ".join((name, *figures, _median(series.p50_ms), _median(series.p99_ms))) + " |"
+
+
 def _median(values: list[float]) -> str:
     return f"{statistics.median(values):.2f}"
 
 
 async def _measure(options: argparse.Namespace, folder: Path) -> None:
-    async with RestGateway(folder).run() as gateway:
-        bench = Bench(gateway)
+    async with RestGateway(folder).run() as gateway, FloorProcess() as floor:
+        bench = Bench(gateway, floor)
         if options.rounds:
             print("| load | CPU s per 100,000 | at most | records/s | answer p50 ms | p99 ms |")
             print("|---|---|---|---|---|---|", flush=True)

@@ -100,7 +100,28 @@ def test_other_names_of_identity_and_time() -> None:
         "device_timestamp": "2025-06-15T15:06:40.123Z",
     }
     assert decode({"message": "status", "ts": 0}).values == {"device_timestamp": "1970-01-01T00:00:00.000Z"}
-    assert decode({"message": "status", "device_id": 5, "hub_id": "", "ts": "soon", "header": []}).values == {}
+    assert decode({"message": "status", "device_id": 5, "hub_id": "", "ts": "", "header": []}).values == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ({"ts": "soon"}, ["device_timestamp"]),
+        ({"device_timestamp": [], "ts": 0}, ["device_timestamp"]),
+        ({"header": {"timestamp": True}}, ["device_timestamp"]),
+        ({"ts": 0, "hub_timestamp": "2025-13-01"}, ["hub_timestamp"]),
+        ({"ts": 10**15 * 4, "hub_timestamp": {}, "device_id": "d"}, ["device_timestamp", "hub_timestamp"]),
+        ({"ts": " ", "hub_timestamp": None, "header": {}}, []),
+    ],
+)
+def test_times_that_nobody_can_read_are_flagged(said: dict[str, Any], names: list[str]) -> None:
+    compiled = product(SPEC)
+    for _ in range(2):  # the second one is of a shape that is known
+        text = json.dumps({"message": "status", "tempC": 5, **said})
+        found = compiled.decode(cut(compiled.framing, text.encode() + b"\n"), SessionContext())
+        flags = [(flag.field, flag.code.value) for flag in found.violations or ()]
+        assert flags == [(name, "bad_time") for name in names]
+        assert (found.values["tempC"], *(name in found.values for name in names)) == (5, *(False for _ in names))
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,23 @@ def test_nesting_is_bounded() -> None:
 
 
 def test_numbers_of_any_length_do_no_harm() -> None:
-    assert code('{"a": ' + "9" * 5000 + "}") is DecodeCode.BAD_DOCUMENT
-    assert read_json(b"[18446744073709551617, -9223372036854775809]") == [18446744073709551617, -9223372036854775809]
+    assert read_json(b"[18446744073709551615, -9223372036854775808]") == [18446744073709551615, -9223372036854775808]
+    for number in ("18446744073709551616", "-9223372036854775809", "9" * 5_000, "1e309", "-1e999"):
+        with pytest.raises(DecodeError, match=number[:20]) as caught:
+            read_json(f'{{"a": {number}}}'.encode())
+        assert (caught.value.code, len(caught.value.detail) < 100) == (DecodeCode.BAD_DOCUMENT, True)
     assert read_json(b"[0.1234567890123456789012, -0.5]") == [0.1234567890123456789012, -0.5]
+
+
+def test_what_is_no_json_is_named_by_its_place() -> None:
+    for text, detail in (
+        ('{"a": 1,\n "b": 2,}', "Expecting property name enclosed in double quotes: line 2, column 9"),
+        ("{'a': 1}", "Expecting property name enclosed in double quotes: line 1, column 2"),
+        (" \n", "there is nothing"),
+    ):
+        with pytest.raises(DecodeError) as caught:
+            read_json(text.encode())
+        assert caught.value.detail == f"not JSON: {detail}"
 
 
 def strict(text: str) -> Any:
@@ -68,7 +82,13 @@ def strict(text: str) -> Any:
     def refuse(word: str) -> Any:
         raise ValueError(word)
 
-    return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+    def number(word: str) -> float:
+        return refuse(word) if abs(float(word)) == float("inf") else float(word)
+
+    def integer(word: str) -> int:
+        return int(word) if -(2**63) <= int(word) < 2**64 else refuse(word)
+
+    return json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_float=number, parse_int=integer)
 
 
 @given(st.text(alphabet='{}[]":,0a.-e9\\ ', max_size=40))
@@ -86,7 +106,7 @@ def test_any_text_is_read_as_the_standard_library_reads_it(text: str) -> None:
 
 KEYS = st.sampled_from(["a", "b", '":', "", 'x":y'])
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=8,
 )

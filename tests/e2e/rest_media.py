@@ -1,12 +1,14 @@
 """Bodies of the media types that schemathesis does not know: loaded by it as hooks.
 
-What a string of lines or digits must look like, no JSON Schema says: here bodies are made that are right.
+What a string of lines or digits must look like, no JSON Schema says: here bodies are made that are right. Nor does one
+say of values with any name and depth how large their integers are: the document does so in words.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 
 import schemathesis
 from hypothesis import strategies as st
@@ -42,3 +44,21 @@ schemathesis.openapi.media_type("text/plain", _FRAMES.map(lambda frame: frame.he
 def as_it_is(context: schemathesis.SerializationContext, value: object) -> bytes:
     """Examples are text."""
     return value if isinstance(value, bytes) else str(value).encode()
+
+
+@schemathesis.hook
+def filter_body(context: schemathesis.HookContext, body: object) -> bool:
+    """Whether every integer in it has at most 64 bits."""
+    return all(-(1 << 63) <= number < 1 << 64 for number in _integers(body))
+
+
+def _integers(value: object) -> Iterator[int]:
+    match value:
+        case int():
+            yield value
+        case list():
+            for inner in value:
+                yield from _integers(inner)
+        case dict():
+            for inner in value.values():
+                yield from _integers(inner)

@@ -28,8 +28,9 @@ class RestServe:
         return f"http://{line['host']}:{line['port']}"
 
 
-def serving_rest(folder: Path, *, key: str = "", port: int = 0) -> RestServe:
-    """`async with serving_rest(folder).gateway`: then it listens. key, port: of one that was there before."""
+def serving_rest(folder: Path, *, key: str = "", port: int = 0, anonymous: bool = False) -> RestServe:
+    """`async with serving_rest(folder).gateway`: then it listens. key, port: of one that was there before. anonymous:
+    whether calls without credentials are let in, as without a configuration."""
     key = key or make_api_key(CLIENT)
     client = {
         "id": CLIENT,
@@ -44,6 +45,6 @@ def serving_rest(folder: Path, *, key: str = "", port: int = 0) -> RestServe:
         tcp={"listeners": []},
         mqtt={"listeners": []},
         rest={"listeners": [{"name": "rest", "port": port}]},
-        auth={"clients": [client]},
+        auth={"clients": [client], "anonymous_rest": anonymous},
     )
     return RestServe(Serve(folder, "--config", write_config(folder, settings)), key)

@@ -1,5 +1,5 @@
 """The OpenAPI document against a running gateway: whatever it allows is taken, whatever it forbids is refused, and
-answers are as it says; its examples and those of docs/rest.md work as they stand."""
+answers are as it says; its examples, those of docs/rest.md and those of README.md work as they stand."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ import pytest_asyncio
 from gateway.ingress.rest.docs_page import PAGE_POLICY, page_bytes
 from tests.e2e.process import ROOT
 from tests.e2e.rest_rig import CLIENT, SECRET, RestServe, serving_rest
-from tests.e2e.rig import GUARD_S, Json, clean_environment, read_json
+from tests.e2e.rig import GUARD_S, Json, clean_environment, read_json, until
 
 pytestmark = pytest.mark.e2e
 
-DOCUMENT = ROOT / "docs" / "rest.md"
-BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```", DOCUMENT.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+BLOCKS = _BLOCK.findall((ROOT / "docs" / "rest.md").read_text("utf-8"))
+README = _BLOCK.findall(
+    (ROOT / "README.md").read_text("utf-8").partition("\n## For legacy systems: REST\n")[2].partition("\n## ")[0]
+)
+README_URL = "http://localhost:8080"
 
 _EXAMPLES = 25
 _GUARD_S = 110.0
@@ -148,27 +152,51 @@ async def test_every_example_works(rest: RestServe) -> None:
     assert len(sent) > 20
 
 
-async def test_what_the_document_for_developers_says_works(rest: RestServe, tmp_path: Path) -> None:
-    """Its code runs as it stands, and everything that it sends becomes a record."""
-    tools = tmp_path / "bin"
+def with_iotlink(folder: Path) -> str:
+    """A PATH on which `iotlink` is this one."""
+    tools = folder / "bin"
     tools.mkdir()
     command = tools / "iotlink"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m gateway "$@"\n')
     command.chmod(0o755)
+    return f"{tools}{os.pathsep}{os.environ['PATH']}"
+
+
+async def accepted_of(kind: str, block: str, folder: Path, **environment: str) -> int:
+    """Runs a block of code; how many items its answers call accepted. Nothing else must have become of any."""
+    shell = ("sh", "-eu", "-c") if kind == "sh" else (sys.executable, "-c")
+    cache = str(folder / "cache")
+    code, output = await output_of(*shell, block, folder=folder, IOTLINK_CACHE_DIR=cache, **environment)
+    assert code == 0, f"{block}\n{output}"
+    assert not re.search(r'"rejected":[1-9]|dead_lettered|duplicate|urn:iotlink:problem', output), f"{block}\n{output}"
+    return sum(map(int, re.findall(r'"accepted":(\d+)', output)))
+
+
+async def test_what_the_document_for_developers_says_works(rest: RestServe, tmp_path: Path) -> None:
+    """Its code runs as it stands, and everything that it sends becomes a record."""
+    path = with_iotlink(tmp_path)
     said = {"GATEWAY": rest.url, "KEY": rest.key, "KEY_ID": CLIENT, "CLIENT_ID": CLIENT, "SECRET": SECRET}
     sent = 0
     for kind, block in BLOCKS:
-        shell = ("sh", "-eu", "-c") if kind == "sh" else (sys.executable, "-c")
-        path = f"{tools}{os.pathsep}{os.environ['PATH']}"
-        code, output = await output_of(
-            *shell, block, folder=tmp_path, PATH=path, IOTLINK_CACHE_DIR=str(tmp_path / "cache"), **said
-        )
-        assert code == 0, f"{block}\n{output}"
-        assert not re.search(r'"rejected":[1-9]|dead_lettered|duplicate', output), f"{block}\n{output}"
-        sent += sum(map(int, re.findall(r'"accepted":(\d+)', output)))
+        sent += await accepted_of(kind, block, tmp_path, PATH=path, **said)
     assert len(BLOCKS) >= 7
     assert sent >= 15
     assert await rest.gateway.terminate() == 0
+    assert len(read_json(tmp_path / "data" / "records")) == sent
+
+
+async def test_what_the_readme_says_works(tmp_path: Path) -> None:
+    """Likewise. A key that it makes is taken up by the running gateway."""
+    rest, path = serving_rest(tmp_path, anonymous=True), with_iotlink(tmp_path)
+    sent = 0
+    async with rest.gateway:
+        said = {"api": f"{rest.url}/v1", "KEY": rest.key, "CLIENT_ID": CLIENT, "SECRET": SECRET}
+        for kind, block in README:
+            sent += await accepted_of(kind, block.replace(README_URL, rest.url), tmp_path, PATH=path, **said)
+        await until(lambda: any(line["action"] == "keys.create" for line in rest.gateway.events("audit")))
+        assert await rest.gateway.terminate() == 0
+    assert len(README) == 4
+    assert sent == 11
     assert len(read_json(tmp_path / "data" / "records")) == sent
 
 

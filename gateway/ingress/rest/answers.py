@@ -83,6 +83,7 @@ _REFUSALS = {
     RefuseReason.TOO_LARGE: ("its record is larger than a sink takes", 413),
 }
 _RETRIED = frozenset({429, 503})
+_ACCEPTED, _KEPT = Outcome.ACCEPTED, ItemStatus.ACCEPTED
 NOT_SETTLED = ItemError("not_settled", "not known at the deadline", status=503, retry=True)
 
 
@@ -176,10 +177,16 @@ class BatchAnswer:
 
     def settled(self, receipt: ItemReceipt) -> None:
         """Hears of a receipt (`receipts.OnItem`)."""
-        index = receipt.index
+        for index in receipt.group or (receipt.index,):
+            self._settled(index, receipt)
+
+    def _settled(self, index: int, receipt: ItemReceipt) -> None:
+        if receipt.outcome is _ACCEPTED:  # the member of an enum takes longer to look up than a name
+            self._statuses[index] = _KEPT
+            return
         error = error_of(receipt)
         if error is None:
-            self._statuses[index] = ItemStatus(receipt.outcome or "")
+            self._statuses[index] = ItemStatus.DUPLICATE
             return
         self._errors[index] = error
         kept = receipt.kept
@@ -191,10 +198,13 @@ class BatchAnswer:
         pending = statuses.count(ItemStatus.PENDING)
         rejected = statuses.count(ItemStatus.REJECTED)
         accepted = len(statuses) - rejected - pending
+        kept = _KEPT
         items = [
-            self._item(index, status)
-            for index, status in enumerate(statuses)
-            if not only_errors or (status is not ItemStatus.ACCEPTED and status is not ItemStatus.DUPLICATE)
+            {"index": index, "status": "accepted", "record_id": record_id}
+            if status is kept and record_id
+            else self._item(index, status)
+            for index, (status, record_id) in enumerate(zip(statuses, self._record_ids, strict=True))
+            if not only_errors or (status is not kept and status is not ItemStatus.DUPLICATE)
         ]
         counts = {"accepted": accepted, "rejected": rejected}
         if pending:
@@ -206,9 +216,8 @@ class BatchAnswer:
         return answer_of(none_accepted([*errors, *self._errors.values()], document))
 
     def _item(self, index: int, status: ItemStatus) -> dict[str, Any]:
+        """Of an item that has no record to name."""
         item: dict[str, Any] = {"index": index, "status": status.value}
-        if status is ItemStatus.ACCEPTED and self._record_ids[index]:
-            item["record_id"] = self._record_ids[index]
         error = NOT_SETTLED if status is ItemStatus.PENDING else self._errors.get(index)
         if error is not None:
             item["error"] = error.document()

@@ -52,12 +52,14 @@ class Shape:
     """How items of one call (with these parameters) are read.
 
     open: JSON -> what the reader is asked; None: it is accepted and leaves nothing. Raises DecodeError.
-    frame: the same of bytes; None where the call takes none. route: of lines of CSV.
+    frame: the same of bytes; None where the call takes none. route: of lines of CSV. is_bare: items of JSON are
+    read under it as they stand.
     """
 
     open: Callable[[Sending, Any, bytes, int], Taken | None]
     frame: Callable[[Sending, bytes, int], Taken] | None = None
     route: TopicRoute | None = None
+    is_bare: bool = False
 
 
 class Shapes:
@@ -66,6 +68,7 @@ class Shapes:
     def __init__(self, catalog: Callable[[], Catalog]) -> None:
         self._catalog = catalog
         self._routes: dict[tuple[str, str, str], TopicRoute] = {}
+        self._telemetry: dict[str, Shape] = {}
 
     def _route(self, call: str, product: str, envelope: str = "") -> TopicRoute:
         """product: one of the catalog, or ""."""
@@ -78,12 +81,17 @@ class Shapes:
         return route
 
     def telemetry(self, product: str) -> Shape:
+        """product: one of the catalog, or ""."""
+        known = self._telemetry.get(product)
+        if known is not None:
+            return known
         route = self._route("telemetry", product)
 
         def opened(sending: Sending, document: Any, raw: bytes, now_ms: int) -> Taken:
             return sending.message(raw, now_ms), route, Item(_object(document))
 
-        return Shape(opened, route=route)
+        shape = self._telemetry[product] = Shape(opened, route=route, is_bare=True)
+        return shape
 
     def records(self, record: str, product: str) -> Shape:
         """record: their type."""
@@ -93,13 +101,15 @@ class Shapes:
             said = _record(record, _object(document))
             message = sending.message(raw, now_ms)
             if record == "master" and not (said.get("device_id") or message.speaker.device_id):
-                # Of no device: the records of a table keep their order among themselves.
+                # Of no device: the records of a table keep their order among themselves. Where only known devices are
+                # taken, the directory admits a table under this name.
                 said["device_id"] = f"table:{said['data']['table']}"
             return message, route, Item(said)
 
         return Shape(opened)
 
     def frames(self, product: str, variant: str, port: int) -> Shape:
+        """Times beside a frame (`received_at`) are ignored: when it was measured stands in it, when it came is now."""
         route = self._route("frames", product)
 
         def frame(sending: Sending, data: bytes, now_ms: int) -> Taken:

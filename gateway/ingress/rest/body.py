@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from aiohttp import ClientError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.ingress.rest.compression import Expansion, ExpansionLimits, encoding_of
+from gateway.ingress.rest.compression import Encoding, Expansion, ExpansionLimits, encoding_of
 from gateway.ingress.rest.exchange import EXCHANGE
 from gateway.observe.problems import Limit, Problem, ProblemCode
 
@@ -51,7 +51,8 @@ class Body:
         self._limits = limits
         self._sent: bytes | None = None
         self._reading_s = 0.0
-        self.encoding = encoding_of(",".join(request.headers.getall("Content-Encoding", [])))
+        encodings = request.headers.getall("Content-Encoding", ())
+        self.encoding = encoding_of(",".join(encodings)) if encodings else Encoding.IDENTITY
         length = request.content_length
         if length is not None and length > limits.max_bytes:
             raise self._too_large()
@@ -59,6 +60,13 @@ class Body:
     async def sent(self) -> bytes:
         """The bytes as they were sent."""
         if self._sent is None:
+            content = self._content
+            if content.is_eof() and content.exception() is None:  # all of it is here, as small bodies are
+                self._sent = content.read_nowait()
+                self._exchange.bytes_in += len(self._sent)
+                if len(self._sent) > self._limits.max_bytes:
+                    raise self._too_large()
+                return self._sent
             parts = []
             size = 0
             while part := await self._read():
@@ -71,6 +79,8 @@ class Body:
 
     async def whole(self) -> bytes:
         """The bytes as they are meant: out of their Content-Encoding."""
+        if self.encoding is Encoding.IDENTITY:
+            return await self.sent()
         expansion = self._expansion()
         parts = []
         turn = _TURN_BYTES
@@ -100,11 +110,8 @@ class Body:
         limits = self._limits
         began = loop.time()
         try:
-            if self._content.is_eof():  # all of it is here, as small bodies are
-                data = self._content.read_nowait()
-            else:
-                async with asyncio.timeout(min(limits.read_timeout_s, self._exchange.left_s())):
-                    data = await self._content.readany()
+            async with asyncio.timeout(min(limits.read_timeout_s, self._exchange.left_s())):
+                data = await self._content.readany()
         except TimeoutError:
             raise self._too_slow() from None
         except (HttpProcessingError, ClientError) as error:

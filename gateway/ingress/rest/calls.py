@@ -6,8 +6,9 @@ Place in the walk: between aiohttp's router and gate, `sending` or `catalog_call
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
@@ -35,6 +36,7 @@ from gateway.observe.problems import Problem, ProblemCode, json_response
 __all__ = ["Calls"]
 
 _MAX_NAME = 256
+_NOTHING: Mapping[str, str] = {}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -80,7 +82,7 @@ class Calls:
 
     async def _with_body(self, route: Route, request: web.Request) -> web.StreamResponse:
         client = request.match_info.get("client_id", "")
-        media = media_of(request.headers.get("Content-Type"), route.forms, route.forms[0])
+        media = _media_of(request.headers.get("Content-Type"), route.forms)
         streamed = self._sending.is_streamed(request, route, media)
         caller = await self._gate.enter(request, route, path_client=client, streamed=streamed)
         try:
@@ -93,12 +95,13 @@ class Calls:
                 if answer.status in (429, 503):
                     caller.release()
                 response = answer.response(request[EXCHANGE].request_id)
+            if caller.headers:
+                response.headers.update(caller.headers)
         except Problem as problem:
             if problem.status in (429, 503):
                 caller.release()
             problem.headers = {**caller.headers, **problem.headers}
             raise
-        response.headers.update(caller.headers)
         return response
 
     # Items
@@ -106,18 +109,20 @@ class Calls:
     async def _send(
         self, route: Route, request: web.Request, caller: Caller, body: Body, media: Media, *, streamed: bool
     ) -> Answer:
-        shape, product = self._shape(route, request, caller)
+        query = _query_of(request)
+        shape, product = self._shape(route, request, query, caller)
+        keys = request.headers.getall("Idempotency-Key", ())
         asked = Asked(
             media,
             shape,
             product,
-            _delimiter(request),
-            _word(request, "return", ("all", "errors")) == "errors",
-            f"{request.method} {request.path_qs} {request.headers.get('Content-Type', '')}",
-            request.headers.getall("Idempotency-Key", []),
+            _delimiter(query),
+            _word(query, "return", ("all", "errors")) == "errors",
+            f"{request.method} {request.path_qs} {request.headers.get('Content-Type', '')}" if keys else "",
+            keys,
         )
-        wait = _word(request, "wait", ("spooled", "published"))
-        grant, device_id = caller.proven, _name(request, "device_id")
+        wait = _word(query, "wait", ("spooled", "published"))
+        grant, device_id = caller.proven, _name(query, "device_id")
         if device_id and grant.device_id and not grant.may_speak_for(device_id):
             raise Problem(403, ProblemCode.NOT_ALLOWED, "this caller has nothing of this device")
         sending = Sending(
@@ -131,15 +136,17 @@ class Calls:
         take = self._sending.upload if streamed else self._sending.batch
         return await take(request, caller, body, asked, sending)
 
-    def _shape(self, route: Route, request: web.Request, caller: Caller) -> tuple[Shape, CompiledProduct | None]:
+    def _shape(
+        self, route: Route, request: web.Request, query: Mapping[str, str], caller: Caller
+    ) -> tuple[Shape, CompiledProduct | None]:
         """How items are read, and the product that the request names."""
         shapes, grant = self._shapes, caller.proven
         if route.operation is Operation.SEND_FRAMES:
             loaded = self._catalog.find(grant, request.match_info["product"])
-            variant = _name(request, "variant")
+            variant = _name(query, "variant")
             check_variant(loaded, variant)
-            return shapes.frames(loaded.product.id, variant, _port(request)), loaded.product
-        name = _name(request, "product")
+            return shapes.frames(loaded.product.id, variant, _port(query)), loaded.product
+        name = _name(query, "product")
         product = self._catalog.find(grant, name, status=422).product if name else None
         if route.operation is Operation.SEND_TELEMETRY:
             return shapes.telemetry(name), product
@@ -161,7 +168,8 @@ class Calls:
         data = await body.whole()
         if not data:
             raise Problem(400, ProblemCode.BAD_REQUEST, "a frame was expected, and the body is empty")
-        device_id, variant, port = _name(request, "device_id"), _name(request, "variant"), _port(request)
+        query = request.query
+        device_id, variant, port = _name(query, "device_id"), _name(query, "variant"), _port(query)
         if media.form is Form.JSON:
             return json_response(self._decode_item(loaded, shape, caller, data))
         frame = data if media.form is Form.OCTETS else bytes_of_text(data, media.form)
@@ -182,23 +190,35 @@ class Calls:
         return self._catalog.decoded(loaded, context.variant, message.payload, context, self._now_ms())
 
 
-def _name(request: web.Request, parameter: str) -> str:
-    value = request.query.get(parameter, "")
+@lru_cache(maxsize=512)
+def _media_of(content_type: str | None, forms: tuple[Form, ...]) -> Media:
+    return media_of(content_type, forms, forms[0])
+
+
+def _query_of(request: web.Request) -> Mapping[str, str]:
+    """Most requests have none, and to parse nothing takes its time too."""
+    return request.query if request.query_string else _NOTHING
+
+
+def _name(query: Mapping[str, str], parameter: str) -> str:
+    value = query.get(parameter, "")
+    if not value:
+        return ""
     if len(value) > _MAX_NAME or _CONTROL.search(value):
         raise _bad(parameter, f"at most {_MAX_NAME} characters are expected, none of them for control")
     return value
 
 
-def _word(request: web.Request, parameter: str, words: tuple[str, ...]) -> str:
+def _word(query: Mapping[str, str], parameter: str, words: tuple[str, ...]) -> str:
     """ "" where it is not given."""
-    value = request.query.get(parameter)
+    value = query.get(parameter)
     if value is not None and value not in words:
         raise _bad(parameter, f"{' or '.join(words)} is expected")
     return value or ""
 
 
-def _delimiter(request: web.Request) -> str:
-    value = request.query.get("delimiter")
+def _delimiter(query: Mapping[str, str]) -> str:
+    value = query.get("delimiter")
     if value is None:
         return ""
     mark = "\t" if value == "tab" else value
@@ -207,8 +227,8 @@ def _delimiter(request: web.Request) -> str:
     return mark
 
 
-def _port(request: web.Request) -> int:
-    value = request.query.get("port", "0")
+def _port(query: Mapping[str, str]) -> int:
+    value = query.get("port", "0")
     if not (value.isascii() and value.isdigit() and len(value) <= 3 and int(value) <= 255):
         raise _bad("port", "a number 0-255 is expected")
     return int(value)

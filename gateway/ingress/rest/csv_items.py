@@ -2,21 +2,28 @@
 
 Place in the walk: between records that were cut from a body and the topic reader. Columns are those of the product's
 spec where it has a CSV form; else the names of the header are those of a JSON item (`device_id`, `ts`, `tempC`).
+
+A column that the spec does not name is left out, as in JSON: files grow columns. But one that is nearly the name of a
+value, which has no column, is a slip of the pen, and so is a header without any value: these are refused.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
+import difflib
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from decoders.document_values import may_be_extra
 from decoders.errors import DecodeCode, DecodeError
 from decoders.product import CompiledProduct
 from decoders.types import SessionContext
 from gateway.domain.topic_message import Item
 from gateway.ingress.rest.charsets import Charset
+from gateway.ingress.rest.csv_records import says_delimiter
 from gateway.observe.problems import Problem, ProblemCode
 
 __all__ = ["CsvItems"]
@@ -25,7 +32,12 @@ _COMMA = ","
 _DEVICE_COLUMNS = ("device_id", "device_uuid")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]{1,15},[0-9]{1,15}", re.ASCII)
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MAX_COLUMNS = 1_000
+_NEARLY = 0.75
+_MAX_NAMED = 20
+_MAX_COMPARED, _MAX_COMPARED_LENGTH = 100, 64
+"""Comparing names takes time: of more columns, or longer names, none is looked at."""
 
 
 class CsvItems:
@@ -33,18 +45,23 @@ class CsvItems:
 
     def __init__(self, product: CompiledProduct | None, charset: Charset) -> None:
         self._product = product if product is not None and product.csv is not None else None
+        self._values = _values_of(product) if product is not None and product.csv is None else None
         self._charset = charset
         self._names: tuple[str, ...] = ()  # the header's
         self._columns: tuple[str, ...] = ()  # in the words of the product's spec
         self._device_at = -1
+        self._unnamed = False  # the last column of the header has no name
 
     def open(self, record: bytes, delimiter: str) -> tuple[bytes, Item] | None:
-        """A record -> payload and item; None for the header. Raises DecodeError, and Problem for a header that cannot
-        be used: nothing behind it can be read."""
-        cells = self._cells(record, delimiter)
+        """A record -> payload and item; None for the header, and for what Excel says of the delimiter before it. Raises
+        DecodeError, and Problem for a header that cannot be used: nothing behind it can be read."""
         if not self._names:
-            self._take_header(cells)
+            if not says_delimiter(record):
+                self._take_header(self._header(record, delimiter))
             return None
+        cells = self._cells(record, delimiter)
+        if self._unnamed and len(cells) == len(self._names) + 1 and not cells[-1]:
+            del cells[-1]
         if len(cells) != len(self._names):
             detail = f"the record has {len(cells)} columns, {len(self._names)} are expected"
             raise DecodeError(DecodeCode.BAD_DOCUMENT, detail)
@@ -58,16 +75,31 @@ class CsvItems:
     def _cells(self, record: bytes, delimiter: str) -> list[str]:
         text = self._charset.decode(record)
         if text is None:
-            raise DecodeError(DecodeCode.BAD_DOCUMENT, "not text in the charset of the body")
+            charset = self._charset.name or "utf-8 or cp949"
+            raise DecodeError(DecodeCode.BAD_DOCUMENT, f"not text in the charset of the body ({charset})")
         try:
             rows = list(csv.reader(io.StringIO(text, ""), delimiter=delimiter, strict=True, skipinitialspace=True))
         except csv.Error as error:
             raise DecodeError(DecodeCode.BAD_DOCUMENT, f"not CSV: {error}") from None
+        if len(rows) > 1:
+            raise DecodeError(DecodeCode.BAD_DOCUMENT, "lines end with LF or CR LF, not with CR alone")
         return [cell.strip() for cell in rows[0]] if rows else []
 
-    def _take_header(self, names: Sequence[str]) -> None:
+    def _header(self, record: bytes, delimiter: str) -> list[str]:
+        if record.startswith(_UTF_16):
+            detail = "the body is UTF-16: utf-8 or cp949 is expected"
+            raise Problem(415, ProblemCode.UNSUPPORTED_CHARSET, detail)
+        try:
+            return self._cells(record, delimiter)
+        except DecodeError as error:
+            raise _no_header(error.detail) from None
+
+    def _take_header(self, names: list[str]) -> None:
         if len(names) > _MAX_COLUMNS:
             raise _no_header(f"it has {len(names)} columns, at most {_MAX_COLUMNS} are taken")
+        if len(names) > 1 and not names[-1]:  # each line ends with a delimiter
+            self._unnamed = True
+            del names[-1]
         product = self._product
         if product is not None:
             context = SessionContext()
@@ -76,8 +108,8 @@ class CsvItems:
             except DecodeError as error:
                 raise _no_header(error.detail) from None
             self._columns = context.columns
-        elif len({*names}) != len(names) or not all(names):
-            raise _no_header("a column has no name, or two have the same one")
+        else:
+            _check_names(names, self._values)
         self._names = tuple(names)
         known = self._columns or self._names
         self._device_at = next((known.index(name) for name in _DEVICE_COLUMNS if name in known), -1)
@@ -88,6 +120,35 @@ class CsvItems:
             if cell:
                 found[name] = cell if name in _DEVICE_COLUMNS else _value(cell, delimiter)
         return found
+
+
+def _values_of(product: CompiledProduct) -> Collection[str] | None:
+    """Names of all values of its JSON; None where any name may be one, or where values stand deeper in documents."""
+    messages = product.json.messages.values() if product.json is not None else ()
+    if not messages or product.variants or any(one.keeps or one.when or one.values or one.records for one in messages):
+        return None
+    return {name for message in messages for name in message.fields.cells}
+
+
+def _check_names(names: Sequence[str], values: Collection[str] | None) -> None:
+    """Of a header in JSON's names. values: of the product; None: any."""
+    if not all(names):
+        raise _no_header(f"column {names.index('') + 1} has no name")
+    twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+    if twice is not None:
+        raise _no_header(f"`{twice[:_MAX_COMPARED_LENGTH]}` stands there twice")
+    if values is None:
+        return
+    missing = sorted({*values} - {*names})
+    folded = {name.casefold(): name for name in missing}
+    unknown = [name for name in names if name not in values and may_be_extra(name)]
+    for name in [name for name in unknown if len(name) <= _MAX_COMPARED_LENGTH][:_MAX_COMPARED]:
+        near = difflib.get_close_matches(name.casefold(), folded, 1, _NEARLY)
+        if near:
+            raise _no_header(f"the product has no value `{name}` (did you mean `{folded[near[0]]}`?)")
+    if len(missing) == len(values) and unknown:
+        listed = ", ".join(missing[:_MAX_NAMED])
+        raise _no_header(f"none of the columns is a value of the product: {listed}")
 
 
 def _value(cell: str, delimiter: str) -> Any:

@@ -7,17 +7,24 @@ harms its own line only: what stands behind it is read again as lines of their o
 
 from __future__ import annotations
 
+import re
 from collections import deque
 
 from gateway.ingress.rest.lines import Line, LineCutter
 
-__all__ = ["DELIMITERS", "CsvCutter"]
+__all__ = ["DELIMITERS", "CsvCutter", "says_delimiter"]
 
 DELIMITERS = (",", ";", "\t", "|")
+_SAYS_DELIMITER = re.compile(rb"sep=[,;|\t]", re.IGNORECASE)
 _QUOTE = 0x22
 _SPACE = 0x20
 _CLOSED, _OPEN, _BROKEN = range(3)
 _MAX_LINES = 100  # of one record: bounds what an open quote makes us read again
+
+
+def says_delimiter(record: bytes) -> bool:
+    """Whether it is the line that Excel writes before the header: `sep=;`."""
+    return _SAYS_DELIMITER.fullmatch(record) is not None
 
 
 class CsvCutter:

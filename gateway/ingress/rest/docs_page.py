@@ -22,16 +22,25 @@ __all__ = ["PAGE_POLICY", "page_bytes", "page_of"]
 Json = Mapping[str, Any]
 
 _STYLE = """\
-:root { color-scheme: light dark; --line: #8884; --soft: #8882; --mark: #06c; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem 1.5rem 6rem; }
-h1 { font-size: 1.7rem; } h2 { font-size: 1.3rem; margin-top: 3rem; border-bottom: 1px solid var(--line); }
-h3 { font-size: 1.05rem; margin: 2.2rem 0 .4rem; } h4 { font-size: .95rem; margin: 1.2rem 0 .3rem; }
-a { color: var(--mark); } code, pre { font: 13px/1.45 ui-monospace, monospace; }
-pre { background: var(--soft); padding: .7rem .9rem; overflow-x: auto; border-radius: 4px; }
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; --mark: light-dark(#0b5cad, #7ab8ff);
+  --get: light-dark(#0a6b3d, #6fd3a0); --text: system-ui, -apple-system, "Segoe UI", sans-serif; }
+body { font: 15px/1.55 var(--text); margin: 0 auto; max-width: 60rem; padding: 1rem 1.5rem 6rem; }
+h1 { font-size: 1.8rem; margin-bottom: .5rem; } h2 { font-size: 1.35rem; margin: 3.5rem 0 0; }
+h3 { font-size: 1.05rem; margin: 2.2rem 0 .4rem; } h4 { font-size: .95rem; margin: 1.3rem 0 .3rem; }
+a { color: var(--mark); text-decoration: none; } a:hover { text-decoration: underline; }
+code, pre { font: 13px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
+p code, td code { background: var(--soft); border-radius: 3px; padding: .1em .25em; }
+pre { background: var(--soft); border: 1px solid var(--line); border-radius: 6px; margin: .4rem 0;
+  overflow-x: auto; padding: .7rem .9rem; }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; vertical-align: top; }
-td, th { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
-.verb { font-weight: 600; display: inline-block; min-width: 3.6rem; } nav ul { list-style: none; padding: 0; }
-details { margin: .4rem 0; } summary { cursor: pointer; } .soft { opacity: .7; }
+td, th { padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); }
+th { font-size: .8rem; font-weight: 600; opacity: .7; } tr > :last-child { padding-right: 0; }
+td:first-child { white-space: nowrap; } section { border-top: 1px solid var(--line); margin-top: 2.2rem; }
+section h3 code { font-size: 15px; } nav ul { list-style: none; padding: 0; margin: 1.2rem 0; }
+nav li { padding: .12rem 0; } nav code { display: inline-block; min-width: 21rem; }
+.verb { font-weight: 700; display: inline-block; min-width: 3.6rem; color: var(--mark); }
+.get { color: var(--get); } details { margin: .4rem 0; } summary { cursor: pointer; } .soft { opacity: .7; }
+@media (max-width: 40rem) { nav code { display: block; } td:first-child { white-space: normal; } }
 """
 _DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 PAGE_POLICY = (
@@ -60,7 +69,7 @@ def page_of(api: Json) -> str:
         _contents(api),
     ]
     for tag in api["tags"]:
-        parts.append(f"<h2>{_text(tag['description'])}</h2>")
+        parts.append(f"<h2>{_text(tag['description'].rstrip('.'))}</h2>")
         parts += [_call(api, *call) for call in _calls(api) if tag["name"] in call[2]["tags"]]
     parts.append("<h2>Bodies and answers</h2>")
     parts += [_schema(name, schema) for name, schema in api["components"]["schemas"].items()]
@@ -85,7 +94,7 @@ def _contents(api: Json) -> str:
 
 
 def _line_of(path: str, verb: str) -> str:
-    return f"<code><span class=verb>{verb.upper()}</span> {_text(path)}</code>"
+    return f"<code><span class='verb {verb}'>{verb.upper()}</span> {_text(path)}</code>"
 
 
 def _call(api: Json, path: str, verb: str, call: Json) -> str:
@@ -106,19 +115,27 @@ def _call(api: Json, path: str, verb: str, call: Json) -> str:
             )
             for one in call["parameters"]
         ]
-        parts.append(_table(("Parameter", "in", "", ""), rows))
+        parts.append(_table(("Parameter", "In", "Meaning", "Kind"), rows))
+    shown = "open"  # the first example
     for media, content in call.get("requestBody", {}).get("content", {}).items():
-        parts.append(f"<h4>Body: <code>{_text(media)}</code> {_kind(content['schema'])}</h4>")
+        kind = "" if content["schema"].get("type") == "string" else f": {_kind(content['schema'])}"
+        parts.append(f"<h4>Body <code>{_text(media)}</code>{kind}</h4>")
         for example in content.get("examples", {}).values():
-            sent = _curl(path, verb, call, media, example["value"])
-            parts.append(f"<details><summary>{_text(example['summary'])}</summary><pre>{_text(sent)}</pre></details>")
-    rows = []
+            sent = _text(_curl(path, verb, call, media, example["value"]))
+            parts.append(f"<details {shown}><summary>{_text(example['summary'])}</summary><pre>{sent}</pre></details>")
+            shown = ""
+    rows, errors = [], []
     for status, answer in call["responses"].items():
-        found = _resolved(api, answer)
-        media, content = next(iter(found["content"].items()))
-        kind = f"<a href='#errors'>{_text(media)}</a>" if "$ref" in answer else _kind(content["schema"])
-        rows.append((f"<code>{status}</code>", _prose_line(found["description"]), kind, _examples(content)))
-    parts += ["<h4>Answers</h4>", _table(("Status", "", "", ""), rows), "</section>"]
+        if "$ref" in answer:
+            errors.append(f"<a href='#error-{status}'><code>{status}</code></a>")
+            continue
+        content = next(iter(answer["content"].values()))
+        kind = _kind(content["schema"])
+        rows.append((f"<code>{status}</code>", _prose_line(answer["description"]), kind, _examples(content)))
+    parts += ["<h4>Answers</h4>", _table(("Status", "Meaning", "Kind", "Examples"), rows)]
+    if errors:
+        parts.append(f"<p>Errors, as <a href='#Problem'>Problem</a>: {', '.join(errors)}</p>")
+    parts.append("</section>")
     return "\n".join(parts)
 
 
@@ -162,17 +179,18 @@ def _schema(name: str, schema: Json) -> str:
         )
         for field, one in schema.get("properties", {}).items()
     ]
-    parts.append(_table(("", "", ""), rows) if rows else f"<p>{_kind(schema)}</p>")
+    parts.append(_table(("Name", "Meaning", "Kind"), rows) if rows else f"<p>{_kind(schema)}</p>")
     return "\n".join(parts)
 
 
 def _problems(api: Json) -> str:
     rows = []
     for name, answer in api["components"]["responses"].items():
+        status = _text(name.removeprefix("Problem"))
         example = next(iter(answer["content"].values()))["example"]
         shown = f"<details><summary>Example</summary><pre>{_text(_json(example))}</pre></details>"
-        rows.append((f"<code>{_text(name.removeprefix('Problem'))}</code>", _prose_line(answer["description"]), shown))
-    return f"<div id=errors>{_table(('Status', '', ''), rows)}</div>"
+        rows.append((f"<code id='error-{status}'>{status}</code>", _prose_line(answer["description"]), shown))
+    return _table(("Status", "Meaning", ""), rows)
 
 
 def _kind(schema: Json) -> str:
@@ -196,13 +214,6 @@ def _kind(schema: Json) -> str:
 
 
 _BOUNDS = (("minimum", "from"), ("maximum", "to"), ("maxLength", "at most"))
-
-
-def _resolved(api: Json, answer: Json) -> Json:
-    if "$ref" not in answer:
-        return answer
-    found: Json = api["components"]["responses"][answer["$ref"].rpartition("/")[2]]
-    return found
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

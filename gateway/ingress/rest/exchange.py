@@ -16,7 +16,9 @@ from typing import TypeAlias
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from multidict import istr
 
+from gateway.ingress.rest.access_log import AccessLog
 from gateway.observe.problems import Limit, Problem, ProblemCode
 
 __all__ = ["EXCHANGE", "CountRequest", "Exchange", "add_headers", "exchanges"]
@@ -32,13 +34,17 @@ _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"
 _GRACE_S = 5.0  # a handler that has not answered so long after its deadline is ended
 _SERVER = "iotlink"
 _HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
+    istr("Cache-Control"): "no-store",
+    istr("Content-Security-Policy"): "default-src 'none'; frame-ancestors 'none'",
+    istr("Cross-Origin-Resource-Policy"): "same-origin",
+    istr("Referrer-Policy"): "no-referrer",
+    istr("X-Content-Type-Options"): "nosniff",
+    istr("X-Frame-Options"): "DENY",
 }
+_SERVER_HEADER, _ID_HEADER = istr("Server"), istr("X-Request-Id")
+_ID_DIGITS = 16
+_POOL_IDS = 512
+"""Ids for which random bytes are fetched at once."""
 
 _log = structlog.get_logger(__name__)
 
@@ -83,42 +89,62 @@ EXCHANGE = web.RequestKey("exchange", Exchange)
 def exchanges(deadline_s: float, count: CountRequest) -> Middleware:
     """The middleware. deadline_s: time for one request, its body included."""
 
+    access_log, ids = AccessLog(), _RequestIds()
+
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        given = request.headers.get("X-Request-Id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
+        given = request.headers.get(_ID_HEADER)
+        request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else ids.make()
         exchange = request[EXCHANGE] = Exchange(request_id, began + deadline_s, deadline_s)
         status = _CLIENT_GONE
         try:
             response = await _answer(request, handler, exchange)
             status = response.status
-            response.headers["X-Request-Id"] = request_id
+            response.headers[_ID_HEADER] = request_id
             return response
         except web.HTTPException as redirect:
             status = redirect.status
-            redirect.headers["X-Request-Id"] = request_id
+            redirect.headers[_ID_HEADER] = request_id
             raise
         finally:
             seconds = loop.time() - began
             route, method = route_of(request), request.method if request.method in _METHODS else "other"
-            count(route, method, status, seconds)
-            _log.info(
-                "http_request",
-                request_id=request_id,
-                method=method,
-                route=route,
-                status=status,
-                ms=round(seconds * 1000, 1),
-                bytes_in=exchange.bytes_in,
-                items=exchange.items,
-                client=exchange.client,
-                peer=request.remote or "",
+            line = {
+                "request_id": request_id,
+                "method": method,
+                "route": route,
+                "status": status,
+                "ms": round(seconds * 1000, 1),
+                "bytes_in": exchange.bytes_in,
+                "items": exchange.items,
+                "client": exchange.client,
+                "peer": request.remote or "",
                 **exchange.fields,
-            )
+            }
+            access_log.add(line)
+            count(route, method, status, seconds)
 
     return answer
+
+
+class _RequestIds:
+    """Random ids of 16 hex digits."""
+
+    __slots__ = ("_offset", "_pool")
+
+    def __init__(self) -> None:
+        self._pool = ""
+        self._offset = 0
+
+    def make(self) -> str:
+        offset = self._offset
+        if offset == len(self._pool):
+            self._pool = os.urandom(_POOL_IDS * _ID_DIGITS // 2).hex()
+            offset = 0
+        self._offset = offset + _ID_DIGITS
+        return self._pool[offset : self._offset]
 
 
 async def _answer(request: web.Request, handler: Handler, exchange: Exchange) -> web.StreamResponse:
@@ -165,6 +191,7 @@ def route_of(request: web.Request) -> str:
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     """For `on_response_prepare`: headers of every answer, which a handler may have set otherwise."""
-    response.headers["Server"] = _SERVER  # aiohttp has set its own, with its version
+    headers = response.headers
+    headers[_SERVER_HEADER] = _SERVER  # aiohttp has set its own, with its version
     for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
+        headers.setdefault(name, value)

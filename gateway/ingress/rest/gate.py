@@ -7,9 +7,9 @@ data, who calls, what the caller may do, the caller's quota.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -26,11 +26,12 @@ from gateway.ingress.rest.intake import Intake
 from gateway.ingress.rest.routes import Route
 from gateway.ingress.tls import principal_of
 from gateway.observe.problems import Limit, Problem, ProblemCode
+from gateway.observe.sites import host_name, is_cross_site, origin_site
 from gateway.settings.rules import is_loopback
 
 __all__ = ["Caller", "Gate", "GateOptions"]
 
-_SAME_SITE = frozenset({"none", "same-origin"})
+_MAX_ADDRESSES = 4_096
 _NOT_ALLOWED = {
     ScopeRefusal.CALL: "this caller may not do that",
     ScopeRefusal.PRODUCT: "this caller has nothing of this product",
@@ -76,11 +77,12 @@ class Gate:
         self._quotas = quotas
         self._intake = intake
         self._options = options
+        self._address_of = lru_cache(_MAX_ADDRESSES)(address_of)
 
     async def enter(self, request: web.Request, route: Route, *, path_client: str, streamed: bool) -> Caller:
         """A caller without a grant has signed: `prove` it with the body. streamed: the body is acted on as it comes."""
         peer = self._peer(request)
-        address = address_of(peer)
+        address = self._address_of(peer)
         self._take(self._quotas.take_address(address), {})
         sends = route.right is Call.INGEST
         if sends:
@@ -127,11 +129,12 @@ class Gate:
         caller.grant = found
 
     def _take(self, answer: QuotaAnswer, headers: dict[str, str]) -> None:
+        state = answer.state
+        if state is None:
+            return
         headers.update(answer.headers())
         if answer.allowed:
             return
-        state = answer.state
-        assert state is not None
         detail = f"more than {state.name.value} allows; it goes on in {state.wait_s} s"
         raise Problem(
             429,
@@ -145,17 +148,19 @@ class Gate:
         """Against pages of other sites in a browser on this machine or network, which need no credentials here."""
         headers = request.headers
         host = headers.get("Host", "")
-        if self._options.on_loopback and not is_loopback(_name_of(f"//{host}")):
+        if self._options.on_loopback and not is_loopback(host_name(host)):
             detail = "without credentials the Host header must name this machine: localhost or a loopback address"
             raise Problem(421, ProblemCode.WRONG_HOST, detail)
         origin = headers.get("Origin")
-        foreign = origin is not None and _site_of(origin) != host
-        if foreign or headers.get("Sec-Fetch-Site", "none") not in _SAME_SITE:
+        foreign = origin is not None and origin_site(origin) != host
+        if foreign or is_cross_site(headers.get("Sec-Fetch-Site")):
             raise Problem(403, ProblemCode.CROSS_SITE, "requests from pages of other sites are refused")
 
     def _certificate(self, request: web.Request) -> Principal | None:
         transport = request.transport
         certificate: Any = transport.get_extra_info("peercert") if transport is not None else None
+        if not certificate:
+            return None
         principal = principal_of(certificate)
         rule = self._options.certificate
         if not rule.applies(principal):
@@ -173,21 +178,6 @@ class Gate:
             if len(told) >= hops and _is_address(told[-hops]):
                 host, port = told[-hops], 0
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _site_of(origin: str) -> str:
-    """Host and port of an Origin header."""
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return ""
-
-
-def _name_of(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 def _is_address(text: str) -> bool:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import TracebackType
@@ -125,11 +125,18 @@ class Claim:
         self._in_flight += 1
         return State(StateKind.IDEMPOTENCY, self._head + _RANGE.pack(index, index + 1))
 
+    def state_of_group(self, indexes: Sequence[int]) -> State:
+        """The same of items that go together, in rising order."""
+        self._in_flight += 1
+        ranges = [_RANGE.pack(first, end) for first, end in _ranges(indexes)]
+        return State(StateKind.IDEMPOTENCY, self._head + b"".join(ranges))
+
     def settled(self, receipt: ItemReceipt) -> None:
-        """Hears of the receipt of each item that has a state."""
+        """Hears of the receipt of each item, or group of them, that has a state."""
         self._in_flight -= 1
         if receipt.kept and receipt.outcome is not Outcome.DUPLICATE:
-            self._keys.keep(self._entry, receipt.index, receipt.index + 1)
+            for first, end in _ranges(receipt.group or (receipt.index,)):
+                self._keys.keep(self._entry, first, end)
         self._end()
 
     def answered(self, answer: Answer) -> None:
@@ -275,6 +282,17 @@ class IdempotencyKeys:
     def _resize(self, entry: _Entry, more: int) -> None:
         entry.size += more
         self.bytes += more
+
+
+def _ranges(indexes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Rising numbers as first ones and ends of what follows without a gap."""
+    first = end = indexes[0]
+    for index in indexes:
+        if index != end:
+            yield first, end
+            first = index
+        end = index + 1
+    yield first, end
 
 
 def key_of(header: str) -> str:

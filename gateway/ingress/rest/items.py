@@ -8,16 +8,15 @@ as an uplink that was refused, so that the sums balance.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from decoders.csv_lines import HEADER
 from decoders.errors import DecodeError
 from gateway.access.scopes import Call, RestGrant, ScopeRefusal
-from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.device import Principal
 from gateway.domain.errors import RefuseReason
-from gateway.domain.ports import LearningDirectory, OutboxPort, PresencePort
+from gateway.domain.ports import AckingOutbox, LearningDirectory, PresencePort
 from gateway.domain.reading import Reading, Refused
 from gateway.domain.receipt import Receipt
 from gateway.domain.state import State
@@ -25,6 +24,7 @@ from gateway.domain.topic_message import Item, TopicMessage
 from gateway.domain.uplink import Uplink
 from gateway.ingress.flow import Flow
 from gateway.ingress.rest.answers import ItemError, reading_error, refusal_error
+from gateway.ingress.rest.groups import ItemGroup, MakeReceipt
 from gateway.ingress.rest.receipts import ItemReceipt
 from gateway.ingress.topic_flow import Counted, Several
 from gateway.ingress.topic_reader import TopicReader
@@ -64,7 +64,7 @@ class ItemSpeaker:
 class ItemServices:
     reader: TopicReader
     flow: Flow
-    outbox: OutboxPort
+    outbox: AckingOutbox
     presence: PresencePort
     directory: LearningDirectory
     metrics: Metrics
@@ -73,7 +73,7 @@ class ItemServices:
 @dataclass(slots=True, eq=False)
 class Sending:
     """What all items of one request have in common. speaker: the grant, or an ItemSpeaker of it. on_sink: as in
-    Receipt. request_id stands for the session."""
+    Receipt. request_id stands for the session. is_bounded: an item may be beyond the grant's scope."""
 
     grant: RestGrant
     speaker: RestGrant | ItemSpeaker
@@ -81,13 +81,30 @@ class Sending:
     peer: str
     request_id: str
     on_sink: bool | None = None
+    is_bounded: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        grant = self.grant
+        scope = grant.scope
+        is_whole = scope.products is None and scope.devices is None and not grant.device_id
+        self.is_bounded = not (is_whole and scope.has_call(Call.INGEST))
 
     def message(self, payload: bytes, received_ms: int, topic: str = "") -> TopicMessage:
         return TopicMessage(topic, payload, received_ms, self.speaker, self.listener, self.request_id, self.peer)
 
 
 class Offer(Protocol):
-    """What an item begins with. uplink_id: of its uplink; "" makes one."""
+    """What an item begins with. uplink_id: of its uplink; "" makes one. index: in its request; size: its bytes. group:
+    with which it may go; None: it goes by itself."""
+
+    @property
+    def group(self) -> ItemGroup | None: ...
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
 
     @property
     def uplink_id(self) -> str: ...
@@ -100,6 +117,10 @@ class Offer(Protocol):
         """Called right after it: what becomes durable with the records."""
         ...
 
+    def joined(self, record_id: str) -> None:
+        """Called instead, for an item that goes with the group."""
+        ...
+
 
 class Items:
     """Takes items, for all requests."""
@@ -108,16 +129,32 @@ class Items:
         self._services = services
         self._traffic: dict[tuple[str, str], TrafficCounters] = {}
 
+    def group(self, sending: Sending, make: MakeReceipt) -> ItemGroup | None:
+        """For the items of one request; None where each may end otherwise than its neighbours."""
+        services = self._services
+        on_sink = services.outbox.acks_on_sink if sending.on_sink is None else sending.on_sink
+        return None if on_sink else ItemGroup(services.flow, make)
+
     def read(self, message: TopicMessage, route: TopicRoute | None, item: Item) -> Uplink | Reading | Refused | None:
         """route: None reads it by its topic."""
         reader = self._services.reader
         return reader.read(message) if route is None else reader.read_item(message, route, item)
+
+    def read_usual(self, message: TopicMessage, route: TopicRoute, document: dict[str, Any] | None) -> Uplink | None:
+        """An item that is a JSON object of values and times. document: the object; None: that is the payload. None: it
+        is unusual, and has to be read as any other."""
+        return self._services.reader.read_usual_item(message, route, document)
 
     def take(
         self, sending: Sending, message: TopicMessage, found: Uplink | Reading | Refused | None, offer: Offer
     ) -> ItemError | None:
         """Acts on what was read of an item. None: its receipt settles now or later (a line that only names columns has
         none); else why it is rejected, and nothing of it is kept."""
+        if isinstance(found, Uplink) and not sending.is_bounded and found.error is None and found.beside is None:
+            decoded = found.decoded
+            if decoded is None or decoded.message.name != HEADER:
+                self._offer_one(sending, found, offer)
+            return None
         if found is None:
             return self._rejected(message, UNDETECTED, _NO_UPLINK, RefuseReason.REJECTED)
         if isinstance(found, Refused):
@@ -134,11 +171,40 @@ class Items:
                 return self._rejected(message, "", error, RefuseReason.NOT_AUTHORIZED)
         elif found.decoded is not None and found.decoded.message.name == HEADER:
             return None
-        self._offer(sending, uplinks, offer)
+        if len(uplinks) == 1:
+            self._offer_one(sending, uplinks[0], offer)
+        else:
+            self._offer(sending, uplinks, offer)
         return None
+
+    def _offer_one(self, sending: Sending, uplink: Uplink, offer: Offer) -> None:
+        """What nearly all items are."""
+        uplink_id, group = offer.uplink_id, offer.group
+        if uplink_id:
+            uplink.uplink_id = uplink_id
+        traffic = self._counts(uplink.listener, uplink.product.id)
+        traffic.frames += 1
+        traffic.frame_bytes += len(uplink.raw)
+        traffic.received += 1
+        flow, result = self._services.flow, None
+        if group is not None:
+            if group.suits(uplink):
+                result = flow.run(uplink)
+                if isinstance(result, list) and group.add(offer.index, offer.size, result, traffic):
+                    offer.joined(f"{uplink.uplink_id}-0")
+                    return
+            group.flush()
+        receipt = offer.receipt(f"{uplink.uplink_id}-0" if _makes_records(uplink) else "")
+        receipt.on_sink = sending.on_sink
+        receipt.traffic = traffic
+        uplink.receipt = receipt
+        uplink.states = offer.states()
+        flow.end(uplink, flow.run(uplink) if result is None else result, receipt.reject)
 
     def _offer(self, sending: Sending, uplinks: Sequence[Uplink], offer: Offer) -> None:
         services = self._services
+        if offer.group is not None:
+            offer.group.flush()
         uplink_id = offer.uplink_id
         for number, uplink in enumerate(uplinks):
             if uplink_id:
@@ -148,28 +214,18 @@ class Items:
         states = offer.states()
         if not uplinks:
             services.outbox.put(receipt, (), states)
-        elif len(uplinks) == 1:
-            self._send_up(uplinks[0], receipt, states, receipt)
-        else:
-            several = Several(services.outbox, receipt, states, len(uplinks))
-            for uplink in uplinks:
-                part = Receipt(several.settled)
-                part.on_sink = sending.on_sink
-                self._send_up(uplink, part, _NOTHING, receipt)
-
-    def _send_up(self, uplink: Uplink, receipt: Receipt, states: Sequence[State], item: ItemReceipt) -> None:
-        traffic = self._counts(uplink.listener, uplink.product.id)
-        traffic.frames += 1
-        traffic.frame_bytes += len(uplink.raw)
-        traffic.received += 1
-        receipt.on_settled = Counted(traffic, receipt.on_settled)
-        uplink.receipt = receipt
-        uplink.states = states
-
-        def rejected(letter: DeadLetter) -> None:
-            item.letter = letter
-
-        self._services.flow.offer(uplink, rejected)
+            return
+        several = Several(services.outbox, receipt, states, len(uplinks))
+        for uplink in uplinks:
+            traffic = self._counts(uplink.listener, uplink.product.id)
+            part = Receipt(Counted(traffic, several.settled))
+            part.on_sink = sending.on_sink
+            traffic.frames += 1
+            traffic.frame_bytes += len(uplink.raw)
+            traffic.received += 1
+            uplink.receipt = part
+            uplink.states = _NOTHING
+            services.flow.offer(uplink, receipt.reject)
 
     def _rejected(
         self,

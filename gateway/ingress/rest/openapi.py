@@ -39,16 +39,17 @@ on the gateway's disk, and what it says of an item holds: whatever is not answer
 certificate; never two of them. `iotlink keys create` makes API keys. A gateway may also let anybody in \
 (`auth.anonymous_rest`).
 
-**Signatures** are for senders that share a secret: `X-Client-Id`, `X-Timestamp` (Unix seconds, at most 300 from now) \
-and `X-Signature: sha256=<hex>`, the HMAC-SHA256 of `<timestamp>.<body>`, the body as it is sent. A signature counts \
-once. Bodies that are read line by line cannot be signed.
+**Signatures** are for senders that share a secret: `X-Client-Id`, `X-Timestamp` (Unix seconds, at most 300 s from \
+now) and `X-Signature: sha256=<hex>`, the HMAC-SHA256 of `<timestamp>.<body>`, the body as it is sent. A signature \
+counts once. A signed body is read whole (`rest.max_body_bytes`).
 
 **Batches** are answered item by item, in order: 200 when all are kept, 207 when some are, and as a problem when none \
 is. An `Idempotency-Key` makes it safe to send a request again: the same answer comes back, and nothing is recorded \
 twice. `trace_id` does the same for one item.
 
 **Bodies** may be packed (`Content-Encoding: gzip` or `zstd`). NDJSON and CSV may have any length; long ones are read \
-line by line and answered with counts and the first 1,000 errors.
+line by line and answered with counts and the first 1,000 errors. In JSON an integer has at most 64 bits, no key \
+stands twice, and nothing nests deeper than 32 levels.
 
 **Errors** are problem documents (RFC 9457) with a `code` for programs and the `request_id` that the gateway's log \
 has. 429 and 503 say in `Retry-After` when to come again, and in `limit` what stands against it now.

@@ -188,7 +188,7 @@ def _problem(status: int, code: str, detail: str, **more: Any) -> Json:
 
 PROBLEMS: dict[int, Json] = {
     400: _problem(400, "broken_text", "the body is not hexadecimal text: two digits for each byte are expected"),
-    401: _problem(401, "invalid_key", "the API key is not valid"),
+    401: _problem(401, "invalid_key", "the API key is not valid here: mistyped, or of another gateway"),
     403: _problem(403, "not_allowed", "this caller may not do that"),
     404: _problem(404, "not_found", "there is no product of this name"),
     408: _problem(408, "slow_body", "the body came too slowly", limit={"name": "read_timeout_s", "value": 20}),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -17,7 +17,6 @@ from decoders.errors import DecodeError
 from decoders.json_text import read_json
 from decoders.product import CompiledProduct
 from gateway.domain.reading import Reading
-from gateway.domain.state import State
 from gateway.domain.topic_message import Item
 from gateway.ingress.rest.answers import Answer, BatchAnswer, ItemError
 from gateway.ingress.rest.bodies import Shape, Taken, raw_of
@@ -27,12 +26,13 @@ from gateway.ingress.rest.csv_items import CsvItems
 from gateway.ingress.rest.csv_records import CsvCutter
 from gateway.ingress.rest.exchange import EXCHANGE
 from gateway.ingress.rest.gate import Caller, Gate
+from gateway.ingress.rest.groups import BatchOffer, LineOffer
 from gateway.ingress.rest.idempotency import Claim, IdempotencyKeys, key_of, request_digest
 from gateway.ingress.rest.intake import Intake
 from gateway.ingress.rest.items import Items, Sending
 from gateway.ingress.rest.lines import Cutter, Line, LineCutter
 from gateway.ingress.rest.media import Form, Media, bytes_of_text
-from gateway.ingress.rest.receipts import ItemReceipt, Receipts
+from gateway.ingress.rest.receipts import ItemReceipt
 from gateway.ingress.rest.routes import Route
 from gateway.ingress.rest.uploads import LINE_TOO_LONG, Upload, UploadLimits
 from gateway.observe.problems import Limit, Problem, ProblemCode
@@ -100,50 +100,6 @@ class _Entry:
     fault: DecodeError | None = None
 
 
-@dataclass(slots=True)
-class _BatchOffer:
-    """The receipts of one batch. index, size: of the item that is being taken. Implements `items.Offer`."""
-
-    answer: BatchAnswer
-    claim: Claim | None
-    index: int = 0
-    size: int = 0
-    receipts: Receipts = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.receipts = Receipts(self._settled)
-
-    @property
-    def uplink_id(self) -> str:
-        return self.claim.uplink_id(self.index) if self.claim is not None else ""
-
-    def receipt(self, record_id: str) -> ItemReceipt:
-        self.answer.expect(self.index, record_id)
-        return self.receipts.make(self.index, self.size)
-
-    def states(self) -> Sequence[State]:
-        return (self.claim.state(self.index),) if self.claim is not None else ()
-
-    def _settled(self, receipt: ItemReceipt) -> None:
-        self.answer.settled(receipt)
-        if self.claim is not None:
-            self.claim.settled(receipt)
-
-
-@dataclass(slots=True)
-class _LineOffer:
-    """The receipt of one line of an upload. Implements `items.Offer`."""
-
-    make: Callable[[], ItemReceipt]
-    uplink_id: str = ""
-
-    def receipt(self, _: str) -> ItemReceipt:
-        return self.make()
-
-    def states(self) -> Sequence[State]:
-        return ()
-
-
 class SendingCalls:
     """Of one listener. now_ms: Unix ms. make_id: id of an uplink from its time of arrival."""
 
@@ -162,6 +118,7 @@ class SendingCalls:
         self._intake = intake
         self._keys = keys
         self._limits = limits
+        self._of_batch, self._of_upload = limits.batch(), limits.upload()
         self._now_ms = now_ms
         self._make_id = make_id
 
@@ -176,7 +133,7 @@ class SendingCalls:
         return length is None or length > self._limits.stream_from_bytes or "Content-Encoding" in headers
 
     def body(self, request: web.Request, *, streamed: bool) -> Body:
-        return Body(request, self._limits.upload() if streamed else self._limits.batch())
+        return Body(request, self._of_upload if streamed else self._of_batch)
 
     # A batch
 
@@ -219,10 +176,13 @@ class SendingCalls:
         exchange.items = len(entries)
         self._gate.take_items(caller, len(entries))
         answer = BatchAnswer(len(entries))
-        offer = _BatchOffer(answer, claim)
+        offer = BatchOffer(answer, claim)
+        if len(entries) > 1:
+            offer.group = self._items.group(sending, offer.grouped)
         now_ms = self._now_ms()
         for index, entry in enumerate(entries):
             if index % _TURN_ITEMS == _TURN_ITEMS - 1:
+                offer.flush()  # nobody would, were this request to end here
                 await asyncio.sleep(0)
             if claim is not None and claim.is_kept(index):
                 answer.keep(index, f"{claim.uplink_id(index)}-0")
@@ -231,6 +191,7 @@ class SendingCalls:
             error = entry.error or self._take(entry, asked.shape, sending, offer, now_ms)
             if error is not None:
                 answer.reject(index, error)
+        offer.flush()
         await offer.receipts.settle(exchange.left_s())
         result = answer.answer(only_errors=asked.only_errors)
         if claim is not None and answer.final:
@@ -238,9 +199,15 @@ class SendingCalls:
         return result
 
     def _take(
-        self, entry: _Entry, shape: Shape, sending: Sending, offer: _BatchOffer | _LineOffer, now_ms: int
+        self, entry: _Entry, shape: Shape, sending: Sending, offer: BatchOffer | LineOffer, now_ms: int
     ) -> ItemError | None:
         try:
+            document = entry.document
+            if shape.is_bare and shape.route is not None and (document.__class__ is dict or entry.is_line):
+                message = sending.message(entry.raw, now_ms)
+                uplink = self._items.read_usual(message, shape.route, document)
+                if uplink is not None:
+                    return self._items.take(sending, message, uplink, offer)
             taken = self._open(entry, shape, sending, now_ms)
         except DecodeError as error:
             return self._items.reject_unread(sending.listener, len(entry.raw), error)
@@ -283,11 +250,10 @@ class SendingCalls:
         if document.__class__ is not list:
             self._check_size(len(data))
             return [_Entry(data, document, is_document=True)]
-        entries = []
+        entries, max_bytes = [], self._limits.max_item_bytes
         for item in document[: self._limits.max_items + 1]:
             raw = raw_of(item)
-            too_large = _ITEM_TOO_LARGE if len(raw) > self._limits.max_item_bytes else None
-            entries.append(_Entry(raw, item, is_document=True, error=too_large))
+            entries.append(_Entry(raw, item, True, error=_ITEM_TOO_LARGE if len(raw) > max_bytes else None))
         return entries
 
     def _check_size(self, size: int) -> None:
@@ -316,15 +282,21 @@ class SendingCalls:
         table = CsvLines(asked, limits.max_item_bytes) if asked.media.form is Form.CSV else None
         cutter: Cutter = LineCutter(limits.max_item_bytes) if table is None else table.cutter
 
-        def take(line: Line, make: Callable[[], ItemReceipt]) -> ItemError | None:
+        def take(line: Line, _: Callable[[], ItemReceipt]) -> ItemError | None:
             entry = _of_line(line) if table is None else table.entry(line)
             if entry is None:
                 return None
             exchange.items += 1
             self._gate.take_items(caller, 1)
-            return entry.error or self._take(entry, asked.shape, sending, _LineOffer(make), self._now_ms())
+            offer.index, offer.size = line.number, len(line.data)
+            return entry.error or self._take(entry, asked.shape, sending, offer, self._now_ms())
 
-        upload = Upload(cutter, take, self._intake, UploadLimits(settle_s=limits.request_timeout_s))
+        def flush() -> None:
+            offer.flush()
+
+        upload = Upload(cutter, take, self._intake, UploadLimits(settle_s=limits.request_timeout_s), flush)
+        offer = LineOffer(upload.receipts)
+        offer.group = self._items.group(sending, offer.grouped)
         return await upload.run(_looked_at(body.pieces(), table))
 
 

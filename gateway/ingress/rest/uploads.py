@@ -62,13 +62,15 @@ class UploadTally:
 
     def settled(self, receipt: ItemReceipt) -> None:
         """Hears of a receipt; its index is the number of the line."""
-        error = error_of(receipt)
+        lines = receipt.group or (receipt.index,)
         if receipt.outcome is Outcome.REFUSED:
-            self.rejected += 1
+            self.rejected += len(lines)
         else:
-            self.accepted += 1
+            self.accepted += len(lines)
+        error = error_of(receipt)
         if error is not None:
-            self._note(receipt.index, error)
+            for line in lines:
+                self._note(line, error)
 
     def answer(self, lines: int, unsettled: int) -> Answer:
         """lines: that were read, all of them."""
@@ -104,16 +106,27 @@ class UploadTally:
 
 
 class Upload:
-    """One upload. `tally` counts, `lines` tells up to which line everything was taken or has its error."""
+    """One upload. `tally` counts, `lines` tells up to which line everything was taken or has its error.
 
-    def __init__(self, cutter: Cutter, take: TakeLine, intake: Intake, limits: UploadLimits) -> None:
+    flush: called before anything is waited for, so that lines that `take` has put together go on.
+    """
+
+    def __init__(
+        self,
+        cutter: Cutter,
+        take: TakeLine,
+        intake: Intake,
+        limits: UploadLimits,
+        flush: Callable[[], None] | None = None,
+    ) -> None:
         self._cutter = cutter
         self._take = take
         self._intake = intake
         self._limits = limits
+        self._flush = flush
         self._line = Line(0, b"")  # that is being taken
         self.tally = UploadTally()
-        self._receipts = Receipts(self.tally.settled)
+        self.receipts = Receipts(self.tally.settled)
         self.lines = 0
 
     async def run(self, pieces: AsyncGenerator[bytes, None]) -> Answer:
@@ -126,18 +139,27 @@ class Upload:
             await self._take_lines(self._cutter.end())
         except Problem as problem:
             await self._settle()
-            raise self.tally.interrupted(problem, self.lines, self._receipts.unsettled) from None
+            raise self.tally.interrupted(problem, self.lines, self.receipts.unsettled) from None
         await self._settle()
-        return self.tally.answer(self.lines, self._receipts.unsettled)
+        return self.tally.answer(self.lines, self.receipts.unsettled)
 
     async def _take_lines(self, lines: list[Line]) -> None:
         await asyncio.sleep(0)  # pieces may come without a pause
-        for index, line in enumerate(lines):
+        for start in range(0, len(lines), _TURN_LINES):
+            self.lines = lines[start].number - 1
+            if start:
+                await asyncio.sleep(0)
+            await self._wait()
+            try:
+                self._take_turn(lines[start : start + _TURN_LINES])
+            finally:
+                if self._flush is not None:
+                    self._flush()
+        self.lines = self._cutter.lines
+
+    def _take_turn(self, lines: list[Line]) -> None:
+        for line in lines:
             self.lines = line.number - 1
-            if index % _TURN_LINES == 0:
-                if index:
-                    await asyncio.sleep(0)
-                await self._wait()
             if line.too_long:
                 self.tally.reject(line.number, LINE_TOO_LONG)
                 continue
@@ -145,19 +167,18 @@ class Upload:
             error = self._take(line, self._make)
             if error is not None:
                 self.tally.reject(line.number, error)
-        self.lines = self._cutter.lines
 
     def _make(self) -> ItemReceipt:
-        return self._receipts.make(self._line.number, len(self._line.data))
+        return self.receipts.make(self._line.number, len(self._line.data))
 
     async def _wait(self) -> None:
         """Until more may be taken."""
         limits = self._limits
-        if not await self._receipts.shrink(limits.window, limits.settle_s):
+        if not await self.receipts.shrink(limits.window, limits.settle_s):
             detail = "what was sent is not stored in time"
             limit = Limit("settle_s", limits.settle_s)
             raise Problem(503, ProblemCode.NOT_SETTLED, detail, limit=limit, retry_after_s=_RETRY_S)
         await self._intake.wait(limits.room_s)
 
     async def _settle(self) -> None:
-        await self._receipts.settle(self._limits.settle_s)
+        await self.receipts.settle(self._limits.settle_s)

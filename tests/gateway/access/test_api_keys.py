@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 
 import pytest
 from hypothesis import given
@@ -70,3 +71,22 @@ def test_among_several() -> None:
     assert is_one_of(two, [one, two])
     assert not is_one_of(three, [one, two])
     assert not is_one_of(one, [])
+
+
+@pytest.mark.parametrize("known", [0, 1, 3])
+@pytest.mark.parametrize("right", [0, 2, 9])
+def test_comparing_takes_the_same_time_whatever_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, known: int, right: int
+) -> None:
+    """Every hash is compared, by `hmac.compare_digest`, and one more, so that who has no key takes time too."""
+    compared: list[bytes] = []
+
+    def compare(digest: bytes, one: bytes) -> bool:
+        compared.append(one)
+        return digest == one
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    hashes = [hash_api_key(str(number)) for number in range(known)]
+    assert is_one_of(hash_api_key(str(right)), hashes) is (right < known)
+    assert compared[:-1] == hashes
+    assert len(compared) == known + 1

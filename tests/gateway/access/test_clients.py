@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from gateway.access.api_keys import hash_api_key, make_api_key
 from gateway.access.clients import Client, Clients, KeyChanges
 from gateway.access.key_file import IssuedKey, KeyFile, KeyFileError, revoke_key
+from gateway.access.key_uses import KeyUses
 from gateway.access.scopes import Scope
 from gateway.domain.errors import ConfigError
 
@@ -35,6 +36,11 @@ class Rig:
     def revoke(self, client_id: str) -> None:
         with self.file.edited() as keys:
             revoke_key(keys, client_id, NOW, "local:bob")
+
+    def uses(self) -> dict[str, float]:
+        """As `iotlink keys ls` sees them."""
+        used = KeyUses(self.file.path, lambda: self.now).read()
+        return {key.id: used[key.digest] for key in self.file.read() if key.digest in used}
 
     def who(self, key: str) -> str:
         found = self.clients.by_key(key)
@@ -152,13 +158,42 @@ def test_expiry(path: Path) -> None:
     assert not rig.clients.has_expired(Client("never"))
 
 
-def test_last_used(path: Path) -> None:
+def test_a_reload_writes_down_when_keys_of_the_file_were_used(path: Path) -> None:
     erp, _ = configured("erp")
     rig = Rig(path, erp)
-    assert rig.clients.last_used("erp") is None
-    rig.clients.used(erp)
-    rig.now += 5
-    assert rig.clients.last_used("erp") == NOW
+    key = rig.issue("a")
+    rig.clients.reload()
+    assert rig.uses() == {}
+    client = rig.clients.by_key(key)
+    assert isinstance(client, Client)
+    rig.clients.used(client)
+    rig.clients.used(erp)  # of the configuration, which `iotlink keys` does not list
+    rig.clients.reload()
+    assert rig.uses() == {"a": NOW}
+    rig.now += 61
+    rig.clients.used(client)
+    rig.revoke("a")
+    rig.clients.reload()
+    assert rig.uses() == {"a": NOW + 61}
+
+
+def test_uses_that_cannot_be_written_harm_nothing(path: Path) -> None:
+    rig = Rig(path)
+    key = rig.issue("a")
+    rig.clients.reload()
+    path.with_name("keys.used.json").mkdir()
+    with capture_logs() as lines:
+        for _ in range(3):
+            client = rig.clients.by_key(key)
+            assert isinstance(client, Client)
+            rig.clients.used(client)
+            assert rig.clients.reload() == KeyChanges()
+            rig.now += 61
+    assert [line["event"] for line in lines] == ["key_uses_not_written"]
+    assert "keys.used.json" in lines[0]["detail"]
+    path.with_name("keys.used.json").rmdir()
+    rig.clients.reload()
+    assert rig.uses() == {"a": NOW + 122}
 
 
 def test_changes_of_the_file_are_audited(path: Path) -> None:

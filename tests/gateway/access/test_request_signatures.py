@@ -116,6 +116,24 @@ def test_the_vector_of_rfc_4231(time: Time) -> None:
     assert outcome(checks(time), body, signature=made.replace("5bdc", "5BDC"), signing=signing) is None
 
 
+@pytest.mark.parametrize("secret", [SECRET, b"of before", b"wrong"])
+@pytest.mark.parametrize("signing", [SigningSecrets((SECRET, b"of before")), SigningSecrets((SECRET,)), None])
+def test_comparing_takes_the_same_time_whatever_is_wrong(
+    time: Time, monkeypatch: pytest.MonkeyPatch, signing: SigningSecrets | None, secret: bytes
+) -> None:
+    """Every secret is compared, by `hmac.compare_digest`; that of a client that is none too."""
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(made: bytes, claimed: bytes) -> bool:
+        compared.append((made, claimed))
+        return made == claimed
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    outcome(checks(time), b"x", signature=signed(b"x", secret=secret), signing=signing)
+    assert len(compared) == (len(signing.secrets) if signing is not None else 1)
+    assert {(len(made), len(claimed)) for made, claimed in compared} == {(32, 32)}
+
+
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=6))
 def test_the_body_may_come_in_any_pieces(body: bytes, cuts: list[int]) -> None:
     signatures = checks(Time())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -12,6 +13,8 @@ from structlog.testing import capture_logs
 
 from gateway.access.api_keys import hash_api_key, make_api_key
 from gateway.access.clients import Client, Clients
+from gateway.access.key_file import IssuedKey, KeyFile
+from gateway.access.key_uses import KeyUses
 from gateway.access.quotas import QuotaLimits
 from gateway.access.request_signatures import RequestSignatures, SignatureMode, SignatureOptions, SigningSecrets
 from gateway.access.rest import (
@@ -93,9 +96,10 @@ class Rig:
         certificate_devices: bool = False,
         tokens: bool = True,
         remembered: int = 100,
+        key_file: KeyFile | None = None,
     ) -> None:
         self.attempts = Attempts()
-        self.clients = Clients(CLIENTS, None, lambda: NOW)
+        self.clients = Clients(CLIENTS, key_file, lambda: NOW)
         services = RestAccessServices(
             self.clients,
             RequestSignatures(SignatureOptions(max_remembered=remembered), lambda: NOW, lambda: 0.0),
@@ -210,9 +214,20 @@ async def test_what_a_key_grants() -> None:
     assert (grant.principal, grant.client_id, grant.tenant) == (Principal("key", "erp"), "erp", "plant")
     assert grant.quota is QUOTA
     assert grant.refusal(Call.READ, product="prod-a", device_id="any") is None
-    assert rig.clients.last_used("erp") == NOW
-    assert rig.clients.last_used("ops") is None
     assert rig.attempts.failures == []
+
+
+async def test_the_use_of_a_key_is_noted_once_it_is_let_in(tmp_path: Path) -> None:
+    file, key, old = KeyFile(tmp_path / "keys.json"), make_api_key("app"), make_api_key("over")
+    with file.edited() as keys:
+        keys.append(IssuedKey("app", hash_api_key(key), Scope(), NOW))
+        keys.append(IssuedKey("over", hash_api_key(old), Scope(), NOW - 5, expires_unix_s=NOW - 1))
+    rig = Rig(key_file=file)
+    rig.clients.reload()
+    assert await rig.said(bearer(key)) == "client:app"
+    assert await rig.said(bearer(old)) == "!client_expired"
+    rig.clients.reload()
+    assert KeyUses(file.path, lambda: NOW).read() == {hash_api_key(key): NOW}
 
 
 async def test_what_a_token_grants() -> None:
@@ -224,8 +239,15 @@ async def test_what_a_token_grants() -> None:
     assert [grant.may_speak_for(name) for name in ("truck-1", "van")] == [True, False]
 
 
+async def test_the_log_names_the_client_that_a_wrong_key_claims() -> None:
+    with capture_logs() as lines:
+        assert await Rig().said(bearer(make_api_key("erp"))) == "!key_wrong"
+        assert await Rig().said(bearer("iotlink_erp_x")) == "!key_malformed"
+    assert [line.get("client") for line in lines] == ["erp", None]
+
+
 async def test_without_issuers_there_are_no_tokens() -> None:
-    assert await Rig(tokens=False).said(bearer("eyJ.good")) == "!unsupported_scheme"
+    assert await Rig(tokens=False).said(bearer("eyJ.good")) == "!key_malformed"
     assert await Rig(tokens=False).said(bearer(KEY)) == "client:erp"
 
 
@@ -293,7 +315,6 @@ async def test_a_signed_request_sends_data_and_no_more() -> None:
     assert grant.scope.calls == {Call.INGEST}  # whatever the client may do with a key
     assert [grant.may_speak_for(name) for name in ("home-1", "truck")] == [True, False]
     assert rig.attempts.successes == [("192.0.2.1", "rest:ha")]
-    assert rig.clients.last_used("ha") == NOW
     assert told(await finished(rig, SIGNATURE, b"{}")) == "!signature_replayed"
     assert rig.attempts.failures == []  # it is no guess
 

@@ -34,7 +34,7 @@ def test_challenges() -> None:
 @pytest.mark.parametrize(
     "alike",
     [
-        {DenyReason.KEY_MALFORMED, DenyReason.KEY_UNKNOWN, DenyReason.KEY_WRONG},
+        {DenyReason.KEY_UNKNOWN, DenyReason.KEY_WRONG},
         {DenyReason.SIGNATURE_UNKNOWN_CLIENT, DenyReason.SIGNATURE_WRONG},
         {DenyReason.TOKEN_INVALID, DenyReason.TOKEN_ISSUER, DenyReason.TOKEN_AUDIENCE, DenyReason.TOKEN_KEY},
     ],

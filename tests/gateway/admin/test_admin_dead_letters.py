@@ -12,8 +12,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.admin.dead_letters import DeadLetterRoutes
+from gateway.admin.replay import Replayer
 from gateway.admin.server import AdminServer
 from gateway.delivery.dead_letter_pages import WORK_LOCK, DirectoryLock
+from gateway.observe.metrics import Metrics
 from tests.gateway.admin.conftest import GOOD, TRUNCATED, Bench, MakeBench, buried, letter
 
 Json = dict[str, Any]
@@ -37,7 +39,7 @@ class Client:
 @pytest.fixture
 async def api(bench: MakeBench) -> AsyncIterator[Client]:
     async with bench() as b, contextlib.AsyncExitStack() as stack:
-        server = AdminServer(DeadLetterRoutes(b.replayer), host="127.0.0.1", port=0)
+        server = AdminServer(DeadLetterRoutes(b.replayer), Metrics(), host="127.0.0.1", port=0)
         await server.start()
         stack.push_async_callback(server.stop)
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(30)))
@@ -133,9 +135,18 @@ async def test_replay_and_its_audit_line(api: Client) -> None:
     assert (done["replayed"], done["failed"], done["records"], done["still"]) == (1, 1, 1, {"truncated": 1})
     assert [(row["id"], row["outcome"]) for row in done["letters"]] == [("u1", "replayed"), ("u2", "failed")]
     (audit,) = [entry for entry in logs if entry["event"] == "audit"]
-    assert (audit["who"], audit["action"]) == ("local:127.0.0.1", "dead_letters.replay")
-    assert audit["resource"] == {"ids": ["u1", "u2"]}
-    assert audit["result"]["replayed"] == 1
+    assert audit == {
+        "event": "audit",
+        "log_level": "info",
+        "who": "local:127.0.0.1",
+        "action": "dead_letters.replay",
+        "resource": "dead_letters",
+        "selected": {"ids": ["u1", "u2"]},
+        "result": {
+            **{"matched": 2, "replayed": 1, "failed": 1, "refused": 0, "pending": 0, "records": 1},
+            "problem": "",
+        },
+    }
 
 
 async def test_a_replay_in_several_calls(api: Client) -> None:
@@ -152,11 +163,35 @@ async def test_purge_and_its_audit_line(api: Client) -> None:
         assert (await api.post("purge", {"reason": "contract"}))["reasons"] == {"contract": 1}
         assert (await api.post("purge", {"all": True}))["purged"] == 1
     audits = [entry for entry in logs if entry["event"] == "audit"]
-    assert [(audit["action"], audit["resource"]) for audit in audits] == [
-        ("dead_letters.purge", {"reason": "contract"}),
-        ("dead_letters.purge", "all"),
+    assert [(audit["action"], audit["resource"], audit["selected"], audit["result"]) for audit in audits] == [
+        ("dead_letters.purge", "dead_letters", {"reason": "contract"}, {"purged": 1, "reasons": {"contract": 1}}),
+        ("dead_letters.purge", "dead_letters", {}, {"purged": 1, "reasons": {"unknown_message": 1}}),
     ]
     assert await api.bench.keys() == []
+
+
+async def test_of_many_ids_the_audit_line_has_the_first(api: Client) -> None:
+    with capture_logs() as logs:
+        await api.post("purge", {"ids": [f"u{i:03}" for i in range(25)]})
+    (audit,) = [entry for entry in logs if entry["event"] == "audit"]
+    assert audit["selected"] == {"ids": [f"u{i:03}" for i in range(20)], "more_ids": 5}
+    assert audit["result"] == {"purged": 0, "reasons": {}}
+
+
+@pytest.mark.parametrize("action", ["replay", "purge"])
+async def test_a_disk_that_fails_midway_is_in_the_audit_line(
+    api: Client, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Replayer, action, fail)
+    with capture_logs() as logs:
+        assert (await api.post(action, {"product": "x", "dry_run": True}))["http"] == 507
+        assert (await api.post(action, {"product": "x"}))["code"] == "disk"
+    (audit,) = [entry for entry in logs if entry["event"] == "audit"]
+    assert (audit["action"], audit["selected"]) == (f"dead_letters.{action}", {"product": "x"})
+    assert audit["result"] == {"problem": "No space left on device"}
 
 
 async def test_somebody_else_at_work(api: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +16,7 @@ from structlog.testing import capture_logs
 from gateway.admin.dead_letters import DeadLetterRoutes
 from gateway.admin.server import AdminServer
 from gateway.domain.errors import OperatorError
+from gateway.observe.metrics import Metrics
 from tests.gateway.admin.conftest import MakeBench
 
 Ask = Callable[..., Any]
@@ -24,7 +26,7 @@ Ask = Callable[..., Any]
 async def ask(bench: MakeBench) -> AsyncIterator[Ask]:
     """`await ask("GET", path, ...)` gives status, headers and JSON."""
     async with bench() as b, contextlib.AsyncExitStack() as stack:
-        server = AdminServer(DeadLetterRoutes(b.replayer), host="127.0.0.1", port=0)
+        server = AdminServer(DeadLetterRoutes(b.replayer), Metrics(), host="127.0.0.1", port=0)
         await server.start()
         stack.push_async_callback(server.stop)
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(30)))
@@ -107,7 +109,7 @@ async def test_errors_of_ours(bench: MakeBench, error: Exception, status: int, c
             raise error
 
     async with bench() as b:
-        server = AdminServer(Failing(b.replayer), host="127.0.0.1", port=0)
+        server = AdminServer(Failing(b.replayer), Metrics(), host="127.0.0.1", port=0)
         await server.start()
         with capture_logs() as logs:
             async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{server.port}/x") as answer:
@@ -119,10 +121,30 @@ async def test_errors_of_ours(bench: MakeBench, error: Exception, status: int, c
     assert len(logs) == 1
 
 
+async def test_what_is_no_http_is_counted(bench: MakeBench) -> None:
+    async with bench() as b:
+        metrics = Metrics()
+        server = AdminServer(DeadLetterRoutes(b.replayer), metrics, host="127.0.0.1", port=0)
+        await server.start()
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(b"\x16\x03\x01\x00\xc2\x01\x00\x00")
+        async with asyncio.timeout(30):
+            assert b" 400 " in await reader.read()
+        writer.close()
+        await server.stop()
+    assert metrics.malformed_requests == {"admin": 1}
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[x]"])
+async def test_an_origin_that_is_none_is_refused(ask: Ask, origin: str) -> None:
+    status, _, body = await ask("GET", "/v1/dead-letters", headers={"Origin": origin})
+    assert (status, body["code"]) == (403, "cross_site")
+
+
 async def test_a_port_that_is_taken_refuses_the_start(bench: MakeBench) -> None:
     async with bench() as b:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-            server = AdminServer(DeadLetterRoutes(b.replayer), host="127.0.0.1", port=port)
-            with pytest.raises(OperatorError, match=rf"admin: cannot listen on 127\.0\.0\.1:{port}: "):
+            server = AdminServer(DeadLetterRoutes(b.replayer), Metrics(), host="127.0.0.1", port=port)
+            with pytest.raises(OperatorError, match=rf"admin: cannot listen on 127\.0\.0\.1:{port}: .*`admin\.port`"):
                 await server.start()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.app.parts import stream_options
+from gateway.app.parts import stream_options, token_verifier
 from gateway.domain.errors import ConfigError
 from gateway.settings.model import MqttListener
 from tests.e2e.rig import Json
@@ -95,3 +95,15 @@ def test_a_file_that_cannot_be_used_is_placed(
     with pytest.raises(ConfigError, match=rf"mqtt\.listeners\.1: tls\.{key} .*{words}") as caught:
         stream_options(of(tmp_path, sections), 8883, "mqtt.listeners.1")
     assert line_of(tmp_path, sections, caught.value).startswith(f"{key}: ")
+
+
+def test_issuers_of_tokens(tmp_path: Path) -> None:
+    def auth_of(*issuers: str) -> Json:
+        return {"auth": {"jwt": [{"issuer": one, "audience": "a", "jwks_url": f"{one}/keys"} for one in issuers]}}
+
+    assert token_verifier(loaded_from(tmp_path, auth_of()).settings.auth) is None
+    assert token_verifier(loaded_from(tmp_path, auth_of("https://one.test")).settings.auth) is not None
+    twice = auth_of("https://one.test", "https://one.test")
+    with pytest.raises(ConfigError, match=r"auth\.jwt\.1: the issuer https://one\.test is there already") as caught:
+        token_verifier(loaded_from(tmp_path, twice).settings.auth)
+    assert line_of(tmp_path, twice, caught.value) == "issuer: https://one.test"

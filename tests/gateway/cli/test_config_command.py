@@ -63,6 +63,25 @@ def test_check_looks_at_topics_and_client_ids(line: str, said: str) -> None:
     assert said in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("clients: [{id: a, certificate: x}, {id: b, certificate: x}]", "another client has the certificate name"),
+        (f"clients: [{{id: a b, api_key_sha256: '{'0' * 64}'}}]", "cannot be the id of a client with an API key"),
+        ('clients: [{id: a, certificate: x, tenant: "a\\u0001"}]', "printable characters are expected"),
+        ("jwt: [{issuer: i, audience: a, jwks_url: 'http://10.0.0.1/k'}]", "plain http"),
+        ('jwt: [{issuer: i, audience: a, jwks_url: "https://i/k", tenant: "\\u0001"}]', "auth.jwt.0: tenant:"),
+    ],
+)
+def test_check_looks_at_clients_and_issuers(line: str, said: str) -> None:
+    text = f"rest: {{listeners: [{{name: r}}]}}\nauth: {{{line}}}\n"
+    result = RUN.invoke(config_command.app, ["check", "--config", "-"], input=text)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("<stdin>:2: auth.")
+    assert len(result.stderr.splitlines()) == 1
+    assert said in result.stderr
+
+
 def test_a_missing_file_is_invalid_input(tmp_path: Path) -> None:
     result = RUN.invoke(config_command.app, ["check", "--config", str(tmp_path / "none.yaml")])
     assert result.exit_code == 2

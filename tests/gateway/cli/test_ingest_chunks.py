@@ -61,9 +61,18 @@ def test_a_record_of_several_lines_stays_whole() -> None:
     assert (chunk.lines, chunk.last_line) == ([2, 4], 4)
 
 
-def test_a_header_alone_is_no_chunk() -> None:
-    assert cut(b"id,t\n", csv_plan(10)) == []
+def test_a_header_alone_is_a_chunk_that_the_gateway_looks_at() -> None:
+    """It may be a file in UTF-16, or one with CR alone."""
+    [chunk] = cut(b"id,t\ra,1\rb,2\r", csv_plan(10))
+    assert (chunk.body, chunk.lines, chunk.last_line) == (b"id,t\ra,1\rb,2\n", [], 1)
     assert cut(b"", csv_plan(10)) == []
+    assert cut(b"id,t\na,1\n", csv_plan(10), after_line=2, number=1) == []
+
+
+def test_what_excel_says_of_the_delimiter_goes_with_the_header() -> None:
+    chunks = cut(b"sep=;\r\nid;t\r\na;1\r\nb;2\r\n", csv_plan(1))
+    assert [chunk.body for chunk in chunks] == [b"sep=;\nid;t\na;1\n", b"sep=;\nid;t\nb;2\n"]
+    assert [chunk.lines for chunk in chunks] == [[3], [4]]
 
 
 @given(

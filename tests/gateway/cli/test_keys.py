@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from gateway.access.api_keys import hash_api_key
 from gateway.access.clients import Client, Clients
 from gateway.access.key_file import KeyFile
+from gateway.access.key_uses import KeyUses
 from gateway.cli.main import app
 
 RUN = CliRunner()
@@ -75,20 +76,41 @@ def test_yaml_to_paste() -> None:
     }
 
 
-def test_for_people() -> None:
-    result = keys("create", "erp", "--output", "table")
-    key, empty, *text = result.stdout.splitlines()
-    assert re.fullmatch(r"iotlink_erp_[A-Za-z0-9_-]{43}", key)
-    assert (empty, text[:3]) == ("", ["auth:", "  clients:", '    - id: "erp"'])
-    assert "shown this once" in result.stderr
+@pytest.mark.parametrize("output", [(), ("--output", "table")])
+def test_for_people_and_for_shells(output: tuple[str, ...]) -> None:
+    result = keys("create", "erp", *output)
+    assert re.fullmatch(r"iotlink_erp_[A-Za-z0-9_-]{43}\n", result.stdout)
+    assert result.stderr == "The key is shown this once; its SHA-256 is in data/keys.json.\n"
     table = keys("ls", "--output", "table").stdout.splitlines()
     assert table[0].split()[:3] == ["id", "state", "scopes"]
     assert table[1].split()[:3] == ["erp", "active", "ingest"]
     assert keys("revoke", "erp", "--output", "table").stdout == "the key of `erp` is revoked\n"
 
 
+def test_when_it_was_used_last() -> None:
+    digest = bytes.fromhex(made("erp")["sha256"])
+    made("other")
+    uses = KeyUses(FILE, lambda: 1_767_225_600.0)
+    uses.note(digest)
+    uses.write_down([digest])
+    assert [row.get("last_used_at") for row in listed()] == ["2026-01-01T00:00:00.000Z", None]
+    head, first, second = keys("ls", "--output", "table").stdout.splitlines()
+    assert head.split()[-1] == "last_used_at"
+    assert first.split()[-1] == "2026-01-01T00:00:00.000Z"
+    assert second.split()[-1].startswith("local:")
+    uses.path.write_text("?")
+    result = keys("ls", "--output", "json")
+    assert "keys.used.json: does not say when keys were used" in result.stderr
+    assert [row["id"] for row in orjson.loads(result.stdout)] == ["erp", "other"]
+
+
 def test_print_only_keeps_nothing() -> None:
     assert made("erp", "--print-only")["key"]
+    result = keys("create", "erp", "--print-only")
+    key, empty, *text = result.stdout.splitlines()
+    assert re.fullmatch(r"iotlink_erp_[A-Za-z0-9_-]{43}", key)
+    assert (empty, text[:3]) == ("", ["auth:", "  clients:", '    - id: "erp"'])
+    assert "it is kept nowhere" in result.stderr
     assert not FILE.exists()
     assert listed() == []
 

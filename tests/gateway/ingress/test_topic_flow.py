@@ -165,5 +165,5 @@ def test_large_documents_are_read() -> None:
     rig = TopicRig()
     payload = {**THERMO, "filler": "x" * (1 << 20)}
     assert rig.record(UP, payload)["metrics"] == THERMO["metrics"]
-    record = rig.record(UP, {**THERMO, "metrics": {"tempC": 1, "rpm": 1 << 70}})
-    assert record["metrics"]["rpm"] == str(1 << 70)
+    record = rig.record(UP, {**THERMO, "metrics": {"tempC": 1, "rpm": 1 << 63}})
+    assert record["metrics"]["rpm"] == str(1 << 63)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from structlog.testing import capture_logs
 
-from gateway.observe.audit import audit
+from gateway.observe.audit import audit, audit_run
 
 
 def test_a_change_shows_what_is_different() -> None:
@@ -30,3 +30,19 @@ def test_what_came_and_went() -> None:
         audit("local:alice", "keys.remove", "key:a", before={"id": "a"}, after=None)
         audit("local:alice", "keys.update", "key:a", before={"id": "a"}, after={"id": "a"})
     assert [(line["before"], line["after"]) for line in lines] == [(None, {"id": "a"}), ({"id": "a"}, None)]
+
+
+def test_a_run_shows_which_ones_and_what_became_of_them() -> None:
+    with capture_logs() as lines:
+        audit_run("local:alice", "things.purge", "things", selected={"kind": "a"}, result={"purged": 3})
+    assert lines == [
+        {
+            "event": "audit",
+            "log_level": "info",
+            "who": "local:alice",
+            "action": "things.purge",
+            "resource": "things",
+            "selected": {"kind": "a"},
+            "result": {"purged": 3},
+        }
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 from collections.abc import AsyncIterator
@@ -218,9 +219,19 @@ async def test_a_taken_port_is_the_operators_to_mend(observed: Observed) -> None
         other = ObserveServer(
             Metrics(), observed.lifecycle, health, host="127.0.0.1", port=port, version="", clock=observed.clock
         )
-        with pytest.raises(OperatorError, match=rf"observe: cannot listen on 127\.0\.0\.1:{port}: "):
+        with pytest.raises(OperatorError, match=rf"observe: cannot listen on 127\.0\.0\.1:{port}: .*`observe\.port`"):
             await other.start()
         await other.stop()
+
+
+async def test_what_is_no_http_is_counted(observed: Observed) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", observed.server.port)
+    writer.write(b"garbage\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert b" 400 " in await reader.read()
+    writer.close()
+    _, _, text = await observed.get("/metrics")
+    assert 'iotlink_http_malformed_requests_total{listener="observe"} 1.0' in text
 
 
 async def test_stopping_twice_is_harmless(observed: Observed) -> None:

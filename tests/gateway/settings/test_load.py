@@ -121,6 +121,14 @@ def test_values_of_overrides_are_yaml_and_text_stays_text() -> None:
     assert settings.tcp.listeners[0].keepalive is None
 
 
+def test_all_sinks_in_one_variable() -> None:
+    environ = {
+        "IOTLINK_SINKS": '{"a": {"type": "stdout"}, "b": {"type": "file"}}',
+        "IOTLINK_ROUTES": '[{"to": ["a", "b"]}]',
+    }
+    assert list(load_settings(None, [], environ).settings.sinks) == ["a", "b"]
+
+
 def test_another_sink_takes_the_place_of_the_default_one(file: Path) -> None:
     environ = {"IOTLINK_SINKS__MAIN__TYPE": "kinesis", "IOTLINK_SINKS__MAIN__STREAM": "s"}
     assert load_settings(None, [], environ).settings.sinks == {"main": KinesisSink(type="kinesis", stream="s")}

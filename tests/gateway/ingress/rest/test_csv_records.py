@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.ingress.rest.csv_records import CsvCutter
+from gateway.ingress.rest.csv_records import CsvCutter, says_delimiter
 from gateway.ingress.rest.lines import Line
 
 CELLS = st.text(st.sampled_from('ab,;"\n \t|'), max_size=6)
@@ -118,3 +118,11 @@ def test_korean_text_is_cut_before_its_charset_is_known() -> None:
     rows = ["온도,습도", "힣똠,뷁", '"가\n나",다']
     data = "\n".join(rows).encode("cp949")
     assert texts(data) == [row.encode("cp949") for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [(b"sep=;", True), (b"SEP=,", True), (b"sep=\t", True), (b"sep=", False), (b"sep=x", False), (b"a;sep=;", False)],
+)
+def test_what_excel_says_of_the_delimiter(record: bytes, says: bool) -> None:
+    assert says_delimiter(record) is says

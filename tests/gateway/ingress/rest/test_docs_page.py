@@ -69,6 +69,7 @@ def test_every_call_and_component_is_on_it() -> None:
         for verb, call in verbs.items():
             assert f"<section id='{call['operationId']}'>" in PAGE
             assert f"{verb.upper()}</span> {path}" in PAGE
+            assert all(f"id='error-{status}'" in PAGE for status in call["responses"] if status >= "4")
     for name in api["components"]["schemas"]:
         assert f"<h3 id='{name}'>" in PAGE
     assert "curl -X POST" in PAGE

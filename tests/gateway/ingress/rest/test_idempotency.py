@@ -70,6 +70,27 @@ def refusal(keys: IdempotencyKeys, key: str = "k", request: bytes = BODY) -> tup
     return caught.value.status, caught.value.code
 
 
+def test_items_that_go_together_have_one_state(keys: IdempotencyKeys) -> None:
+    indexes = [0, 1, 2, 5, 7, 8]
+    with begin(keys) as claim:
+        state = claim.state_of_group(indexes)
+        receipt = ItemReceipt(lambda _: None, 0, 0)
+        receipt.group, receipt.outcome = indexes, Outcome.ACCEPTED
+        claim.settled(receipt)
+    for found in (keys, restarted(keys), restarted(IdempotencyKeys(IdempotencyLimits()), [state])):
+        assert kept(begin(found)) == indexes
+
+
+def test_a_group_that_was_refused_is_not_kept(keys: IdempotencyKeys) -> None:
+    with begin(keys) as claim:
+        claim.state_of_group([0, 1])
+        settle(claim, 2)
+        receipt = ItemReceipt(lambda _: None, 0, 0)
+        receipt.group, receipt.outcome = [0, 1], Outcome.REFUSED
+        claim.settled(receipt)
+    assert kept(begin(keys)) == [2]
+
+
 def test_the_same_again_gets_the_same_answer(keys: IdempotencyKeys) -> None:
     with begin(keys) as claim:
         settle(claim, 0)
