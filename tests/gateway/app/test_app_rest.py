@@ -70,8 +70,11 @@ async def test_health_of_a_running_listener(tmp_path: Path) -> None:
     async with running(tmp_path, sections()) as gateway:
         assert gateway.rest is not None
         ((host, port),) = gateway.rest.server.listeners[0].addresses
-        assert await health(gateway) == {
-            "ok": True,
+        found = await health(gateway)
+        assert found.pop("since")
+        assert found == {
+            "state": "ok",
+            "last_error": None,
             "refusing": None,
             "keys": {"file": str(tmp_path / "data" / "keys.json"), "last_error": ""},
             "requests_in_flight": 0,
@@ -98,12 +101,12 @@ async def test_health_says_why_data_is_refused(tmp_path: Path, monkeypatch: pyte
         with monkeypatch.context() as patch:
             patch.setattr(type(gateway.watch.outbox), "has_room", lambda _: False)
             found = await health(gateway)
-        assert (found["ok"], found["refusing"]["code"]) == (False, "no_room")
+        assert (found["state"], found["refusing"]["code"]) == ("degraded", "no_room")
         assert "no room" in found["refusing"]["detail"]
-        assert (await health(gateway))["ok"]
+        assert (await health(gateway))["state"] == "ok"
         gateway.rest.stop_accepting()
         found = await health(gateway)
-        assert (found["ok"], found["refusing"]["code"]) == (False, "draining")
+        assert (found["state"], found["refusing"]["code"]) == ("degraded", "draining")
         assert found["listeners"]["push"]["addresses"] == []
 
 
@@ -113,7 +116,7 @@ async def test_health_shows_a_key_file_that_cannot_be_read(tmp_path: Path, monke
     with capture_logs() as logs:
         async with running(tmp_path, sections()) as gateway:
             keys.write_text("{\n", "utf-8")
-            found = await until(gateway, lambda found: not found["ok"])
+            found = await until(gateway, lambda found: found["state"] == "degraded")
             assert found["keys"]["last_error"].startswith(f"{keys}:")
             assert "not JSON" in found["keys"]["last_error"]
             assert found["refusing"] is None
@@ -121,7 +124,7 @@ async def test_health_shows_a_key_file_that_cannot_be_read(tmp_path: Path, monke
             keys.mkdir()
             found = await until(gateway, lambda found: "directory" in found["keys"]["last_error"])
             keys.rmdir()
-            await until(gateway, lambda found: found["ok"])
+            await until(gateway, lambda found: found["state"] == "ok")
     told = [line for line in logs if line["event"] == "key_file_unusable"]
     assert ["not JSON" in line["detail"] for line in told[:1]] == [True]
     assert len({line["detail"] for line in told}) == len(told)  # once each, however often it is looked at
