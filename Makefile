@@ -51,8 +51,9 @@ test-product:  ## golden frames and codec proof of one product: make test-produc
 	@test -n "$(P)" || { echo 'which product? make test-product P=concox_gt06' >&2; exit 2; }
 	$(PYTHON) -m gateway spec test $(P)
 
-bench:  ## the figures of ARCHITECTURE.md
-	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(PYTHON) "$$file" || exit 1; done
+bench:  ## what parts cost; docs/performance.md says which command gives which figure
+	@for file in tests/benchmarks/bench_*.py; do \
+	  echo "== $$file"; $(PYTHON) -m "tests.benchmarks.$$(basename "$$file" .py)" || exit 1; done
 
 load:  ## a simulated fleet against a gateway: make load SCENARIO=steady LOAD_FLAGS="--rate 1000 --seconds 20"
 	$(PYTHON) -m loadtest.fleet run $(SCENARIO) --report build/load/$(SCENARIO).html $(LOAD_FLAGS)

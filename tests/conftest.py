@@ -16,6 +16,16 @@ from gateway.specs import ProofMemory, load_catalog, prove_once
 settings.register_profile("gateway", deadline=None)
 settings.load_profile("gateway")
 
+SHOWN = "figures"
+"""Property (`record_property`) that is shown at the end of the run: what a worker prints itself, nobody sees."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == SHOWN:
+                terminalreporter.write_line(f"{report.nodeid}: {value}")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def proof_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

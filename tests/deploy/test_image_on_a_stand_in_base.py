@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from gateway import __name__ as PACKAGE
 from gateway.app.gateway import DRAIN_S
+from tests.conftest import SHOWN
 from tests.deploy.image import stand_in
 from tests.deploy.image.container import DATA, Container, free_port, run
 from tests.deploy.image.stand_in import Image
@@ -36,12 +36,11 @@ _ANY_PORT = {
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(stand_in.missing() != "", reason=stand_in.missing())
-async def test_the_image_on_a_stand_in_base(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_image_on_a_stand_in_base(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     with stand_in.built(tmp_path / "build") as image:
         own = _bytes_of(image.root / "opt")
-        with capsys.disabled():
-            base_s, image_s = image.seconds
-            sys.stdout.write(f"\nimage: base {base_s:.0f} s, image {image_s:.0f} s, own files {own / 1e6:.0f} MB\n")
+        base_s, image_s = image.seconds
+        record_property(SHOWN, f"base {base_s:.0f} s, image {image_s:.0f} s, own files {own / 1e6:.0f} MB")
         assert own < MAX_OWN_BYTES
         for part in (_what_is_in_it, _commands, _as_it_is, _with_a_device, _with_kinesis, _sigterm_while_it_starts):
             data = tmp_path / part.__name__
