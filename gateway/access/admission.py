@@ -45,17 +45,27 @@ class Admission:
         self._directory = directory
         self._provisioning = provisioning
 
-    def admit(self, identity: Identity, product: str, tenant: str) -> Device | RefuseReason:
+    def admit(
+        self, identity: Identity, product: str, tenant: str, certified: str | None = None
+    ) -> Device | RefuseReason:
         """identity: who the login says it is; a hub's id goes before a device's, since the hub holds the connection.
+        certified: whom a client certificate names, "" for nobody; None: nothing was proven by one. It speaks for that
+        device, and for those that the directory has behind it.
 
         Refusals: `not_identified` (an id that cannot name a lane: empty, too long or unprintable),
-        `unknown_device`, `provisioning_closed`, `wrong_product` (the directory says it is another product).
+        `certificate_names_nobody`, `certificate_differs`, `unknown_device`, `provisioning_closed`, `wrong_product`
+        (the directory says it is another product).
         """
         name = identity.hub_id or identity.device_id
         key = DeviceKey(tenant, name)
         if not key.names_lane:
             return RefuseReason.NOT_IDENTIFIED
         device = self._directory.find(key)
+        if certified is not None:
+            if not certified:
+                return RefuseReason.CERTIFICATE_NAMES_NOBODY
+            if certified not in (name, device.hub_id if device is not None else ""):
+                return RefuseReason.CERTIFICATE_DIFFERS
         if device is None:
             if self._provisioning is not Provisioning.ALLOW_NEW:
                 return _REFUSED[self._provisioning]

@@ -1,6 +1,7 @@
 """Client certificates: which name of a certificate that TLS has checked is the device's id.
 
-Place in the walk: the first thing that MQTT access looks at; nothing is guessed here, so no attempt is counted.
+Place in the walk: the first thing that MQTT access looks at, and what a login over TCP is compared with; nothing is
+guessed here, so no attempt is counted.
 """
 
 from __future__ import annotations

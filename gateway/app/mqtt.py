@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable
 
 from gateway.access.attempts import AttemptLimits, Attempts
-from gateway.access.certificates import CertificateName, CertificateRule
 from gateway.access.client_ids import ClientIdRules
 from gateway.access.credentials import PasswordCheck, PasswordLimits
 from gateway.access.mqtt import MqttAccess, MqttAccessOptions, MqttAccessServices, OtherClient
 from gateway.access.topic_rules import AllowList
-from gateway.app.parts import Parts, stream_options, token_verifier
+from gateway.app.parts import Parts, certificate_rule, stream_options, token_verifier
 from gateway.app.topics import Topics, make_templates
 from gateway.domain.password_hash import hash_cost
 from gateway.domain.receipt import Receipt
@@ -89,7 +88,13 @@ def _options(index: int, listener: model.MqttListener, explain: Callable[[Receip
         window=listener.window,
     )
     common = stream_options(listener, listener.chosen_port, f"mqtt.listeners.{index}")
-    return MqttOptions(**common, limits=limits, transport=Transport(listener.transport), explain=explain)
+    return MqttOptions(
+        **common,
+        limits=limits,
+        transport=Transport(listener.transport),
+        allowed_origins=listener.allowed_origins,
+        explain=explain,
+    )
 
 
 def _broker_limits(sessions: model.MqttSessionSettings) -> BrokerLimits:
@@ -124,7 +129,7 @@ def _access_options(auth: model.AuthSettings) -> MqttAccessOptions:
     ]
     return MqttAccessOptions(
         open=auth.devices == "open",
-        certificate=CertificateRule(CertificateName(auth.certificate_name), auth.certificate_prefix),
+        certificate=certificate_rule(auth),
         client_ids=ClientIdRules(auth.client_ids),
         devices=AllowList(auth.topics.publish, auth.topics.subscribe, where="auth.topics"),
         clients=clients,

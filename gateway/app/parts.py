@@ -8,6 +8,7 @@ from typing import Any
 
 from decoders.catalog import Catalog
 from gateway.access.admission import Admission
+from gateway.access.certificates import CertificateName, CertificateRule
 from gateway.access.jwks_http import fetch_key_set
 from gateway.access.jwt import TokenIssuer, TokenVerifier
 from gateway.delivery.outbox import Outbox
@@ -20,7 +21,7 @@ from gateway.observe.metrics import Metrics
 from gateway.observe.tap import Tap
 from gateway.settings import model
 
-__all__ = ["Parts", "stream_options", "token_verifier"]
+__all__ = ["Parts", "certificate_rule", "stream_options", "token_verifier"]
 
 
 @dataclass(slots=True)
@@ -61,6 +62,11 @@ def stream_options(listener: model.TcpListener | model.MqttListener, port: int, 
         except ConfigError as error:
             raise error.below(setting) from None
     return options
+
+
+def certificate_rule(auth: model.AuthSettings) -> CertificateRule:
+    """The same for all faces."""
+    return CertificateRule(CertificateName(auth.certificate_name), auth.certificate_prefix)
 
 
 def token_verifier(auth: model.AuthSettings) -> TokenVerifier | None:

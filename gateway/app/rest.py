@@ -10,12 +10,11 @@ from pathlib import Path
 import structlog
 from prometheus_client.core import Metric
 
-from gateway.access.certificates import CertificateName, CertificateRule
 from gateway.access.clients import Clients
 from gateway.access.jwt import TokenVerifier
 from gateway.access.key_file import KeyFileError
 from gateway.access.rest import RestAccess
-from gateway.app.parts import Parts, token_verifier
+from gateway.app.parts import Parts, certificate_rule, token_verifier
 from gateway.app.rest_access import access_options, key_file_path, make_clients, make_quotas, make_services
 from gateway.app.topics import Topics
 from gateway.devices.presence import Presence
@@ -191,5 +190,4 @@ def _sending_limits(rest: model.RestSettings, listener: model.RestListener) -> S
 
 
 def _gate_options(auth: model.AuthSettings, listener: model.RestListener) -> GateOptions:
-    rule = CertificateRule(CertificateName(auth.certificate_name), auth.certificate_prefix)
-    return GateOptions(rule, listener.forwarded_hops, is_loopback(listener.host))
+    return GateOptions(certificate_rule(auth), listener.forwarded_hops, is_loopback(listener.host))

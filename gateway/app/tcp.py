@@ -8,7 +8,7 @@ from dataclasses import replace
 from decoders.catalog import Catalog, UnknownProduct
 from decoders.framing.plan import Framing
 from decoders.product import CompiledProduct
-from gateway.app.parts import Parts, stream_options
+from gateway.app.parts import Parts, certificate_rule, stream_options
 from gateway.devices.sessions import SessionRegistry
 from gateway.domain.errors import ConfigError
 from gateway.ingress.tcp import ListenerOptions, TcpServer, TcpServices
@@ -23,7 +23,15 @@ def make_tcp(parts: Parts, sessions: SessionRegistry) -> TcpServer:
     """Raises ConfigError."""
     server = TcpServer(
         TcpServices(
-            parts.flow, parts.outbox, parts.admission, sessions, parts.tap, parts.metrics, parts.clock, parts.ids
+            parts.flow,
+            parts.outbox,
+            parts.admission,
+            sessions,
+            parts.tap,
+            parts.metrics,
+            parts.clock,
+            parts.ids,
+            certificate_rule(parts.settings.auth),
         )
     )
     for index, listener in enumerate(parts.settings.tcp.listeners):

@@ -17,6 +17,8 @@ class RefuseReason(StrEnum):
     PROVISIONING_CLOSED = "provisioning_closed"
     NOT_AUTHORIZED = "not_authorized"  # the topic rules do not let this client publish there
     WRONG_PRODUCT = "wrong_product"  # the directory says that this device is another product
+    CERTIFICATE_NAMES_NOBODY = "certificate_names_nobody"  # where the device's id should stand in it
+    CERTIFICATE_DIFFERS = "certificate_differs"  # the login names a device that the certificate does not speak for
     OUTBOX_FULL = "outbox_full"  # no room: the sender keeps it and tries again
     SINK_FAILED = "sink_failed"  # the sink ended before the record was durable (shutdown, fatal error)
     RATE_LIMITED = "rate_limited"  # a dead letter that the rate limit did not let through

@@ -44,6 +44,7 @@ from gateway.protocol.mqtt.ports import (
 )
 from gateway.protocol.mqtt.topics import TopicCache
 from gateway.protocol.session_ports import SessionHost
+from gateway.settings.rules import is_loopback
 
 __all__ = ["MqttOptions", "MqttServer", "MqttServices", "Transport"]
 
@@ -65,12 +66,13 @@ class Transport(StrEnum):
 
 @dataclass(slots=True, frozen=True)
 class MqttOptions(StreamOptions):
-    """One MQTT listener. path: where WebSocket clients find it. explain: what 5.0 clients are told of publishes, as in
-    `ClientPorts`."""
+    """One MQTT listener. path: where WebSocket clients find it; allowed_origins: whose pages may come there. explain:
+    what 5.0 clients are told of publishes, as in `ClientPorts`."""
 
     limits: ClientLimits = field(default_factory=ClientLimits)
     transport: Transport = Transport.TCP
     path: str = "/mqtt"
+    allowed_origins: Sequence[str] = ()
     explain: Callable[[Receipt], Answer] = explain
 
 
@@ -177,6 +179,8 @@ class MqttServer(StreamServer):
             max_packet_bytes=options.limits.max_packet_bytes,
             timeout_ms=ports.limits.connect_timeout_ms,
             unix_ms=self._services.clock.unix_ms,
+            allowed_origins=options.allowed_origins,
+            on_loopback=is_loopback(options.host),
         )
         self._doors.append(door)
         return door.open

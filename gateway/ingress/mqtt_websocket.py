@@ -17,11 +17,19 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from gateway.domain.device import Principal
 from gateway.domain.errors import CloseReason
 from gateway.ingress.stream_face import OpenSession, StreamSession
+from gateway.observe.sites import host_name, origin_site
 from gateway.protocol.session_ports import SessionHost
+from gateway.settings.rules import is_loopback
 
 __all__ = ["WebSocketDoor", "WebSocketSession"]
 
 SUBPROTOCOL = "mqtt"
+
+ANY_ORIGIN = "*"
+"""Among the allowed origins: pages of every site."""
+
+MAX_ORIGIN = 256
+"""Characters of a refused origin that the log shows."""
 
 MAX_REQUEST_BYTES = 16_384
 """Of the HTTP request, its headers included."""
@@ -53,7 +61,8 @@ class WebSocketDoor:
     """Opens the WebSocket sessions of one listener.
 
     open_client: the session of what is in the WebSocket. timeout_ms: until the WebSocket is open; 0: for ever.
-    unix_ms: the time at which messages are taken in.
+    unix_ms: the time at which messages are taken in. allowed_origins: whose pages may speak here, beside those of the
+    same host. on_loopback: the listener can be reached from this machine alone.
     """
 
     def __init__(
@@ -64,7 +73,11 @@ class WebSocketDoor:
         max_packet_bytes: int,
         timeout_ms: int,
         unix_ms: Callable[[], int],
+        allowed_origins: Iterable[str] = (),
+        on_loopback: bool = False,
     ) -> None:
+        self._origins = frozenset(origin.lower() for origin in allowed_origins)
+        self._on_loopback = on_loopback
         self.open_client = open_client
         self.path = path
         self.max_message_bytes = max(MIN_MESSAGE_BYTES, 2 * max_packet_bytes)
@@ -86,6 +99,15 @@ class WebSocketDoor:
         """Implements `OpenSession`."""
         return WebSocketSession(self, host, session_id=session_id, peer=peer, principal=principal, opened_ms=opened_ms)
 
+    def lets_in(self, origin: str, host: str) -> bool:
+        """Whether a page of this origin may speak here. host: the header that says where it thinks it speaks to.
+
+        On loopback that must be this machine: a page can have its own name point here (DNS rebinding).
+        """
+        if ANY_ORIGIN in self._origins or origin.lower() in self._origins:
+            return True
+        return origin_site(origin) == host != "" and (not self._on_loopback or is_loopback(host_name(host)))
+
     async def shut(self) -> None:
         """Waits for the tasks of connections that are closed; cancels what is left."""
         await self.server.shutdown(_SHUT_S)
@@ -93,7 +115,7 @@ class WebSocketDoor:
 
 class WebSocketSession:
     """One WebSocket. Implements `StreamSession`; its client's host is a `_Frames`. client: once the WebSocket is
-    open. status: of the HTTP answer, 0 before it."""
+    open. status: of the HTTP answer, 0 before it. origin: of a page that was refused."""
 
     def __init__(
         self,
@@ -108,6 +130,7 @@ class WebSocketSession:
         self.session_id = session_id
         self.client: StreamSession | None = None
         self.status = 0
+        self.origin: str | None = None
         self._door = door
         self._host = host
         self._peer = peer
@@ -177,7 +200,9 @@ class WebSocketSession:
         self._let_go()
 
     def facts(self) -> Mapping[str, object]:
-        return {"status": self.status} if self.client is None else {**self.client.facts(), "transport": "websocket"}
+        if self.client is not None:
+            return {**self.client.facts(), "transport": "websocket"}
+        return {"status": self.status, **({} if self.origin is None else {"origin": self.origin})}
 
     # The request and the frames
 
@@ -223,6 +248,11 @@ class WebSocketSession:
             return web.Response(status=404, text=f"MQTT over WebSocket is at {self._door.path}\n")
         if request.headers.get("Upgrade", "").strip().lower() != "websocket":
             return web.Response(status=426, text="a WebSocket is expected here\n", headers={"Upgrade": "websocket"})
+        origin = request.headers.get("Origin")  # browsers always send it, and pages cannot change it
+        if origin is not None and not self._door.lets_in(origin, request.headers.get("Host", "")):
+            self.origin = origin[:MAX_ORIGIN]
+            text = "pages of this site may not speak here: the listener's `allowed_origins` names those that may\n"
+            return web.Response(status=403, text=text)
         offered = ",".join(request.headers.getall("Sec-WebSocket-Protocol", ()))
         if SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:  # MQTT-6.0.0-3
             return web.Response(status=400, text=f"Sec-WebSocket-Protocol: {SUBPROTOCOL} is missing\n")
@@ -260,7 +290,7 @@ class WebSocketSession:
         if self.client is not None:
             self.client.close(CloseReason.PROTOCOL_ERROR)
         else:
-            self.end(CloseReason.UNKNOWN_PROTOCOL)
+            self.end(CloseReason.UNKNOWN_PROTOCOL if self.origin is None else CloseReason.REFUSED)
 
     def _finish_client(self, client: StreamSession, reason: CloseReason) -> None:
         """After the task that reads: what has arrived before the end of the stream is still taken in."""

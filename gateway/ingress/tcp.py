@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from decoders.product import CompiledProduct
+from gateway.access.certificates import CertificateRule
 from gateway.domain.device import Principal
 from gateway.domain.ports import FrameTap, OutboxPort, UplinkFlow
 from gateway.ingress.clock import IdSource
@@ -30,7 +31,7 @@ class ListenerOptions(StreamOptions):
 
 @dataclass(slots=True)
 class TcpServices:
-    """What the listeners need of the rest of the gateway."""
+    """What the listeners need of the rest of the gateway. certificates: whom a client certificate names."""
 
     flow: UplinkFlow
     outbox: OutboxPort
@@ -40,6 +41,7 @@ class TcpServices:
     metrics: Metrics
     clock: SteadyClock
     ids: IdSource
+    certificates: CertificateRule = field(default_factory=CertificateRule)
 
 
 class TcpServer(StreamServer):
@@ -51,7 +53,7 @@ class TcpServer(StreamServer):
 
     def add(self, options: ListenerOptions, products: Callable[[], Sequence[CompiledProduct]]) -> StreamListener:
         """Adds a listener before the start. products: who may speak there, asked for each connection."""
-        services = self._services
+        services, rule = self._services, self._services.certificates
         ports = SessionPorts(
             listener=options.name,
             tenant=options.tenant,
@@ -69,7 +71,15 @@ class TcpServer(StreamServer):
         def open_session(
             host: SessionHost, *, session_id: str, peer: str, principal: Principal, opened_ms: int
         ) -> DeviceSession:
-            return DeviceSession(products(), ports, host, session_id=session_id, peer=peer, opened_ms=opened_ms)
+            return DeviceSession(
+                products(),
+                ports,
+                host,
+                session_id=session_id,
+                peer=peer,
+                opened_ms=opened_ms,
+                certified=rule.name_of(principal) if rule.applies(principal) else None,
+            )
 
         listener = StreamListener(
             "tcp",

@@ -50,6 +50,7 @@ class DeviceSession:
     """One connection's device.
 
     products: who may speak here; with one there is nothing to detect. opened_ms: of the clock behind `on_clock`.
+    certified: whom the connection's client certificate names, as `AdmissionPort` takes it.
     active: set with every read, cleared by `on_clock`: all that the idle timeout costs on the hot path.
     device: who it is, once admitted. refusal: why access was refused. frames: how many were cut from the stream.
     """
@@ -59,6 +60,7 @@ class DeviceSession:
         "_backlog",
         "_bad_frames",
         "_busy",
+        "_certified",
         "_closed",
         "_context",
         "_detector",
@@ -96,6 +98,7 @@ class DeviceSession:
         session_id: str,
         peer: str,
         opened_ms: int,
+        certified: str | None = None,
     ) -> None:
         self.session_id = session_id
         self.peer = peer
@@ -106,6 +109,7 @@ class DeviceSession:
         self.frames = 0
         self.active = False
         self._ports = ports
+        self._certified = certified
         self._since_ms = opened_ms
         self._closed = False
         self._finish: CloseReason | None = None
@@ -165,6 +169,8 @@ class DeviceSession:
             facts |= {"device_id": self.device.key.device_id, "tenant": self.device.key.tenant}
         if self.refusal is not None:
             facts["refusal"] = self.refusal.value
+            if self.refusal is not RefuseReason.NOT_IDENTIFIED:  # an id that is none may be of any length
+                facts["said"] = self._name
         if self.unfinished_bytes:
             facts["unfinished_bytes"] = self.unfinished_bytes
         return facts
@@ -337,9 +343,9 @@ class DeviceSession:
     def _log_in(self, frame: Frame, decoded: Decoded, identity: Identity, name: str, now_ms: int) -> None:
         """A device names itself: for the first time, or another one on the same connection."""
         ports = self._ports
-        verdict = ports.admission.admit(identity, self._product.id, ports.tenant)
+        verdict = ports.admission.admit(identity, self._product.id, ports.tenant, self._certified)
         if isinstance(verdict, RefuseReason):
-            self.refusal = verdict
+            self.refusal, self._name = verdict, name
             self._refuse(frame, verdict)
             self.close(CloseReason.REFUSED)
             return

@@ -74,7 +74,11 @@ class SessionHost(Protocol):
 class AdmissionPort(Protocol):
     """Who may send."""
 
-    def admit(self, identity: Identity, product: str, tenant: str) -> Device | RefuseReason: ...
+    def admit(
+        self, identity: Identity, product: str, tenant: str, certified: str | None = None
+    ) -> Device | RefuseReason:
+        """certified: whom the connection's certificate names, "" for nobody; None without one."""
+        ...
 
 
 class Closable(Protocol):

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field, SecretStr
+from pydantic import AfterValidator, ByteSize, Field, SecretStr
+from pydantic_core import PydanticCustomError
 
 from gateway.settings.listeners import KeepaliveSettings, TlsSettings, default_connections
 from gateway.settings.section import Count, FilePath, Name, Port, Section, Size
 
 Role = Literal["telemetry", "status", "log", "response", "alert_report", "control_result", "provisioning_complete"]
+
+
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"\*|[a-z][a-z0-9+.-]*://[^\s/?#@*]*", text):
+        raise PydanticCustomError("expected", "`*`, or scheme and host of a site: `https://dash.example.com:8443`")
+    return text
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class MqttListener(Section):
@@ -23,6 +34,11 @@ class MqttListener(Section):
     )
     transport: Literal["tcp", "websocket"] = Field(
         default="tcp", description="What carries MQTT: plain connections, or WebSocket at the path `/mqtt`."
+    )
+    allowed_origins: Annotated[list[Origin], Field(max_length=64)] = Field(
+        default=[],
+        description="Sites whose pages may open a WebSocket here (`https://dash.example.com`), beside those of the "
+        "same host and port; `*` lets every page. Clients that are no browsers send no origin and are not asked.",
     )
     tls: TlsSettings | None = Field(default=None, description="TLS; null is none.")
     proxy_protocol: bool = Field(

@@ -68,6 +68,9 @@ def _listeners(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
         if mqtt.transport == "websocket" and mqtt.proxy_protocol:
             path = ("mqtt", "listeners", index, "proxy_protocol")
             yield layers.problem(path, "a WebSocket listener takes no PROXY header", "remove this key")
+        if mqtt.transport == "tcp" and mqtt.allowed_origins:
+            path = ("mqtt", "listeners", index, "allowed_origins")
+            yield layers.problem(path, "only pages that open a WebSocket have an origin", "remove this key")
 
 
 def _admin(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:

@@ -76,6 +76,8 @@ _REFUSALS = {
     RefuseReason.PROVISIONING_CLOSED: ("new devices are not taken", 403),
     RefuseReason.NOT_AUTHORIZED: ("not allowed for this client", 403),
     RefuseReason.WRONG_PRODUCT: ("the device is of another product", 403),
+    RefuseReason.CERTIFICATE_NAMES_NOBODY: ("the client certificate names nobody", 403),
+    RefuseReason.CERTIFICATE_DIFFERS: ("the client certificate does not speak for this device", 403),
     RefuseReason.OUTBOX_FULL: ("there is no room now", 503),
     RefuseReason.SINK_FAILED: ("it could not be stored", 503),
     RefuseReason.RATE_LIMITED: ("too many", 429),

@@ -84,3 +84,36 @@ def test_a_hub_is_admitted_as_hub() -> None:
     assert new == Device(DeviceKey("", "h"), product="p", hub_id="h", known=False)
     listed = admission.admit(Identity(hub_id="any"), "p", "")
     assert listed == Device(DeviceKey("", "any"), hub_id="any", tags={"room": "hall"})
+
+
+BEHIND = FileDirectory.from_text("- {id: hub, children: [child]}\n- {id: own, product: concox_gt06}\n", "devices.yaml")
+
+
+@pytest.mark.parametrize(
+    ("certified", "identity", "reason"),
+    [
+        (None, Identity(device_id="own"), None),
+        ("own", Identity(device_id="own"), None),
+        ("new", Identity(device_id="new"), None),
+        ("hub", Identity(device_id="child"), None),
+        ("hub", Identity(hub_id="hub", device_id="anything"), None),
+        ("", Identity(device_id="own"), RefuseReason.CERTIFICATE_NAMES_NOBODY),
+        ("", Identity(device_id=""), RefuseReason.NOT_IDENTIFIED),
+        ("own", Identity(device_id="new"), RefuseReason.CERTIFICATE_DIFFERS),
+        ("new", Identity(device_id="own"), RefuseReason.CERTIFICATE_DIFFERS),
+        ("child", Identity(device_id="hub"), RefuseReason.CERTIFICATE_DIFFERS),
+        ("child", Identity(hub_id="hub", device_id="child"), RefuseReason.CERTIFICATE_DIFFERS),
+        ("OWN", Identity(device_id="own"), RefuseReason.CERTIFICATE_DIFFERS),
+    ],
+)
+def test_a_certificate_speaks_for_its_device_and_those_behind_it(
+    certified: str | None, identity: Identity, reason: RefuseReason | None
+) -> None:
+    verdict = Admission(BEHIND, Provisioning.ALLOW_NEW).admit(identity, "concox_gt06", "", certified)
+    assert (verdict if isinstance(verdict, RefuseReason) else None) is reason
+
+
+def test_a_certificate_does_not_make_a_device_known() -> None:
+    admission = Admission(BEHIND, Provisioning.KNOWN)
+    assert admission.admit(Identity(device_id="new"), "p", "", "new") is RefuseReason.UNKNOWN_DEVICE
+    assert admission.admit(Identity(device_id="own"), "p", "", "own") is RefuseReason.WRONG_PRODUCT

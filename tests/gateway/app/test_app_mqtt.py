@@ -45,7 +45,9 @@ def options_of(face: MqttFace) -> list[MqttOptions]:
 async def test_every_option_reaches_the_listener(tmp_path: Path) -> None:
     limits = {"connect_timeout_s": 1.5, "max_packet_bytes": 300, "max_keep_alive_s": 4, "receive_maximum": 5}
     limits |= {"publishes_in_flight": 6, "window": 7}
-    first, second = options_of(made(tmp_path, mqtt(limits, {"transport": "websocket", "tenant": "t"})))
+    first, second = options_of(
+        made(tmp_path, mqtt(limits, {"transport": "websocket", "tenant": "t", "allowed_origins": ["*"]}))
+    )
     assert first.limits == ClientLimits(
         connect_timeout_ms=1500,
         max_packet_bytes=300,
@@ -56,6 +58,7 @@ async def test_every_option_reaches_the_listener(tmp_path: Path) -> None:
     )
     assert (first.name, first.transport, first.tenant, first.setting) == ("m0", Transport.TCP, "", "mqtt.listeners.0")
     assert (second.transport, second.tenant, second.path) == (Transport.WEBSOCKET, "t", "/mqtt")
+    assert (first.allowed_origins, second.allowed_origins) == ([], ["*"])
 
 
 async def test_tenants_have_brokers_with_the_limits_of_sessions(tmp_path: Path) -> None:

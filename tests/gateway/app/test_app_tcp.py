@@ -16,6 +16,7 @@ from tests.e2e import frames
 from tests.e2e.rig import Json
 from tests.gateway.app.parts_rig import line_of, parts_of
 from tests.gateway.ingress.rig import Peer, open_socket, until
+from tests.gateway.ingress.tls_files import Files
 
 
 def listener(**more: Any) -> Json:
@@ -85,3 +86,24 @@ async def test_a_catalog_without_any_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"tcp\.listeners\[0\]\.products: no product speaks TCP") as caught:
         make_tcp(parts, SessionRegistry())
     assert caught.value.setting == "tcp.listeners.0.products"
+
+
+async def test_a_login_is_compared_with_the_certificate_by_the_settings_of_auth(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    tls = {"cert_file": str(files.cert), "key_file": str(files.key), "client_ca_file": str(files.client_ca)}
+    sections = listener(tls={**tls, "client_auth": "required"})
+    sections["auth"] = {"certificate_prefix": "plant-"}
+    parts = parts_of(tmp_path, sections)
+    server = make_tcp(parts, SessionRegistry())
+    await server.start()
+    try:
+        for name, answer in (("plant-004512345678", frames.thermo_answer()), ("004512345678", b""), ("plant-1", b"")):
+            peer = Peer(*await open_socket(server.listeners[0].addresses[0], files.client(name=name)))
+            peer.send(frames.thermo_login("004512345678"))
+            assert await (peer.read_exactly(len(answer)) if answer else peer.read_to_end()) == answer
+            peer.writer.transport.abort()
+        await until(lambda: not server.listeners[0].connections)
+    finally:
+        await server.drain(0)
+    refused = parts.metrics.traffic("t", "example_thermo").refused
+    assert (refused["certificate_names_nobody"], refused["certificate_differs"]) == (1, 1)

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from gateway.access.admission import Admission, Provisioning
+from gateway.access.certificates import CertificateRule
 from gateway.devices.directory import FileDirectory
 from gateway.devices.sessions import SessionRegistry
 from gateway.domain.device import DeviceKey
@@ -43,6 +44,7 @@ class Rig:
         products: Sequence[LineProduct] = (),
         directory: str = "",
         provisioning: Provisioning = Provisioning.ALLOW_NEW,
+        certificates: CertificateRule | None = None,
         **options: Any,
     ) -> None:
         self.clock = FakeClock()
@@ -60,6 +62,7 @@ class Rig:
             metrics=self.metrics,
             clock=self.clock,
             ids=IdSource(),
+            certificates=certificates or CertificateRule(),
         )
         self.server = TcpServer(services)
         speaking = list(products) or [LineProduct()]

@@ -200,6 +200,62 @@ async def test_what_is_no_websocket_of_mqtt_gets_an_answer(request_: bytes, stat
         assert rig.door.seen == []
 
 
+def page(origin: str, host: str) -> bytes:
+    """The request of a page in a browser."""
+    return UPGRADE.replace(b"Host: x", f"Host: {host}\r\nOrigin: {origin}".encode())
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://evil.test", "127.0.0.1:8083"),
+        ("http://127.0.0.1:3000", "127.0.0.1:8083"),  # another port is another site
+        ("http://evil.test:8083", "evil.test:8083"),  # its own name points to this machine
+        ("https://dash.test.evil.test", "127.0.0.1:8083"),
+        ("null", "127.0.0.1:8083"),
+        ("", ""),
+        ("http://[", "127.0.0.1:8083"),
+    ],
+)
+async def test_pages_of_other_sites_are_refused(origin: str, host: str) -> None:
+    with capture_logs() as logs:
+        async with websockets(allowed_origins=["https://dash.test"]) as rig:
+            peer = await rig.peer()
+            peer.send(page(origin, host) + masked(encode(Connect(V5, "dev-1"), V5)))
+            answer = await peer.read_to_end()
+            assert answer.split(b" ", 2)[1] == b"403"
+            assert b"allowed_origins" in answer
+            await until(lambda: not rig.counters.open)
+            assert rig.door.seen == []
+    (line,) = (entry for entry in logs if entry["event"] == "connection_closed")
+    assert (line["reason"], line["status"], line["origin"]) == ("refused", 403, origin)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin", "host"),
+    [
+        ([], "http://localhost:8083", "localhost:8083"),
+        (["https://dash.test"], "https://dash.test", "127.0.0.1:8083"),
+        (["https://Dash.test"], "https://dash.TEST", "gateway.test"),
+        (["*"], "http://anybody.test", "127.0.0.1:8083"),
+        (["*"], "null", "127.0.0.1:8083"),
+    ],
+)
+async def test_own_pages_and_those_of_allowed_origins_may_speak(allowed: list[str], origin: str, host: str) -> None:
+    async with websockets(allowed_origins=allowed) as rig:
+        peer = await rig.peer()
+        peer.send(page(origin, host) + masked(encode(Connect(V5, "dev-1"), V5)))
+        assert b"101 Switching" in await peer.read_line()
+        await until(lambda: len(rig.door.seen) == 1)
+
+
+async def test_off_loopback_any_name_may_be_the_gateways() -> None:
+    async with websockets(host="0.0.0.0") as rig:
+        peer = await rig.peer()
+        peer.send(page("https://gateway.test", "gateway.test") + masked(encode(Connect(V5, "dev-1"), V5)))
+        assert b"101 Switching" in await peer.read_line()
+
+
 async def test_a_request_that_never_ends_is_cut_by_its_length_and_by_the_clock() -> None:
     async with websockets() as rig:
         long, slow = await rig.peer(), await rig.peer()

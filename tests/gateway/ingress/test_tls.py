@@ -161,7 +161,7 @@ async def test_a_device_speaks_tls(files: Files, newest: bool) -> None:
 async def test_the_log_names_the_principal(files: Files) -> None:
     with capture_logs() as logs:
         async with Rig(tls=files.server(ClientAuth.REQUIRED)) as rig:
-            peer = await rig.log_in("dev-1", tls=files.client(name="tracker-7"))
+            peer = await rig.log_in("tracker-7", tls=files.client(name="tracker-7"))
             peer.writer.close()
             await rig.closed(CloseReason.PEER_CLOSED)
     assert [entry["principal"] for entry in logs if entry["event"] == "connection_closed"] == ["tracker-7"]

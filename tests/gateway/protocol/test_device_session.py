@@ -340,9 +340,9 @@ def test_the_same_identity_in_every_frame_asks_for_admission_once() -> None:
     admission = bench.ports.admission
 
     class Counting:
-        def admit(self, identity: Identity, product: str, tenant: str) -> object:
+        def admit(self, identity: Identity, product: str, tenant: str, certified: str | None) -> object:
             asked.append(identity)
-            return admission.admit(identity, product, tenant)
+            return admission.admit(identity, product, tenant, certified)
 
     bench.ports.admission = Counting()  # type: ignore[assignment]
     session, _ = bench.open()

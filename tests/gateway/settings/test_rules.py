@@ -187,6 +187,9 @@ def test_mqtt_listeners_are_held_to_the_same_rules(tmp_path: Path) -> None:
     assert problems(tmp_path, MQTT.format("transport: websocket, proxy_protocol: true")) == [
         "c.yaml:3:55: mqtt.listeners[0].proxy_protocol: a WebSocket listener takes no PROXY header (remove this key)"
     ]
+    (problem,) = problems(tmp_path, MQTT.format('allowed_origins: ["*"]'))
+    assert "mqtt.listeners[0].allowed_origins: only pages that open a WebSocket have an origin" in problem
+    assert problems(tmp_path, MQTT.format('transport: websocket, allowed_origins: ["*"]')) == []
     two = "mqtt:\n  listeners:\n    - {name: a}\n    - {name: b, transport: websocket}\n    - {name: c}\n"
     assert problems(tmp_path, two) == [
         "c.yaml:5:7: mqtt.listeners[2].port: 127.0.0.1:1883 is taken by the listener `a` already"

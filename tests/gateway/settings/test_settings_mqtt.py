@@ -27,6 +27,11 @@ def test_the_usual_ports(keys: dict[str, Any], port: int) -> None:
     assert MqttListener.model_validate({"name": "m", **keys}).chosen_port == port
 
 
+def test_origins_are_schemes_with_hosts() -> None:
+    origins = ["*", "https://dash.example.com:8443", "http://[::1]:3000", "file://", "capacitor://localhost"]
+    assert MqttListener.model_validate({"name": "m", "allowed_origins": origins}).allowed_origins == origins
+
+
 @pytest.mark.parametrize(
     "keys",
     [
@@ -38,6 +43,9 @@ def test_the_usual_ports(keys: dict[str, Any], port: int) -> None:
         {"window": 32_768},
         {"connect_timeout_s": 0},
         {"tenant": ""},
+        {"transport": "websocket", "allowed_origins": ["dash.example.com"]},
+        {"transport": "websocket", "allowed_origins": ["https://dash.example.com/"]},
+        {"transport": "websocket", "allowed_origins": ["https://*"]},
     ],
 )
 def test_what_a_listener_does_not_take(keys: dict[str, Any]) -> None:
