@@ -65,7 +65,7 @@ class StreamOptions:
     keepalive_idle_s: int = 120
     keepalive_interval_s: int = 30
     keepalive_probes: int = 3
-    backlog: int = 1024
+    backlog: int = 4096
     setting: str = ""
 
 

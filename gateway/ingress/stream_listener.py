@@ -13,6 +13,7 @@ import structlog
 from gateway.access.limits import ConnectionLimits
 from gateway.domain.errors import CloseReason, OperatorError
 from gateway.domain.ports import OutboxPort
+from gateway.ingress.accepting import Acceptor
 from gateway.ingress.stream_face import OpenSession, SteadyClock, StreamContext, StreamFace, StreamOptions
 from gateway.observe.events import close_lines
 from gateway.observe.listening import cannot_listen, tell_listening
@@ -55,7 +56,6 @@ class StreamListener:
         self.options = options
         self._drained = asyncio.Event()
         self._clock = clock
-        self._server: asyncio.Server | None = None
         self._context = StreamContext(
             options,
             open_session,
@@ -71,6 +71,7 @@ class StreamListener:
             max_refusals=max_refusals,
             max_unread_bytes=options.max_write_buffer_bytes,
         )
+        self._acceptor = Acceptor(options.name, lambda: StreamFace(self._context), options.backlog)
 
     def add_unread(self, size: int) -> None:
         """Lets what a peer has not read be longer by so much: one message that large is no sign of a slow reader."""
@@ -83,16 +84,13 @@ class StreamListener:
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Where it listens: host and port."""
-        return [sock.getsockname()[:2] for sock in self._server.sockets] if self._server is not None else []
+        return self._acceptor.addresses
 
     async def start(self) -> None:
         """Raises OperatorError if the address cannot be had."""
         options = self.options
-        loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(
-                lambda: StreamFace(self._context), options.host, options.port, backlog=options.backlog
-            )
+            await self._acceptor.open(options.host, options.port)
         except (OSError, UnicodeError) as error:
             who = f"{self.face} listener {options.name}"
             raise cannot_listen(who, options.host, options.port, error, options.setting) from error
@@ -118,11 +116,11 @@ class StreamListener:
                 return  # its frames have filled the outbox again; the nested call has held all connections
 
     def stop_accepting(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        self._acceptor.close()
 
     async def drain(self) -> None:
         """Ends all connections, each as soon as what it has in flight is answered."""
+        await self._acceptor.settled()
         self._drained.clear()
         for index, face in enumerate(list(self._context.faces)):
             face.drain()

@@ -38,7 +38,7 @@ Serve: TypeAlias = Callable[[], asyncio.Protocol]
 Wrap: TypeAlias = Callable[[Serve], asyncio.Protocol]
 """Makes the protocol of an accepted connection, which calls `Serve` once it is let in."""
 
-_BACKLOG = 1024
+_BACKLOG = 4096
 _SERVER = "iotlink"
 _LINES, _WINDOW_S = 5, 60.0
 """So many lines of a kind in so much time; the metrics count all."""

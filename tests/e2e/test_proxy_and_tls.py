@@ -160,14 +160,14 @@ async def test_mutual_tls(tmp_path: Path, files: Files) -> None:
     settings = config(tmp_path, listener(tls=files.mutual))
     with capture_logs() as logs:
         async with RunningGateway(tmp_path, settings) as rig:
-            client = await rig.connect(tls=files.client("tracker-1"))
+            client = await rig.connect(tls=files.client(IMEI))
             await talk(client)
             assert await is_refused(rig, files.client())
             assert await is_refused(rig, files.client("tracker-2", by=trustme.CA()))
             await until(lambda: rig.closed(CloseReason.TLS_FAILED) == 2, "both are closed")
             await client.ask(frames.gt06_heartbeat(3), frames.gt06(0x13, serial=3))
             assert rig.sums().received == 4
-    assert [line["principal"] for line in ends(logs) if "principal" in line] == ["tracker-1"]
+    assert [line["principal"] for line in ends(logs) if "principal" in line] == [IMEI]
 
 
 async def test_tls_through_a_proxy(tmp_path: Path, files: Files) -> None:
@@ -177,7 +177,7 @@ async def test_tls_through_a_proxy(tmp_path: Path, files: Files) -> None:
         RunningGateway(tmp_path, settings) as rig,
         haproxy(tmp_path, rig.address(), "send-proxy-v2") as front,
     ):
-        client = await rig.connect(at=front, tls=files.client("tracker-1"), source="127.0.0.3")
+        client = await rig.connect(at=front, tls=files.client(IMEI), source="127.0.0.3")
         await talk(client)
         (letter,) = rig.letters()
         assert letter["peer"] == client.address
