@@ -95,6 +95,8 @@ class RestFace:
             self._reloading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reloading
+            self._reloading = None
+            await asyncio.to_thread(self._clients.close)
         if self._tokens is not None:
             self._tokens.close()
         return cut

@@ -18,7 +18,7 @@ from gateway.access.certificates import CertificateRule
 from gateway.access.quotas import QuotaAnswer, Quotas
 from gateway.access.rest import AccessRequest, RestAccess, SignedRequest
 from gateway.access.rest_denials import RestDenial
-from gateway.access.scopes import Call, RestGrant, ScopeRefusal
+from gateway.access.scopes import Call, RestGrant
 from gateway.domain.device import Principal
 from gateway.ingress.rest.body import Body
 from gateway.ingress.rest.exchange import EXCHANGE
@@ -32,11 +32,7 @@ from gateway.settings.rules import is_loopback
 __all__ = ["Caller", "Gate", "GateOptions"]
 
 _MAX_ADDRESSES = 4_096
-_NOT_ALLOWED = {
-    ScopeRefusal.CALL: "this caller may not do that",
-    ScopeRefusal.PRODUCT: "this caller has nothing of this product",
-    ScopeRefusal.DEVICE: "this caller has nothing of this device",
-}
+_SIGNATURE = "signature"
 
 
 @dataclass(slots=True, frozen=True)
@@ -121,9 +117,8 @@ class Gate:
         if found.principal.kind == "anonymous":
             self._check_site(request)
         assert route.right is not None
-        refusal = found.refusal(route.right)
-        if refusal is not None:
-            raise Problem(403, ProblemCode.NOT_ALLOWED, _NOT_ALLOWED[refusal])
+        if not found.scope.has_call(route.right):
+            raise Problem(403, ProblemCode.NOT_ALLOWED, _not_allowed(found, route.right))
         sends = route.right is Call.INGEST
         self._take(self._quotas.take_request(found.caller, found.quota, sends=sends), caller.headers)
         caller.grant = found
@@ -178,6 +173,14 @@ class Gate:
             if len(told) >= hops and _is_address(told[-hops]):
                 host, port = told[-hops], 0
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _not_allowed(grant: RestGrant, needed: Call) -> str:
+    has = ", ".join(call for call in Call if call in grant.scope.calls) or "none"
+    detail = f"the scope `{needed}` is needed; this caller has {has}"
+    if grant.principal.kind == _SIGNATURE and needed is not Call.INGEST:
+        detail = f"signatures only send: the scope `{needed}` needs an API key, a token or a certificate"
+    return detail
 
 
 def _is_address(text: str) -> bool:

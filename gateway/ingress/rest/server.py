@@ -20,9 +20,10 @@ from aiohttp import web
 from gateway.access.limits import ConnectionLimits
 from gateway.domain.errors import OperatorError
 from gateway.ingress.rest.door import Door
-from gateway.ingress.rest.exchange import add_headers, exchanges
+from gateway.ingress.rest.exchange import add_headers, exchanges, leave_expectation
 from gateway.ingress.rest.intake import Intake
 from gateway.ingress.rest.routes import ROUTES, Route
+from gateway.ingress.rest.unrouted import ANY_PATH, refuse
 from gateway.observe.http_listener import HttpListener, HttpOptions
 from gateway.observe.metrics import Metrics
 from gateway.observe.problems import Problem
@@ -133,8 +134,9 @@ class RestListener:
             for template in (route.template, *route.also):
                 path = _PARAMETER_AT_END.sub(r"{\1:[^{}/:]+}", template)
                 for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):  # RFC 9110 section 9.1
-                    app.router.add_route(method, path, handler)
+                    app.router.add_route(method, path, handler, expect_handler=leave_expectation)
                 requests.expect(options.name, template, route.method)
+        app.router.add_route("*", ANY_PATH, refuse, expect_handler=leave_expectation)
         return app
 
     async def _say_goodbye(self, _: web.BaseRequest, response: web.StreamResponse) -> None:
