@@ -173,6 +173,7 @@ def _options(index: int, listener: model.RestListener) -> RestOptions:
         listener.idle_timeout_s,
         listener.request_timeout_s,
         setting,
+        frozenset(listener.allowed_origins),
     )
 
 
@@ -192,4 +193,4 @@ def _sending_limits(rest: model.RestSettings, listener: model.RestListener) -> S
 
 def _gate_options(auth: model.AuthSettings, listener: model.RestListener) -> GateOptions:
     rule = CertificateRule(CertificateName(auth.certificate_name), auth.certificate_prefix)
-    return GateOptions(rule, listener.forwarded_hops, is_loopback(listener.host))
+    return GateOptions(rule, listener.forwarded_hops, is_loopback(listener.host), frozenset(listener.allowed_origins))

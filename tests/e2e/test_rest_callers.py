@@ -264,3 +264,17 @@ async def eventually(caller: Caller, status: int) -> None:
     async with asyncio.timeout(20):
         while (await caller.post("/v1/telemetry", item())).status != status:  # noqa: ASYNC110 - the gateway sets no event
             await asyncio.sleep(0.1)
+
+
+async def test_pages_of_sites_that_are_named_may_call(tmp_path: Path) -> None:
+    dash = "https://dash.example.com"
+    settings = rest_config(tmp_path, listener={"allowed_origins": [dash]})
+    asks = {"Access_Control_Request_Method": "POST"}
+    async with RunningGateway(tmp_path, settings) as rig, caller_of(rig) as caller:
+        for origin, preflight, sent in ((dash, 204, 200), ("https://other.example.com", 405, 403)):
+            assert (await caller.ask("OPTIONS", "/v1/telemetry", Origin=origin, **asks)).status == preflight
+            answer = await caller.post("/v1/telemetry", item(), Origin=origin, Sec_Fetch_Site="cross-site")
+            assert answer.status == sent
+            assert answer.headers.get("Access-Control-Allow-Origin") == (origin if origin == dash else None)
+        await rig.delivered()
+        assert len(rig.records()) == 1

@@ -38,11 +38,12 @@ _SIGNATURE = "signature"
 @dataclass(slots=True, frozen=True)
 class GateOptions:
     """forwarded_hops: load balancers that add to X-Forwarded-For. on_loopback: the listener can be reached from this
-    machine alone."""
+    machine alone. allowed_origins: of sites whose pages may call."""
 
     certificate: CertificateRule
     forwarded_hops: int = 0
     on_loopback: bool = False
+    allowed_origins: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -147,6 +148,8 @@ class Gate:
             detail = "without credentials the Host header must name this machine: localhost or a loopback address"
             raise Problem(421, ProblemCode.WRONG_HOST, detail)
         origin = headers.get("Origin")
+        if origin in self._options.allowed_origins:
+            return
         foreign = origin is not None and origin_site(origin) != host
         if foreign or is_cross_site(headers.get("Sec-Fetch-Site")):
             raise Problem(403, ProblemCode.CROSS_SITE, "requests from pages of other sites are refused")

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from gateway.access.limits import ConnectionLimits
 from gateway.domain.errors import OperatorError
+from gateway.ingress.rest.cors import answer_preflights, tell_origin
 from gateway.ingress.rest.door import Door
 from gateway.ingress.rest.exchange import add_headers, exchanges, leave_expectation
 from gateway.ingress.rest.intake import Intake
@@ -44,7 +45,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, frozen=True)
 class RestOptions:
-    """One listener. setting: dotted path of its settings. port: 0 takes any free one."""
+    """One listener. setting: dotted path of its settings. port: 0 takes any free one. allowed_origins: of sites whose
+    pages may call it from a browser."""
 
     name: str
     host: str
@@ -55,6 +57,7 @@ class RestOptions:
     idle_timeout_s: float = 75.0
     request_timeout_s: float = 30.0
     setting: str = ""
+    allowed_origins: frozenset[str] = frozenset()
 
 
 class RestListener:
@@ -126,8 +129,13 @@ class RestListener:
 
     def _application(self) -> web.Application:
         options, requests = self.options, self._requests
-        app = web.Application(middlewares=[exchanges(options.request_timeout_s, partial(requests.count, options.name))])
+        middlewares = [exchanges(options.request_timeout_s, partial(requests.count, options.name))]
+        if options.allowed_origins:
+            middlewares.append(answer_preflights(options.allowed_origins))
+        app = web.Application(middlewares=middlewares)
         app.on_response_prepare.append(add_headers)
+        if options.allowed_origins:
+            app.on_response_prepare.append(tell_origin(options.allowed_origins))
         app.on_response_prepare.append(self._say_goodbye)
         for route in ROUTES:
             handler = self._handler(route)
