@@ -3,7 +3,7 @@
 
 VENV ?= .venv
 PYTHON ?= $(or $(and $(VIRTUAL_ENV),$(VIRTUAL_ENV)/bin/python),$(wildcard $(VENV)/bin/python),python3)
-PYTEST_FLAGS ?= -n auto
+PYTEST_FLAGS ?= -n auto --dist worksteal
 SCENARIO ?= steady
 LOAD_FLAGS ?=
 

@@ -35,6 +35,7 @@ __all__ = [
     "parse_path",
     "path_text",
     "time_text",
+    "unreadable_times",
 ]
 
 Path = tuple[str | int | None, ...]
@@ -420,7 +421,7 @@ def common_values(document: Mapping[str, Any], zone: Zone = 0) -> dict[str, Any]
     return values
 
 
-def _unreadable_times(document: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+def unreadable_times(document: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
     """Times that a document says, and that are not among the values made of it: nobody can read them."""
     return [name for name, moment in _moments(document) if name not in values and not is_empty(moment)]
 
@@ -443,10 +444,10 @@ def _moments(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _usual_common(document: Mapping[str, Any], zone: Zone) -> dict[str, Any] | None:
     """`common_values`; None where a time cannot be read, which has to be noted."""
     values = common_values(document, zone)
-    return None if _unreadable_times(document, values) else values
+    return None if unreadable_times(document, values) else values
 
 
 def _add_common(values: dict[str, Any], document: Mapping[str, Any], zone: Zone) -> None:
     values |= common_values(document, zone)
-    for name in _unreadable_times(document, values):
+    for name in unreadable_times(document, values):
         _fault(values, name, ViolationCode.BAD_TIME)

@@ -119,7 +119,16 @@ class Shapes:
             _take_time(out, common)
             out.emit("if text is None: return None")
             items.append("'device_timestamp': text")
-        out.emit(f"if colons != {keys} and colons != {PROVEN}: return None")
+        out.emit(f"if colons != {PROVEN}:")
+        out.emit(f"    if colons != {keys}: return None")
+        moment = common if len(common) == 1 and common.issubset(_TIMES) else frozenset()
+        others = [("values", name) for name in metrics if name not in taken and name not in moment]
+        if metrics is not document:
+            others += [("document", name) for name in document if name != "metrics" and name not in moment]
+        for holder, name in others:  # nobody wants it, but an integer that is too large is none anywhere
+            value = out.fresh()
+            out.emit(f"    {value} = {holder}[{name!r}]")
+            out.emit(f"    if {value}.__class__ is FLOAT and not {-LARGE} < {value} < {LARGE}: return None")
         out.emit(f"return {{{', '.join(items)}}}")
         source = "\n".join(["def read(document, values, zone, colons):", *out.lines])
         exec(compile(source, "<shape>", "exec"), out.namespace)  # noqa: S102 - generated above from closed parts

@@ -21,6 +21,7 @@ __all__ = ["LARGE", "MAX_DEPTH", "read_json", "read_plain"]
 MAX_DEPTH = 32
 _NESTING = re.compile(rb"[\[\]{}]")
 _BACKSLASH, _BRACKET = 0x5C, 0x5B  # an integer is looked for four times as fast as bytes
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _DIGITS = 20  # of an integer of 64 bits, with its sign
 _SHOWN = 24
 LARGE = 9.2e18
@@ -50,7 +51,7 @@ def read_plain(data: bytes) -> tuple[dict[str, Any], int] | None:
     """An object, and how many colons its text has; None for anything else, and for one with lists or escapes.
 
     It is what `read_json` makes of the text if these colons are one for each of its keys, and those within texts, and
-    no float is `LARGE`: whoever knows the keys that he wants need not look for others.
+    no float is `LARGE`: whoever knows the keys of a document need not look for these.
     """
     if _BACKSLASH in data or _BRACKET in data:
         return None
@@ -100,16 +101,35 @@ def _read_strictly(data: bytes) -> Any:
     if deepest > MAX_DEPTH:
         raise DecodeError(DecodeCode.TOO_DEEP, f"JSON nests deeper than {MAX_DEPTH}")
     try:
-        return json.loads(
-            data, parse_constant=_refuse, parse_int=_integer, parse_float=_number, object_pairs_hook=_unique
+        document = json.loads(
+            data.decode("utf-8-sig"),
+            parse_constant=_refuse,
+            parse_int=_integer,
+            parse_float=_number,
+            object_pairs_hook=_unique,
         )
+        if _SURROGATE.search(data):
+            _check_pairs(document)
+        return document
     except json.JSONDecodeError as error:
         if not data.strip():
             raise DecodeError(DecodeCode.BAD_DOCUMENT, "not JSON: there is nothing", offset=0) from None
         detail = f"not JSON: {error.msg}: line {error.lineno}, column {error.colno}"
         raise DecodeError(DecodeCode.BAD_DOCUMENT, detail, offset=error.pos) from None
-    except (UnicodeDecodeError, ValueError) as error:
+    except UnicodeDecodeError as error:
+        detail = f"not JSON: byte {error.start + 1} is not UTF-8"
+        raise DecodeError(DecodeCode.BAD_DOCUMENT, detail, offset=error.start) from None
+    except ValueError as error:
         raise DecodeError(DecodeCode.BAD_DOCUMENT, f"not JSON: {error}") from None
+
+
+def _check_pairs(document: Any) -> None:
+    """A half of a surrogate pair is no character, and UTF-8 cannot carry it."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        code = ord(error.object[error.start])
+        raise ValueError(f"\\u{code:04x} is half of a surrogate pair, and no text") from None
 
 
 def _refuse(word: str) -> Any:

@@ -104,8 +104,12 @@ class Clients:
         if self._key_file is None:
             return KeyChanges()
         changes = self._changes(self._key_file) if self._key_file.has_changed() else KeyChanges()
-        self._write_uses()
+        self._write_uses(at_once=False)
         return changes
+
+    def close(self) -> None:
+        """Writes down at the end which keys were used. Blocking; as `reload`, never while that runs."""
+        self._write_uses(at_once=True)
 
     def _changes(self, key_file: KeyFile) -> KeyChanges:
         issued = key_file.read()
@@ -123,11 +127,11 @@ class Clients:
         changes = _audited(before.issued, issued) if before.issued is not None else KeyChanges()
         return replace(changes, ignored=tuple(ignored))
 
-    def _write_uses(self) -> None:
+    def _write_uses(self, *, at_once: bool) -> None:
         if self._uses is None:
             return
         try:
-            self._uses.write_down({key.digest for key in self._known.issued or ()})
+            self._uses.write_down({key.digest for key in self._known.issued or ()}, at_once=at_once)
         except KeyFileError as error:
             if not self._uses_fail:
                 _log.warning("key_uses_not_written", detail=str(error))

@@ -59,11 +59,12 @@ class KeyUses:
         except (ValueError, TypeError, KeyError, AttributeError):
             raise KeyFileError(f"{self.path}: does not say when keys were used; it may be removed") from None
 
-    def write_down(self, known: Collection[bytes]) -> None:
-        """Blocks, and does nothing where nothing is new or a minute has not passed. known: the keys of the key file;
-        others are forgotten. KeyFileError: it cannot be written. A file that cannot be read is made anew."""
+    def write_down(self, known: Collection[bytes], *, at_once: bool = False) -> None:
+        """Blocks, and does nothing where nothing is new, or a minute has not passed and it is not wanted `at_once`.
+        known: the keys of the key file; others are forgotten. KeyFileError: it cannot be written. A file that cannot be
+        read is made anew."""
         now = self._unix_s()
-        if self._written_at is not None and 0 <= now - self._written_at < WRITE_EVERY_S:
+        if not at_once and self._written_at is not None and 0 <= now - self._written_at < WRITE_EVERY_S:
             return
         noted = dict(self._noted)
         for digest in noted.keys() - known:

@@ -96,6 +96,8 @@ class RestFace:
             self._reloading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reloading
+            self._reloading = None
+            await asyncio.to_thread(self._clients.close)
         if self._tokens is not None:
             self._tokens.close()
         return cut
@@ -172,6 +174,7 @@ def _options(index: int, listener: model.RestListener) -> RestOptions:
         listener.idle_timeout_s,
         listener.request_timeout_s,
         setting,
+        frozenset(listener.allowed_origins),
     )
 
 
@@ -190,4 +193,5 @@ def _sending_limits(rest: model.RestSettings, listener: model.RestListener) -> S
 
 
 def _gate_options(auth: model.AuthSettings, listener: model.RestListener) -> GateOptions:
-    return GateOptions(certificate_rule(auth), listener.forwarded_hops, is_loopback(listener.host))
+    origins = frozenset(listener.allowed_origins)
+    return GateOptions(certificate_rule(auth), listener.forwarded_hops, is_loopback(listener.host), origins)

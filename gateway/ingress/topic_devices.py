@@ -13,6 +13,7 @@ from typing import Any
 from decoders.catalog import Catalog, UnknownProduct
 from decoders.plan import Decoded
 from decoders.product import CompiledProduct
+from decoders.spec.problems import nearest
 from decoders.types import Identity, SessionContext, Violation, ViolationCode
 from gateway.access.admission import Provisioning
 from gateway.domain.device import Device, DeviceKey
@@ -21,7 +22,7 @@ from gateway.domain.ports import DirectoryPort
 from gateway.domain.reading import Refused
 from gateway.domain.topic_message import Speaker, TopicMessage
 from gateway.domain.uplink import NO_PRODUCT, Beside, Failure
-from gateway.ingress.topic_documents import Node, joined
+from gateway.ingress.topic_documents import Node, identity_text, joined
 from gateway.protocol.session_ports import AdmissionPort
 from gateway.protocol.uplink_topics import TopicRoute
 
@@ -30,6 +31,7 @@ __all__ = ["Ends", "Entry", "ReaderOptions", "TopicDevices"]
 _MAX_ENTRIES = 65_536
 _MAX_UNKNOWN = 1_024
 _MAX_SHOWN = 40
+_MAX_LISTED = 5
 
 
 @dataclass(slots=True)
@@ -80,7 +82,7 @@ class TopicDevices:
         self._options = options
         self.known = catalog()
         self._entries: dict[tuple[TopicRoute, str, str, str, str, str], Entry] = {}
-        self._unknown: dict[str, str] = {}  # why a name is no product
+        self._unknown: dict[tuple[str, bool], str] = {}  # why a name is no product, and whether a topic brought it
 
     def find(self, tenant: str, device_id: str) -> Device | None:
         """What the directory says; None for nobody too."""
@@ -207,11 +209,11 @@ class TopicDevices:
         if specless:
             return NO_PRODUCT
         if name:
-            detail = self._unknown.get(name)
+            detail = self._unknown.get((name, in_topic))
             if detail is None:
-                detail = str(UnknownProduct.among(name[:_MAX_SHOWN], self.known.products))
+                detail = self._no_product(name[:_MAX_SHOWN], in_topic=in_topic)
                 if len(self._unknown) < _MAX_UNKNOWN:
-                    self._unknown[name] = detail
+                    self._unknown[name, in_topic] = detail
             if not chosen:
                 by_hand = f"give {device_id} its `product` in the devices file (ChirpStack: or as device tag `product`)"
                 detail = f"the network server calls it `{name[:_MAX_SHOWN]}`: {by_hand}; {detail}"
@@ -224,6 +226,12 @@ class TopicDevices:
                     f"{said}: put `productId` into the item, `?product=` into the address, or it into the devices file"
                 )
         raise Ends(Failure(DeadLetterReason.UNKNOWN_PRODUCT.value, "decode", detail), device_id=device_id)
+
+    def _no_product(self, name: str, *, in_topic: bool) -> str:
+        known = self.known.products
+        if in_topic or len(known) <= _MAX_LISTED or nearest(name, known):
+            return str(UnknownProduct.among(name, known))
+        return f"no product `{name}` (GET /v1/specs lists them)"  # a request may have 50,000 items
 
     def beside_of(self, route: TopicRoute) -> Beside | None:
         differs = bool(route.env) and route.env != self._options.env
@@ -241,10 +249,14 @@ class TopicDevices:
     def payload_identity(
         self, message: TopicMessage, route: TopicRoute, document: Mapping[str, Any]
     ) -> tuple[str, str, list[Violation]]:
-        """Device and hub that count because the topic does not say them, and what contradicts."""
+        """Device and hub that count because the topic does not say them, and what contradicts. Raises DecodeError."""
         own = document.get("device_id") or document.get("device_uuid")
-        hub, child = document.get("hub_id"), document.get("childDeviceId")
-        own, hub, child = (text if isinstance(text, str) else "" for text in (own, hub, child))
+        if not route.device_id:  # else it says nothing new
+            own = identity_text(document, "device_id") or identity_text(document, "device_uuid")
+        elif not isinstance(own, str):
+            own = ""
+        child = identity_text(document, "childDeviceId")
+        hub = "" if route.hub_said else identity_text(document, "hub_id")
         if child and not hub and own != child:
             hub = own
         device_id = "" if route.device_id else child or own

@@ -26,7 +26,7 @@ from typing import Any
 
 import orjson
 
-from decoders.document import common_values
+from decoders.document import common_values, unreadable_times
 from decoders.errors import DecodeCode, DecodeError
 from decoders.types import Violation, ViolationCode
 from gateway.domain.uplink import Beside, Plain
@@ -37,9 +37,11 @@ __all__ = [
     "PLAIN_TYPES",
     "SPECIAL",
     "Node",
+    "bad_times",
     "bare",
     "beside_of",
     "bytes_of",
+    "identity_text",
     "inner_bytes",
     "is_online",
     "joined",
@@ -102,6 +104,22 @@ def beside_of(document: Mapping[str, Any]) -> Beside:
         device_time=common.get("device_timestamp", ""),
         hub_time=common.get("hub_timestamp", ""),
     )
+
+
+def bad_times(document: Mapping[str, Any]) -> list[Violation]:
+    """Times that are none, of a document from which no values are read."""
+    return [Violation(name, ViolationCode.BAD_TIME) for name in unreadable_times(document, common_values(document))]
+
+
+def identity_text(document: Mapping[str, Any], name: str) -> str:
+    """The id of a device that stands there, "" for none. Raises DecodeError for what is no text: 17 and "017" would
+    become one device, or two."""
+    value = document.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise DecodeError(DecodeCode.BAD_DOCUMENT, f"`{name}`: a text was expected", field=name)
+    return value
 
 
 def _shortened(text: str) -> str:

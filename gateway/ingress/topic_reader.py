@@ -244,6 +244,7 @@ class TopicReader:
         if inner is not None:
             data, port = inner
             told = replace(said, port=port) if port else said
+            beside.flags = [*beside.flags, *documents.bad_times(document)]
             return self._decoded(message, entry, entry.product.read, data, told, beside)
         if document.get("type") in _METRIC_TYPES:
             beside.record = document["type"]
@@ -492,6 +493,7 @@ class TopicReader:
         device = entry.device
         if isinstance(own, str) and own not in (device.key.device_id, device.hub_id):
             flags = [*flags, Violation("device_id", ViolationCode.IDENTITY_DIFFERS)]
+        flags = [*flags, *documents.bad_times(document)]
         beside = documents.joined(entry.beside, documents.beside_of(document), flags)
         beside.trace_id = beside.trace_id or said.trace_id
         beside.plain = plain

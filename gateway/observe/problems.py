@@ -28,12 +28,14 @@ class ProblemCode(StrEnum):
     BAD_REQUEST = "bad_request"
     WRONG_HOST = "wrong_host"
     CROSS_SITE = "cross_site"
+    UNKNOWN_EXPECTATION = "unknown_expectation"  # the Expect header
     NO_FILTER = "no_filter"
     BAD_PARAMETER = "bad_parameter"
     UNKNOWN_PRODUCT = "unknown_product"
     NOT_ALLOWED = "not_allowed"  # proven who calls, and beyond its scope
     LIMIT_REACHED = "limit_reached"  # a quota
     # bodies
+    EMPTY_BODY = "empty_body"
     NOT_JSON = "not_json"
     TOO_LARGE = "too_large"
     TOO_MANY_ITEMS = "too_many_items"

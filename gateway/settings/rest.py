@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import ByteSize, Field
+from pydantic import AfterValidator, ByteSize, Field
+from pydantic_core import PydanticCustomError
 
 from gateway.settings.listeners import TlsSettings, default_connections
 from gateway.settings.section import Count, Name, Port, Section, Size
 
 DEFAULT_REST_PORT = 8080
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 _Wait = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+def _origin(text: str) -> str:
+    if not _ORIGIN.fullmatch(text):
+        raise PydanticCustomError(
+            "expected", "scheme, host and port of a site in small letters: `https://a.example:8443`"
+        )
+    return text
 
 
 class RestListener(Section):
@@ -38,6 +49,11 @@ class RestListener(Section):
         default=0,
         description="Load balancers in front, each of which adds to `X-Forwarded-For`. That header then says who "
         "calls; with 0 it is not believed.",
+    )
+    allowed_origins: Annotated[list[Annotated[str, AfterValidator(_origin)]], Field(max_length=64)] = Field(
+        default=[],
+        description="Sites whose pages may call from a browser (CORS), as in `https://dash.example.com`. None unless "
+        "named.",
     )
     idle_timeout_s: _Wait = Field(
         default=75.0,

@@ -41,7 +41,24 @@ def test_what_is_no_document(text: str | bytes) -> None:
 
 def test_documents_are_utf_8() -> None:
     assert read_json('{"a": "°C"}'.encode()) == {"a": "°C"}
-    assert read_json(b'{"a": "\\ud800"}') == {"a": "\ud800"}
+    assert read_json(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+    with pytest.raises(DecodeError, match="not JSON: byte 8 is not UTF-8"):
+        read_json(b'{"a": "\xed\xa0\x80"}')
+    assert code('{"a": 1}'.encode("utf-16")) is DecodeCode.BAD_DOCUMENT
+
+
+@given(st.text(st.characters(), max_size=4) | st.text("\ud800\udc00a", max_size=4), st.booleans())
+def test_halves_of_pairs_are_no_text(text: str, is_key: bool) -> None:
+    document = {text: 1} if is_key else [text]
+    data = json.dumps(document).encode()
+    try:
+        found = json.loads(data)
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        with pytest.raises(DecodeError, match=r"\\ud[8-9a-f]\w\w is half of a surrogate pair, and no text"):
+            read_json(data)
+    else:
+        assert read_json(data) == found
 
 
 def test_nesting_is_bounded() -> None:

@@ -136,7 +136,8 @@ BAD = [
     ("devices/d/telemetry", b'{"metrics": {"t": 1}}', "unknown_product: "),
     ("devices/d/telemetry", b"{", "bad_document: "),
     ("iotlink/prd/nohub/d/hourly/pub/telemetry/json", b"{}", "bad_topic: type `hourly` in"),
-    ("devices/d/telemetry", b'{"productId": "' + b"\\u0000\\ud800x" * 2_000 + b'"}', "unknown_product: "),
+    ("devices/d/telemetry", b'{"productId": "' + b"\\u0000\\u200fx" * 2_000 + b'"}', "unknown_product: "),
+    ("devices/d/telemetry", b'{"productId": "\\ud800"}', "bad_document: "),
     ("meters/d/up", bytes.fromhex("a50901004512340007581a"), "truncated: "),
 ]
 
@@ -258,7 +259,7 @@ async def test_a_port_that_is_taken_says_which_setting_to_change(tmp_path: Path)
         command = Command(tmp_path, ["serve", "--config", write_config(tmp_path, settings)])
         assert await command.run() == 1
     assert f"mqtt listener b: cannot listen on 127.0.0.1:{port}: " in command.stderr
-    assert command.stderr.rstrip().endswith("; change `mqtt.listeners.1.port`")
+    assert command.stderr.rstrip().endswith("or change `mqtt.listeners.1.port`")
     assert "Traceback" not in command.stderr
     assert command.events("started") == []
 
@@ -268,5 +269,5 @@ async def test_a_host_that_is_none_says_so(tmp_path: Path) -> None:
     settings = fleet.settings(tmp_path, listener, auth={"devices": "open"})
     command = Command(tmp_path, ["serve", "--config", write_config(tmp_path, settings)])
     assert await command.run() == 1
-    assert command.stderr.rstrip().endswith("; change `mqtt.listeners.0.host`")
+    assert command.stderr.rstrip().endswith(": change `mqtt.listeners.0.host`")
     assert command.events("started") == []

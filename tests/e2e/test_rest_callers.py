@@ -80,6 +80,7 @@ async def test_scopes_of_calls_products_and_devices(tmp_path: Path) -> None:
         assert (await caller.post("/v1/frames/example_thermo", b"x", "application/octet-stream")).status == 404
         read = await caller.get("/v1/specs")
         assert (read.status, read.json["code"]) == (403, "not_allowed")
+        assert read.json["detail"] == "the scope `read` is needed; this caller has ingest"
         bridged = {"topic": "devices/van-1/telemetry", "payload": item("van-1")}
         assert (await caller.post("/v1/ingest/mqtt-bridge", bridged)).codes == ["device_not_allowed"]
         assert rig.total("iotlink_uplinks_refused_total", reason="not_authorized") == 5
@@ -138,6 +139,9 @@ async def test_signed_requests(tmp_path: Path) -> None:
         path = {"X_Timestamp": str(now), "X_Signature": signature(SECRET, webhook, now)}
         assert (await caller.post("/ingest/ha/ha-home", webhook, **path)).status == 200
         assert (await caller.get("/v1/specs", **bare)).status == 401
+        read = await caller.get("/v1/specs", X_Client_Id="old", X_Signature=signature(SECRET, b""))
+        assert (read.status, read.json["code"]) == (403, "not_allowed")
+        assert read.json["detail"].startswith("signatures only send: the scope `read` needs an API key")
 
 
 async def test_what_was_not_taken_may_come_again_as_it_was_signed(tmp_path: Path) -> None:
@@ -260,3 +264,17 @@ async def eventually(caller: Caller, status: int) -> None:
     async with asyncio.timeout(20):
         while (await caller.post("/v1/telemetry", item())).status != status:  # noqa: ASYNC110 - the gateway sets no event
             await asyncio.sleep(0.1)
+
+
+async def test_pages_of_sites_that_are_named_may_call(tmp_path: Path) -> None:
+    dash = "https://dash.example.com"
+    settings = rest_config(tmp_path, listener={"allowed_origins": [dash]})
+    asks = {"Access_Control_Request_Method": "POST"}
+    async with RunningGateway(tmp_path, settings) as rig, caller_of(rig) as caller:
+        for origin, preflight, sent in ((dash, 204, 200), ("https://other.example.com", 405, 403)):
+            assert (await caller.ask("OPTIONS", "/v1/telemetry", Origin=origin, **asks)).status == preflight
+            answer = await caller.post("/v1/telemetry", item(), Origin=origin, Sec_Fetch_Site="cross-site")
+            assert answer.status == sent
+            assert answer.headers.get("Access-Control-Allow-Origin") == (origin if origin == dash else None)
+        await rig.delivered()
+        assert len(rig.records()) == 1

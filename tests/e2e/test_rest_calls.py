@@ -80,7 +80,7 @@ async def test_product_and_device_of_the_url(rig: RunningGateway, caller: Caller
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        (b"", 400, "not_json"),
+        (b"", 400, "empty_body"),
         (b'{"a":', 400, "not_json"),
         (b"[" * 100_000 + b"]" * 100_000, 400, "not_json"),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 400, "not_json"),

@@ -6,7 +6,6 @@ DecodeError, as of any document.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from gateway.ingress.rest.items import ItemSpeaker, Sending
 from gateway.ingress.topic_documents import PLAIN_TYPES, bytes_of
 from gateway.protocol.uplink_topics import TELEMETRY, TopicRoute
 
-__all__ = ["Shape", "Shapes", "Taken", "raw_of"]
+__all__ = ["Shape", "Shapes", "Taken"]
 
 DEFAULT_PRODUCT = "generic_json"
 """Of Home Assistant's states, where neither request nor directory says another one."""
@@ -37,14 +36,6 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?(?:[eE][+-]?[0-9]{1,2})
 
 Taken: TypeAlias = tuple[TopicMessage, TopicRoute | None, Item]
 """What the reader is asked: a message, the route that its call gives it (None: that of its topic), and the item."""
-
-
-def raw_of(item: Any) -> bytes:
-    """An item of an array as bytes again."""
-    try:
-        return orjson.dumps(item)
-    except TypeError:  # integers beyond 64 bits, halves of surrogate pairs
-        return json.dumps(item, separators=(",", ":")).encode()
 
 
 @dataclass(slots=True, eq=False)
@@ -231,11 +222,11 @@ def _published(sending: Sending, document: Mapping[str, Any], now_ms: int) -> Ta
         raise DecodeError(DecodeCode.BAD_DOCUMENT, "`payload` is missing", field="payload")
     payload, encoding = document["payload"], _text(document, "encoding")
     if not isinstance(payload, str):
-        data = raw_of(payload)
+        data = orjson.dumps(payload)
     elif encoding:
         data = bytes_of(payload, encoding, "payload")
     else:
-        data = payload.encode("utf-8", "replace")
+        data = payload.encode()
     message = sending.message(data, now_ms, topic)
     message.content_type = _text(document, "content_type")
     properties = document.get("properties") or {}
@@ -255,8 +246,8 @@ def _state(document: dict[str, Any], client_id: str) -> dict[str, Any] | None:
         tags = document.get("tags")
         named = tags if isinstance(tags, dict) else {}
         device = next((named[name] for name in ("device_id", "entity_id") if isinstance(named.get(name), str)), "")
-        own = document.get("device_id") or document.get("device_uuid")
-        return document if own else {**document, "device_id": device or client_id}
+        is_named = any(document.get(name) not in (None, "") for name in ("device_id", "device_uuid"))
+        return document if is_named else {**document, "device_id": device or client_id}
     event = document
     data = document.get("data")
     if isinstance(data, dict) and "new_state" in data:

@@ -62,6 +62,7 @@ class Body:
         if self._sent is None:
             content = self._content
             if content.is_eof() and content.exception() is None:  # all of it is here, as small bodies are
+                self._exchange.is_awaited = False
                 self._sent = content.read_nowait()
                 self._exchange.bytes_in += len(self._sent)
                 if len(self._sent) > self._limits.max_bytes:
@@ -108,6 +109,8 @@ class Body:
         """What has come; b"" at the end."""
         loop = asyncio.get_running_loop()
         limits = self._limits
+        if self._exchange.is_awaited:
+            await self._exchange.ask_for_body(self._request)
         began = loop.time()
         try:
             async with asyncio.timeout(min(limits.read_timeout_s, self._exchange.left_s())):

@@ -17,6 +17,7 @@ from decoders.catalog import LoadedProduct
 from decoders.errors import DecodeError
 from decoders.json_text import read_json
 from decoders.product import CompiledProduct
+from decoders.spec.problems import nearest
 from decoders.types import SessionContext
 from gateway.ingress.rest.answers import Answer
 from gateway.ingress.rest.bodies import Shape, Shapes
@@ -27,16 +28,20 @@ from gateway.ingress.rest.docs_page import PAGE_POLICY, page_bytes
 from gateway.ingress.rest.exchange import EXCHANGE
 from gateway.ingress.rest.gate import Caller, Gate
 from gateway.ingress.rest.items import ItemSpeaker, Sending
-from gateway.ingress.rest.media import Form, Media, bytes_of_text, media_of
+from gateway.ingress.rest.media import Form, Media, bytes_of_text, empty_body, media_of
 from gateway.ingress.rest.openapi import document_bytes
-from gateway.ingress.rest.routes import RECORD_TYPES, Operation, Route
+from gateway.ingress.rest.routes import RECORD_TYPES, ROUTES, Operation, Place, Route
 from gateway.ingress.rest.sending import Asked, SendingCalls
 from gateway.observe.problems import Problem, ProblemCode, json_response
 
 __all__ = ["Calls"]
 
 _MAX_NAME = 256
+_MAX_COMPARED = 40
 _NOTHING: Mapping[str, str] = {}
+_PARAMETERS = {
+    route.operation: tuple(one.name for one in route.parameters if one.place is Place.QUERY) for route in ROUTES
+}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -64,6 +69,7 @@ class Calls:
         if route.item:
             return await self._with_body(route, request)
         caller = await self._gate.enter(request, route, path_client="", streamed=False)
+        _check_query(request, route)
         if route.operation is Operation.GET_OPENAPI:
             response = web.Response(body=document_bytes(), content_type="application/json")
         elif route.operation is Operation.GET_DOCS:
@@ -86,6 +92,7 @@ class Calls:
         streamed = self._sending.is_streamed(request, route, media)
         caller = await self._gate.enter(request, route, path_client=client, streamed=streamed)
         try:
+            _check_query(request, route)
             body = self._sending.body(request, streamed=streamed)
             await self._gate.prove(request, route, caller, body)
             if route.operation is Operation.DECODE_FRAME:
@@ -167,7 +174,7 @@ class Calls:
         shape = self._shapes.frames(loaded.product.id, "", 0)
         data = await body.whole()
         if not data:
-            raise Problem(400, ProblemCode.BAD_REQUEST, "a frame was expected, and the body is empty")
+            raise empty_body(media)
         query = request.query
         device_id, variant, port = _name(query, "device_id"), _name(query, "variant"), _port(query)
         if media.form is Form.JSON:
@@ -198,6 +205,26 @@ def _media_of(content_type: str | None, forms: tuple[Form, ...]) -> Media:
 def _query_of(request: web.Request) -> Mapping[str, str]:
     """Most requests have none, and to parse nothing takes its time too."""
     return request.query if request.query_string else _NOTHING
+
+
+def _check_query(request: web.Request, route: Route) -> None:
+    """A parameter that nobody reads is a slip of the pen: what it was to say would be lost."""
+    if not request.query_string:
+        return
+    known, query = _PARAMETERS[route.operation], request.query
+    for name in query:
+        if name not in known:
+            near = nearest(name[:_MAX_COMPARED], known)
+            listed = ", ".join(f"`{one}`" for one in known) or "none"
+            hint = f"did you mean `{near}`?" if near else f"there is {listed}"
+            raise _bad(_shown(name), f"no such parameter ({hint})")
+        if len(query.getall(name)) > 1:
+            raise _bad(name, "it stands there twice")
+
+
+def _shown(name: str) -> str:
+    shown = name[:_MAX_COMPARED]
+    return shown if shown.isprintable() else ascii(shown)
 
 
 def _name(query: Mapping[str, str], parameter: str) -> str:

@@ -31,6 +31,7 @@ __all__ = ["CsvItems"]
 _COMMA = ","
 _DEVICE_COLUMNS = ("device_id", "device_uuid")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
+_BEGIN_NUMBERS = frozenset("-0123456789")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]{1,15},[0-9]{1,15}", re.ASCII)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MAX_COLUMNS = 1_000
@@ -52,9 +53,18 @@ class CsvItems:
         self._device_at = -1
         self._unnamed = False  # the last column of the header has no name
 
-    def open(self, record: bytes, delimiter: str) -> tuple[bytes, Item] | None:
-        """A record -> payload and item; None for the header, and for what Excel says of the delimiter before it. Raises
-        DecodeError, and Problem for a header that cannot be used: nothing behind it can be read."""
+    @property
+    def has_header(self) -> bool:
+        return bool(self._names)
+
+    @staticmethod
+    def header_too_long() -> Problem:
+        return _no_header("it is longer than is taken")
+
+    def open(self, record: bytes, delimiter: str) -> tuple[bytes, Item | dict[str, Any]] | None:
+        """A record -> payload, and the item or the document that it is; None for the header, and for what Excel says of
+        the delimiter before it. Raises DecodeError, and Problem for a header that cannot be used: nothing behind it can
+        be read."""
         if not self._names:
             if not says_delimiter(record):
                 self._take_header(self._header(record, delimiter))
@@ -67,7 +77,7 @@ class CsvItems:
             raise DecodeError(DecodeCode.BAD_DOCUMENT, detail)
         device_id = cells[self._device_at] if self._device_at >= 0 else ""
         if self._product is None:
-            return record, Item(self._document(cells, delimiter))
+            return record, self._document(cells, delimiter)
         if delimiter != _COMMA:
             cells = [_with_point(cell) for cell in cells]
         return _line(cells), Item(columns=self._columns, device_id=device_id)
@@ -77,6 +87,8 @@ class CsvItems:
         if text is None:
             charset = self._charset.name or "utf-8 or cp949"
             raise DecodeError(DecodeCode.BAD_DOCUMENT, f"not text in the charset of the body ({charset})")
+        if '"' not in text and "\r" not in text:
+            return [cell.strip() for cell in text.split(delimiter)]
         try:
             rows = list(csv.reader(io.StringIO(text, ""), delimiter=delimiter, strict=True, skipinitialspace=True))
         except csv.Error as error:
@@ -153,6 +165,8 @@ def _check_names(names: Sequence[str], values: Collection[str] | None) -> None:
 
 def _value(cell: str, delimiter: str) -> Any:
     """Numbers as numbers; a text of digits that begins with 0 is one."""
+    if cell[0] not in _BEGIN_NUMBERS:
+        return cell
     point = cell if delimiter == _COMMA else _with_point(cell)
     if not _NUMBER.fullmatch(point):
         return cell

@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
 from gateway.ingress.rest.access_log import AccessLog
+from gateway.ingress.rest.unrouted import is_unrouted, no_such_path, not_taken
 from gateway.observe.problems import Limit, Problem, ProblemCode
 
-__all__ = ["EXCHANGE", "CountRequest", "Exchange", "add_headers", "exchanges"]
+__all__ = ["EXCHANGE", "CountRequest", "Exchange", "add_headers", "exchanges", "leave_expectation"]
 
 CountRequest: TypeAlias = Callable[[str, str, int, float], None]
 """Called after each request: template of the route, method, status, seconds."""
@@ -31,6 +33,7 @@ _CLIENT_GONE = 499
 _UNMATCHED = "unmatched"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _GRACE_S = 5.0  # a handler that has not answered so long after its deadline is ended
 _SERVER = "iotlink"
 _HEADERS = {
@@ -41,7 +44,7 @@ _HEADERS = {
     istr("X-Content-Type-Options"): "nosniff",
     istr("X-Frame-Options"): "DENY",
 }
-_SERVER_HEADER, _ID_HEADER = istr("Server"), istr("X-Request-Id")
+_SERVER_HEADER, _ID_HEADER, _EXPECT = istr("Server"), istr("X-Request-Id"), istr("Expect")
 _ID_DIGITS = 16
 _POOL_IDS = 512
 """Ids for which random bytes are fetched at once."""
@@ -53,7 +56,8 @@ _log = structlog.get_logger(__name__)
 class Exchange:
     """What is known of one request. deadline: of `loop.time()`. client: who is proven to send it, or "".
 
-    bytes_in: of its body, as sent. items: in it. fields: further ones of its line in the access log.
+    bytes_in: of its body, as sent. items: in it. fields: further ones of its line in the access log. is_awaited: the
+    client sends the body once it is told to.
     """
 
     request_id: str
@@ -63,7 +67,16 @@ class Exchange:
     bytes_in: int = 0
     items: int = 0
     fields: dict[str, str | int] = field(default_factory=dict)
+    is_awaited: bool = False
     _end: asyncio.Timeout | None = None
+
+    async def ask_for_body(self, request: web.Request) -> None:
+        """To be called before the first read of a body that is not there yet: nothing stands against it any more (RFC
+        9110 section 10.1.1)."""
+        if self.is_awaited:
+            self.is_awaited = False
+            await request.writer.write(_CONTINUE)
+            request.writer.output_size = 0  # the answer itself has not begun
 
     def left_s(self) -> float:
         """Seconds until the deadline, not below 0."""
@@ -93,23 +106,24 @@ def exchanges(deadline_s: float, count: CountRequest) -> Middleware:
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = time.perf_counter()  # the loop's clock goes by whole milliseconds
         given = request.headers.get(_ID_HEADER)
         request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else ids.make()
-        exchange = request[EXCHANGE] = Exchange(request_id, began + deadline_s, deadline_s)
+        exchange = request[EXCHANGE] = Exchange(request_id, asyncio.get_running_loop().time() + deadline_s, deadline_s)
         status = _CLIENT_GONE
         try:
             response = await _answer(request, handler, exchange)
             status = response.status
             response.headers[_ID_HEADER] = request_id
+            if exchange.is_awaited:
+                response.force_close()  # whether the body still comes is not known
             return response
         except web.HTTPException as redirect:
             status = redirect.status
             redirect.headers[_ID_HEADER] = request_id
             raise
         finally:
-            seconds = loop.time() - began
+            seconds = time.perf_counter() - began
             route, method = route_of(request), request.method if request.method in _METHODS else "other"
             line = {
                 "request_id": request_id,
@@ -153,6 +167,8 @@ async def _answer(request: web.Request, handler: Handler, exchange: Exchange) ->
     try:
         async with asyncio.timeout_at(exchange.deadline + _GRACE_S) as end:
             exchange._end = end
+            if _EXPECT in request.headers:
+                _read_expectation(request, exchange)
             return await handler(request)
     except Problem as problem:
         return problem.response(request_id)
@@ -167,14 +183,33 @@ async def _answer(request: web.Request, handler: Handler, exchange: Exchange) ->
             raise
         codes = {404: ProblemCode.NOT_FOUND, 405: ProblemCode.METHOD_NOT_ALLOWED, 413: ProblemCode.TOO_LARGE}
         code = codes.get(error.status, ProblemCode.BAD_REQUEST)
-        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return Problem(error.status, code, error.reason, headers=headers).response(request_id)
+        detail, headers = error.reason, {}
+        if isinstance(error, web.HTTPMethodNotAllowed):
+            method = request.method if request.method in _METHODS else ""
+            detail, headers = not_taken(method, error.allowed_methods), {"Allow": error.headers["Allow"]}
+        elif error.status == 404:
+            detail = no_such_path(request.path)
+        return Problem(error.status, code, detail, headers=headers).response(request_id)
     except ConnectionError:
         raise
     except Exception:
         return _internal_error(request, exchange)
     finally:
         exchange._end = None
+
+
+async def leave_expectation(_: web.Request) -> None:
+    """The `expect_handler` of every route: aiohttp's would ask for the body at once."""
+
+
+def _read_expectation(request: web.Request, exchange: Exchange) -> None:
+    """Raises Problem(417) for one that nobody knows. HTTP/1.0 has none."""
+    if request.version < HttpVersion11:
+        return
+    if any(value.strip().lower() != "100-continue" for value in request.headers.getall(_EXPECT)):
+        detail = "Expect: `100-continue` is the only one that is known"
+        raise Problem(417, ProblemCode.UNKNOWN_EXPECTATION, detail)
+    exchange.is_awaited = not request.content.is_eof()
 
 
 def _internal_error(request: web.Request, exchange: Exchange) -> web.StreamResponse:
@@ -186,7 +221,7 @@ def _internal_error(request: web.Request, exchange: Exchange) -> web.StreamRespo
 def route_of(request: web.Request) -> str:
     """The template of its route, such as `/v1/frames/{product}`: paths may hold names and secrets."""
     resource = request.match_info.route.resource
-    return _UNMATCHED if resource is None else resource.canonical
+    return _UNMATCHED if resource is None or is_unrouted(resource) else resource.canonical
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:

@@ -18,7 +18,7 @@ from gateway.access.certificates import CertificateRule
 from gateway.access.quotas import QuotaAnswer, Quotas
 from gateway.access.rest import AccessRequest, RestAccess, SignedRequest
 from gateway.access.rest_denials import RestDenial
-from gateway.access.scopes import Call, RestGrant, ScopeRefusal
+from gateway.access.scopes import Call, RestGrant
 from gateway.domain.device import Principal
 from gateway.ingress.rest.body import Body
 from gateway.ingress.rest.exchange import EXCHANGE
@@ -32,21 +32,18 @@ from gateway.settings.rules import is_loopback
 __all__ = ["Caller", "Gate", "GateOptions"]
 
 _MAX_ADDRESSES = 4_096
-_NOT_ALLOWED = {
-    ScopeRefusal.CALL: "this caller may not do that",
-    ScopeRefusal.PRODUCT: "this caller has nothing of this product",
-    ScopeRefusal.DEVICE: "this caller has nothing of this device",
-}
+_SIGNATURE = "signature"
 
 
 @dataclass(slots=True, frozen=True)
 class GateOptions:
     """forwarded_hops: load balancers that add to X-Forwarded-For. on_loopback: the listener can be reached from this
-    machine alone."""
+    machine alone. allowed_origins: of sites whose pages may call."""
 
     certificate: CertificateRule
     forwarded_hops: int = 0
     on_loopback: bool = False
+    allowed_origins: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -121,9 +118,8 @@ class Gate:
         if found.principal.kind == "anonymous":
             self._check_site(request)
         assert route.right is not None
-        refusal = found.refusal(route.right)
-        if refusal is not None:
-            raise Problem(403, ProblemCode.NOT_ALLOWED, _NOT_ALLOWED[refusal])
+        if not found.scope.has_call(route.right):
+            raise Problem(403, ProblemCode.NOT_ALLOWED, _not_allowed(found, route.right))
         sends = route.right is Call.INGEST
         self._take(self._quotas.take_request(found.caller, found.quota, sends=sends), caller.headers)
         caller.grant = found
@@ -152,6 +148,8 @@ class Gate:
             detail = "without credentials the Host header must name this machine: localhost or a loopback address"
             raise Problem(421, ProblemCode.WRONG_HOST, detail)
         origin = headers.get("Origin")
+        if origin in self._options.allowed_origins:
+            return
         foreign = origin is not None and origin_site(origin) != host
         if foreign or is_cross_site(headers.get("Sec-Fetch-Site")):
             raise Problem(403, ProblemCode.CROSS_SITE, "requests from pages of other sites are refused")
@@ -178,6 +176,14 @@ class Gate:
             if len(told) >= hops and _is_address(told[-hops]):
                 host, port = told[-hops], 0
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _not_allowed(grant: RestGrant, needed: Call) -> str:
+    has = ", ".join(call for call in Call if call in grant.scope.calls) or "none"
+    detail = f"the scope `{needed}` is needed; this caller has {has}"
+    if grant.principal.kind == _SIGNATURE and needed is not Call.INGEST:
+        detail = f"signatures only send: the scope `{needed}` needs an API key, a token or a certificate"
+    return detail
 
 
 def _is_address(text: str) -> bool:

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from gateway.observe.problems import Problem, ProblemCode
 
-__all__ = ["CP949", "TYPES", "UTF_8", "Form", "Media", "bytes_of_text", "media_of"]
+__all__ = ["CP949", "TYPES", "UTF_8", "Form", "Media", "bytes_of_text", "empty_body", "media_of"]
 
 UTF_8 = "utf-8"
 CP949 = "cp949"
@@ -57,13 +57,20 @@ class Media:
     """What a Content-Type says.
 
     charset: UTF_8, CP949, or "" where it does not say; of CSV only. header: whether the first record of CSV names the
-    columns (RFC 4180 section 3), None where it does not say. tabs: CSV whose delimiter is a tab.
+    columns (RFC 4180 section 3), None where it does not say. tabs: CSV whose delimiter is a tab. is_assumed: there was
+    no Content-Type.
     """
 
     form: Form
     charset: str = ""
     header: bool | None = None
     tabs: bool = False
+    is_assumed: bool = False
+
+    @property
+    def doubt(self) -> str:
+        """What is to be added where a body is not what its form says."""
+        return f" (read as {TYPES[self.form][0]}, as no Content-Type was given)" if self.is_assumed else ""
 
 
 def media_of(content_type: str | None, taken: Sequence[Form], default: Form | None = None) -> Media:
@@ -75,7 +82,7 @@ def media_of(content_type: str | None, taken: Sequence[Form], default: Form | No
     if content_type is None or not content_type.strip():
         if default is None:
             raise _unsupported("a Content-Type is needed", taken)
-        return Media(default)
+        return Media(default, is_assumed=True)
     message = Message()
     message["Content-Type"] = content_type
     name = message.get_content_type()
@@ -106,6 +113,10 @@ def bytes_of_text(text: bytes, form: Form) -> bytes:
     if data is None:
         raise Problem(400, ProblemCode.BROKEN_TEXT, f"the body is not {_NAMES[form]}")
     return data
+
+
+def empty_body(media: Media) -> Problem:
+    return Problem(400, ProblemCode.EMPTY_BODY, f"the body is empty{media.doubt}")
 
 
 _NAMES = {

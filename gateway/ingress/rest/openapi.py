@@ -281,7 +281,7 @@ def _batch(route: Route, status: int, text: str) -> Json:
 
 def _problems_of(route: Route) -> list[int]:
     if route.right is None:
-        return [429, 500]
+        return [400, 429, 500]
     statuses = {400, 401, 403, 421, 429, 500, 503}
     if any(parameter.place is Place.PATH for parameter in route.parameters):
         statuses.add(404)

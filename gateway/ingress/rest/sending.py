@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from decoders.errors import DecodeError
@@ -19,7 +20,7 @@ from decoders.product import CompiledProduct
 from gateway.domain.reading import Reading
 from gateway.domain.topic_message import Item
 from gateway.ingress.rest.answers import Answer, BatchAnswer, ItemError
-from gateway.ingress.rest.bodies import Shape, Taken, raw_of
+from gateway.ingress.rest.bodies import Shape, Taken
 from gateway.ingress.rest.body import Body, BodyLimits
 from gateway.ingress.rest.charsets import Charset
 from gateway.ingress.rest.csv_items import CsvItems
@@ -31,10 +32,10 @@ from gateway.ingress.rest.idempotency import Claim, IdempotencyKeys, key_of, req
 from gateway.ingress.rest.intake import Intake
 from gateway.ingress.rest.items import Items, Sending
 from gateway.ingress.rest.lines import Cutter, Line, LineCutter
-from gateway.ingress.rest.media import Form, Media, bytes_of_text
+from gateway.ingress.rest.media import Form, Media, bytes_of_text, empty_body
 from gateway.ingress.rest.receipts import ItemReceipt
 from gateway.ingress.rest.routes import Route
-from gateway.ingress.rest.uploads import LINE_TOO_LONG, Upload, UploadLimits
+from gateway.ingress.rest.uploads import Upload, UploadLimits
 from gateway.observe.problems import Limit, Problem, ProblemCode
 
 __all__ = ["LINE_FORMS", "Asked", "SendingCalls", "SendingLimits"]
@@ -45,6 +46,7 @@ _TURN_ITEMS = 128
 """Items taken before others have their turn."""
 _THREAD_BYTES = 512 * 1024
 """From here on JSON is read in a thread, so that others need not wait for all of it."""
+_LINE_TOO_LONG = ItemError("too_large", "the line is longer than is taken", status=413)
 _ITEM_TOO_LARGE = ItemError("too_large", "the item is larger than is taken", status=413)
 
 
@@ -230,29 +232,38 @@ class SendingCalls:
         return shape.frame(sending, entry.raw, now_ms)
 
     async def _entries(self, data: bytes, asked: Asked) -> list[_Entry]:
-        form = asked.media.form
+        media, form = asked.media, asked.media.form
+        if not data:
+            raise empty_body(media)
         if form is Form.JSON:
-            return await self._of_json(data)
+            return await self._of_json(data, media)
         if form is Form.NDJSON:
             cutter = LineCutter(self._limits.max_item_bytes)
-            return [_of_line(line) for line in (*cutter.feed(data), *cutter.end())]
+            entries = [_of_line(line) for line in (*cutter.feed(data), *cutter.end())]
+            if not entries:
+                raise empty_body(media)
+            return entries
         if form is Form.CSV:
             return self._of_csv(data, asked)
         frame = data if form is Form.OCTETS else bytes_of_text(data, form)
+        if not frame:
+            raise empty_body(media)
         self._check_size(len(frame))
         return [_Entry(frame)]
 
-    async def _of_json(self, data: bytes) -> list[_Entry]:
+    async def _of_json(self, data: bytes, media: Media) -> list[_Entry]:
+        if data.isspace():
+            raise empty_body(media)
         try:
             document = read_json(data) if len(data) < _THREAD_BYTES else await asyncio.to_thread(read_json, data)
         except DecodeError as error:
-            raise Problem(400, ProblemCode.NOT_JSON, error.detail) from None
+            raise Problem(400, ProblemCode.NOT_JSON, error.detail + media.doubt) from None
         if document.__class__ is not list:
             self._check_size(len(data))
             return [_Entry(data, document, is_document=True)]
         entries, max_bytes = [], self._limits.max_item_bytes
         for item in document[: self._limits.max_items + 1]:
-            raw = raw_of(item)
+            raw = orjson.dumps(item)
             entries.append(_Entry(raw, item, True, error=_ITEM_TOO_LARGE if len(raw) > max_bytes else None))
         return entries
 
@@ -271,6 +282,8 @@ class SendingCalls:
             entry = lines.entry(line)
             if entry is not None:
                 entries.append(entry)
+        if not lines.has_header:
+            raise empty_body(asked.media)
         return entries
 
     # An upload
@@ -297,7 +310,10 @@ class SendingCalls:
         upload = Upload(cutter, take, self._intake, UploadLimits(settle_s=limits.request_timeout_s), flush)
         offer = LineOffer(upload.receipts)
         offer.group = self._items.group(sending, offer.grouped)
-        return await upload.run(_looked_at(body.pieces(), table))
+        answer = await upload.run(_looked_at(body.pieces(), table))
+        if not exchange.items and (table is None or not table.has_header):
+            raise empty_body(asked.media)
+        return answer
 
 
 class CsvLines:
@@ -313,10 +329,16 @@ class CsvLines:
         self._items = CsvItems(asked.product, self.charset)
         self._shape = asked.shape
 
+    @property
+    def has_header(self) -> bool:
+        return self._items.has_header
+
     def entry(self, line: Line) -> _Entry | None:
-        """None for the header."""
+        """None for the header. Raises Problem for one that cannot be used."""
         if line.too_long:
-            return _Entry(b"", error=LINE_TOO_LONG)
+            if not self.has_header:
+                raise self._items.header_too_long()
+            return _Entry(b"", error=_LINE_TOO_LONG)
         try:
             opened = self._items.open(line.data, self.cutter.delimiter)
         except DecodeError as error:
@@ -324,11 +346,11 @@ class CsvLines:
         if opened is None:
             return None
         raw, item = opened
-        return _Entry(raw, item=item)
+        return _Entry(raw, item=item) if isinstance(item, Item) else _Entry(raw, item, is_document=True)
 
 
 def _of_line(line: Line) -> _Entry:
-    return _Entry(line.data, is_line=True, error=LINE_TOO_LONG if line.too_long else None)
+    return _Entry(line.data, is_line=True, error=_LINE_TOO_LONG if line.too_long else None)
 
 
 async def _looked_at(pieces: AsyncGenerator[bytes, None], table: CsvLines | None) -> AsyncGenerator[bytes, None]:

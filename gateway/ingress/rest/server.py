@@ -19,10 +19,12 @@ from aiohttp import web
 
 from gateway.access.limits import ConnectionLimits
 from gateway.domain.errors import OperatorError
+from gateway.ingress.rest.cors import answer_preflights, tell_origin
 from gateway.ingress.rest.door import Door
-from gateway.ingress.rest.exchange import add_headers, exchanges
+from gateway.ingress.rest.exchange import add_headers, exchanges, leave_expectation
 from gateway.ingress.rest.intake import Intake
 from gateway.ingress.rest.routes import ROUTES, Route
+from gateway.ingress.rest.unrouted import ANY_PATH, refuse
 from gateway.observe.http_listener import HttpListener, HttpOptions
 from gateway.observe.metrics import Metrics
 from gateway.observe.problems import Problem
@@ -43,7 +45,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, frozen=True)
 class RestOptions:
-    """One listener. setting: dotted path of its settings. port: 0 takes any free one."""
+    """One listener. setting: dotted path of its settings. port: 0 takes any free one. allowed_origins: of sites whose
+    pages may call it from a browser."""
 
     name: str
     host: str
@@ -54,6 +57,7 @@ class RestOptions:
     idle_timeout_s: float = 75.0
     request_timeout_s: float = 30.0
     setting: str = ""
+    allowed_origins: frozenset[str] = frozenset()
 
 
 class RestListener:
@@ -125,16 +129,22 @@ class RestListener:
 
     def _application(self) -> web.Application:
         options, requests = self.options, self._requests
-        app = web.Application(middlewares=[exchanges(options.request_timeout_s, partial(requests.count, options.name))])
+        middlewares = [exchanges(options.request_timeout_s, partial(requests.count, options.name))]
+        if options.allowed_origins:
+            middlewares.append(answer_preflights(options.allowed_origins))
+        app = web.Application(middlewares=middlewares)
         app.on_response_prepare.append(add_headers)
+        if options.allowed_origins:
+            app.on_response_prepare.append(tell_origin(options.allowed_origins))
         app.on_response_prepare.append(self._say_goodbye)
         for route in ROUTES:
             handler = self._handler(route)
             for template in (route.template, *route.also):
                 path = _PARAMETER_AT_END.sub(r"{\1:[^{}/:]+}", template)
                 for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):  # RFC 9110 section 9.1
-                    app.router.add_route(method, path, handler)
+                    app.router.add_route(method, path, handler, expect_handler=leave_expectation)
                 requests.expect(options.name, template, route.method)
+        app.router.add_route("*", ANY_PATH, refuse, expect_handler=leave_expectation)
         return app
 
     async def _say_goodbye(self, _: web.BaseRequest, response: web.StreamResponse) -> None:

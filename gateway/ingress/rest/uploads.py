@@ -22,10 +22,9 @@ from gateway.ingress.rest.lines import Cutter, Line
 from gateway.ingress.rest.receipts import ItemReceipt, Receipts, Window
 from gateway.observe.problems import Limit, Problem, ProblemCode
 
-__all__ = ["LINE_TOO_LONG", "MAX_ERRORS", "TakeLine", "Upload", "UploadLimits", "UploadTally"]
+__all__ = ["MAX_ERRORS", "TakeLine", "Upload", "UploadLimits", "UploadTally"]
 
 MAX_ERRORS = 1_000
-LINE_TOO_LONG = ItemError("too_large", "the line is longer than is taken", status=413)
 _RETRY_S = 5
 _TURN_LINES = 32
 """Lines taken before others have their turn."""
@@ -160,9 +159,6 @@ class Upload:
     def _take_turn(self, lines: list[Line]) -> None:
         for line in lines:
             self.lines = line.number - 1
-            if line.too_long:
-                self.tally.reject(line.number, LINE_TOO_LONG)
-                continue
             self._line = line
             error = self._take(line, self._make)
             if error is not None:

@@ -177,6 +177,23 @@ def test_a_reload_writes_down_when_keys_of_the_file_were_used(path: Path) -> Non
     assert rig.uses() == {"a": NOW + 61}
 
 
+def test_the_end_writes_down_what_a_minute_would_have(path: Path) -> None:
+    rig = Rig(path)
+    key = rig.issue("a")
+    rig.clients.reload()
+    client = rig.clients.by_key(key)
+    assert isinstance(client, Client)
+    for _ in range(2):
+        rig.now += 1
+        rig.clients.used(client)
+        rig.clients.reload()
+    assert rig.uses() == {"a": NOW + 1}
+    rig.clients.close()
+    assert rig.uses() == {"a": NOW + 2}
+    rig.clients.close()
+    Clients([], None, lambda: NOW).close()
+
+
 def test_uses_that_cannot_be_written_harm_nothing(path: Path) -> None:
     rig = Rig(path)
     key = rig.issue("a")

@@ -13,6 +13,10 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.access.api_keys import hash_api_key, make_api_key
+from gateway.access.key_file import IssuedKey, KeyFile
+from gateway.access.key_uses import KeyUses
+from gateway.access.scopes import Scope
 from gateway.app import Gateway, load_directory
 from gateway.app import rest as app_rest
 from gateway.domain.errors import ConfigError, OperatorError
@@ -128,6 +132,23 @@ async def test_health_shows_a_key_file_that_cannot_be_read(tmp_path: Path, monke
     told = [line for line in logs if line["event"] == "key_file_unusable"]
     assert ["not JSON" in line["detail"] for line in told[:1]] == [True]
     assert len({line["detail"] for line in told}) == len(told)  # once each, however often it is looked at
+
+
+async def test_the_last_uses_of_keys_are_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_rest, "_RELOAD_S", 3_600.0)
+    (tmp_path / "data").mkdir()
+    file, key = KeyFile(tmp_path / "data" / "keys.json"), make_api_key("erp")
+    with file.edited() as keys:
+        keys.append(IssuedKey("erp", hash_api_key(key), Scope(), 1.0, "test"))
+    async with running(tmp_path, sections()) as gateway:
+        assert gateway.rest is not None
+        ((host, port),) = gateway.rest.server.listeners[0].addresses
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(GUARD_S)) as session,
+            session.get(f"http://{host}:{port}/v1/specs", headers={"X-Api-Key": key}) as answer,
+        ):
+            assert (answer.status, (await answer.json())["code"]) == (403, "not_allowed")
+    assert KeyUses(file.path, lambda: 0.0).read().keys() == {hash_api_key(key)}
 
 
 async def test_without_listeners_there_is_nothing_to_say(tmp_path: Path) -> None:

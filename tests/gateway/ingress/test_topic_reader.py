@@ -392,3 +392,32 @@ messages:
     fields: [{name: t, type: u8}, {name: h, type: u8}]
 """
     return Catalog.of([build_product("lines", spec, "lines.yaml", {})])
+
+
+@pytest.mark.parametrize("name", ["device_id", "device_uuid", "hub_id", "childDeviceId"])
+@pytest.mark.parametrize("value", [17, 0, False, ["d-1"], {"id": "d-1"}])
+def test_an_id_that_is_no_text_is_named(name: str, value: object) -> None:
+    rig, field = TopicRig(templates=[Template("in/+")]), f"`{name}`: a text was expected"
+    told = {"device_id": "d-1", **THERMO, name: value}
+    if name == "device_uuid":
+        del told["device_id"]
+    for said in (told, {**told, "type": "alert", "data": {"code": "x"}}):
+        assert rig.reason("in/x", said) == ("bad_document", field)
+        assert rig.outbox.letters[-1].field == name
+    assert rig.record("in/x", {**told, name: "d-1"})["device_id"] == "d-1"
+
+
+def test_an_id_that_is_no_text_says_nothing_where_the_topic_names_the_device() -> None:
+    rig = TopicRig()
+    assert rig.record("devices/d-1/telemetry", {**THERMO, "device_id": 17})["device_id"] == "d-1"
+    assert rig.record("devices/d-1/telemetry", {**THERMO, "device_id": None})["device_id"] == "d-1"
+
+
+def test_times_that_nobody_can_read_are_flagged_also_without_values() -> None:
+    rig = TopicRig()
+    alert = {"type": "alert", "data": {"code": "x"}, "ts": "yesterday", "hub_timestamp": "then"}
+    frame = {"productId": "example_thermo", "data": {"bin": STATUS_HEX}, "device_timestamp": "soon"}
+    for said, names in ((alert, ["device_timestamp", "hub_timestamp"]), (frame, ["device_timestamp"])):
+        found = flags(rig.record(UP, said))
+        assert [flag for flag in found if flag[0] in names] == [(name, "bad_time") for name in names]
+    assert not flags(rig.record(UP, {**alert, "ts": NOW_MS, "hub_timestamp": ""}))

@@ -79,3 +79,22 @@ def test_off_loopback_somebody_must_be_named(tmp_path: Path, auth: str) -> None:
 )
 def test_rules(tmp_path: Path, text: str, said: str) -> None:
     assert said in loaded(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("origin", "right"),
+    [
+        ("https://dash.example.com", True),
+        ("http://127.0.0.1:3000", True),
+        ("https://[::1]:8443", True),
+        ("*", False),
+        ("https://dash.example.com/", False),
+        ("https://Dash.example.com", False),
+        ("dash.example.com", False),
+        ("null", False),
+    ],
+)
+def test_sites_whose_pages_may_call(tmp_path: Path, origin: str, right: bool) -> None:
+    wrong = loaded(tmp_path, f"rest: {{listeners: [{{name: rest, allowed_origins: ['{origin}']}}]}}\n")
+    assert ("scheme, host and port of a site" in wrong) is not right
+    assert bool(wrong) is not right

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from gateway.ingress.rest.exchange import add_headers, exchanges
+from gateway.ingress.rest.exchange import add_headers, exchanges, leave_expectation
 
 GUARD_S = 30.0
 
@@ -58,7 +58,7 @@ async def serving(routes: dict[str, Handler], *, deadline_s: float = GUARD_S) ->
     app = web.Application(middlewares=[exchanges(deadline_s, served.count)])
     app.on_response_prepare.append(add_headers)
     for path, handler in routes.items():
-        app.router.add_post(path, handler)
+        app.router.add_post(path, handler, expect_handler=leave_expectation)
     runner = web.AppRunner(app, access_log=None, auto_decompress=False, lingering_time=0.1, shutdown_timeout=1)
     await runner.setup()
     try:

@@ -7,7 +7,7 @@ import pytest
 from decoders.errors import DecodeError
 from gateway.access.scopes import RestGrant, Scope
 from gateway.domain.device import Principal
-from gateway.ingress.rest.bodies import Shape, Shapes, raw_of
+from gateway.ingress.rest.bodies import Shape, Shapes
 from gateway.ingress.rest.items import Sending
 from gateway.specs import load_catalog
 
@@ -43,14 +43,6 @@ def test_an_item_is_an_object(item: Any) -> None:
     ):
         with pytest.raises(DecodeError, match="object was expected"):
             shape.open(SENDING, item, b"", NOW_MS)
-
-
-@pytest.mark.parametrize(
-    ("item", "raw"),
-    [({"a": 1}, b'{"a":1}'), ({"a": 10**30}, b'{"a":1' + b"0" * 30 + b"}"), ({"a": "\ud800"}, b'{"a":"\\ud800"}')],
-)
-def test_items_of_arrays_as_bytes(item: Any, raw: bytes) -> None:
-    assert raw_of(item) == raw
 
 
 def test_frames_name_product_port_and_variant() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import gzip
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -173,3 +174,53 @@ async def test_others_have_their_turn_while_a_body_is_expanded() -> None:
     async with serving({"/x": handler}) as served:
         _, _, text = await ask(served, gzip.compress(bytes(4 * 1024 * 1024)), Content_Encoding="gzip")
     assert int(text) >= 7
+
+
+HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\n"
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@BOTH
+async def test_a_body_that_waits_is_asked_for_once(handler: Callable[[], Handler]) -> None:
+    async with serving({"/x": handler()}) as served:
+        reader, writer = await served.connect()
+        writer.write(HEAD + b"Content-Length: 4\r\n\r\n")
+        async with asyncio.timeout(GUARD_S):
+            assert await reader.readexactly(len(GO_ON)) == GO_ON
+            writer.write(b"ab")
+            await writer.drain()
+            writer.write(b"cd")
+            answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\nabcd")
+
+
+@BOTH
+async def test_a_body_that_is_not_wanted_is_not_asked_for(handler: Callable[[], Handler]) -> None:
+    async with serving({"/x": handler()}) as served:
+        head = HEAD.replace(b"Connection: close\r\n", b"") + b"Content-Length: 1001\r\n\r\n"
+        answer = await served.raw(head)  # the connection ends, since the body may come or not
+        await served.wait_counted(1)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"Connection: close" in answer
+    assert served.counted == [("/x", "POST", 413)]
+
+
+async def test_what_is_there_already_is_not_asked_for() -> None:
+    async with serving({"/x": whole()}) as served:
+        answer = await served.raw(HEAD + b"Content-Length: 4\r\n\r\nabcd")
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize("given", [b"banana", b"100-continue, banana", b"\xff"])
+async def test_an_expectation_that_nobody_knows(given: bytes) -> None:
+    async with serving({"/x": whole()}) as served:
+        head = b"POST /x HTTP/1.1\r\nHost: a\r\nX-Request-Id: r-5\r\nExpect: " + given
+        answer = await served.raw(head + b"\r\nConnection: close\r\n\r\n")
+        old = await served.raw(b"POST /x HTTP/1.0\r\nExpect: " + given + b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 417 ")
+    assert b"X-Request-Id: r-5\r\n" in answer
+    assert b'"code":"unknown_expectation"' in answer
+    assert b" 200 OK\r\n" in old
+    assert served.counted == [("/x", "POST", 417), ("/x", "POST", 200)]

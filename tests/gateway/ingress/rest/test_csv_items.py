@@ -4,7 +4,6 @@ import pytest
 
 from decoders.errors import DecodeError
 from decoders.product import CompiledProduct
-from gateway.domain.topic_message import Item
 from gateway.ingress.rest.charsets import Charset
 from gateway.ingress.rest.csv_items import CsvItems
 from gateway.observe.problems import Problem
@@ -15,7 +14,7 @@ def items_of(*records: bytes, delimiter: str = ",") -> list[object]:
     items = CsvItems(None, Charset())
     found = [items.open(record, delimiter) for record in records]
     assert found[0] is None
-    return [one[1].document for one in found[1:] if one is not None]
+    return [one[1] for one in found[1:] if one is not None]
 
 
 def test_the_header_names_the_values() -> None:
@@ -61,10 +60,16 @@ def test_utf_16_is_named(charset: str) -> None:
     assert "UTF-16" in caught.value.detail
 
 
+@pytest.mark.parametrize("record", [b" a , b,c ", b"a,,", b",,", b"\ta,b ,  c"])
+def test_cells_without_quotes_are_those_with_them(record: bytes) -> None:
+    quoted = b",".join(b'"%b"' % cell.strip() for cell in record.split(b","))
+    assert items_of(b"x,y,z", record) == items_of(b"x,y,z", quoted)
+
+
 def test_what_excel_says_of_the_delimiter_is_no_header() -> None:
     items = CsvItems(None, Charset())
     assert [items.open(record, ";") for record in (b"sep=;", b"a;b")] == [None, None]
-    assert items.open(b"1;x", ";") == (b"1;x", Item({"a": 1, "b": "x"}))
+    assert items.open(b"1;x", ";") == (b"1;x", {"a": 1, "b": "x"})
 
 
 def test_lines_may_end_with_a_delimiter() -> None:

@@ -64,6 +64,7 @@ async def test_a_preflight_is_not_answered() -> None:
         headers = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
         status, answered, body = await ask(served, method="OPTIONS", headers=headers)
     assert (status, body["code"], answered["Allow"]) == (405, "method_not_allowed", "POST")
+    assert body["detail"] == "OPTIONS is not taken here: POST is"
 
 
 async def test_one_line_of_log_with_the_template_and_no_path() -> None:
@@ -94,6 +95,7 @@ async def test_what_no_route_has() -> None:
     async with serving({"/x": fine}) as served:
         status, headers, body = await ask(served, "/secret/path", method="PURGE")
         assert (status, body["code"]) == (404, "not_found")
+        assert body["detail"] == "no such path: the calls are listed at /docs"
         assert headers["Content-Type"] == "application/problem+json"
         assert body["request_id"] == headers["X-Request-Id"]
     assert served.counted == [("unmatched", "other", 404)]

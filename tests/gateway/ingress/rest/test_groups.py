@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 
 from decoders.errors import DecodeError
 from decoders.json_text import read_json
+from gateway.access.admission import Provisioning
 from gateway.access.scopes import DevicePatterns, RestGrant, Scope
 from gateway.domain.device import Device, DeviceKey, Principal
+from gateway.domain.errors import RefuseReason
+from gateway.domain.reading import Refused
 from gateway.domain.receipt import Outcome, Receipt
 from gateway.domain.record import Record
 from gateway.domain.state import State
+from gateway.domain.uplink import Uplink
 from gateway.ingress.flow import Flow
 from gateway.ingress.rest.answers import BatchAnswer
 from gateway.ingress.rest.bodies import Shapes
@@ -234,3 +238,22 @@ def test_any_item_is_read_the_same(members: list[tuple[str, str]]) -> None:
             one.pop("record_id", None)
         found.append((answered, bodies(rig)[before:]))
     assert found[0] == found[1]
+
+
+def test_where_only_known_devices_are_taken_a_table_is_admitted_by_its_name() -> None:
+    rig = TopicRig(provisioning=Provisioning.KNOWN, devices=[Device(DeviceKey("", "table:sites"))])
+    shape = Shapes(lambda: rig.catalog).records("master", "")
+    sending = Sending(GRANT, GRANT, "rest", "p", "r-1")
+    found = []
+    for table in ("sites", "owners"):
+        row = {"op": "upsert", "table": table, "keys": {"id": 1}, "data": {"name": "a"}}
+        taken = shape.open(sending, row, b"", NOW_MS)
+        assert taken is not None
+        message, route, one = taken
+        assert route is not None
+        found.append(rig.reader.read_item(message, route, one))
+    admitted, refused = found
+    assert isinstance(admitted, Uplink)
+    assert admitted.device.key.device_id == "table:sites"
+    assert isinstance(refused, Refused)
+    assert refused.reason is RefuseReason.UNKNOWN_DEVICE

@@ -63,7 +63,7 @@ def test_a_known_type_may_not_be_taken_here() -> None:
 
 
 def test_a_body_may_go_without_a_type_where_the_call_has_one() -> None:
-    assert media_of(None, ALL, Form.OCTETS) == Media(Form.OCTETS)
+    assert media_of(None, ALL, Form.OCTETS) == Media(Form.OCTETS, is_assumed=True)
     with pytest.raises(Problem):
         media_of(None, ALL)
 

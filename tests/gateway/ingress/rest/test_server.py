@@ -389,3 +389,33 @@ async def test_the_end_waits_for_no_handshake(files: Files) -> None:
         assert await rest_of(shaking[0]) == b""
         assert await rest_of(proper[0]) == b""
         assert served.closed(CloseReason.SHUTDOWN) == 2
+
+
+@pytest.mark.parametrize(
+    ("first_line", "status", "said"),
+    [
+        (b"POST /nothing", b"404", b"no such path: the calls are listed at /docs"),
+        (b"POST /v1/telemetry/", b"404", b"did you mean /v1/telemetry?"),
+        (b"PUT /v1/specs/a", b"405", b"PUT is not taken here: GET and HEAD are"),
+        (b"PURGE /v1/specs/a:decode", b"405", b"this method is not taken here: POST is"),
+    ],
+)
+async def test_what_no_route_takes(first_line: bytes, status: bytes, said: bytes) -> None:
+    """It is a request as any other, also with an expectation: nothing of a body is asked for."""
+    head = first_line + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX-Request-Id: r-1\r\nConnection: close\r\n"
+    async with serving() as served:
+        reader, writer = await served.connect()
+        writer.write(head + b"Expect: 100-continue\r\n\r\n")
+        got = await rest_of(reader)
+        assert got.startswith(b"HTTP/1.1 " + status)
+        assert said in got
+        reader, writer = await served.connect()
+        writer.write(head + b"Expect: banana\r\n\r\n12345")
+        unknown = await rest_of(reader)
+        assert unknown.startswith(b"HTTP/1.1 417 ")
+        assert b"unknown_expectation" in unknown
+        assert b"X-Request-Id: r-1\r\n" in got
+        assert b"X-Request-Id: r-1\r\n" in unknown
+        assert served.asked == 0
+        counted = {(route, number) for (_, route, _, number), count in served.requests._counts.items() if count}
+        assert counted == {("unmatched", int(status)), ("unmatched", 417)}

@@ -42,6 +42,8 @@ class Bench:
         self.upload = Upload(cutter or LineCutter(MAX_LINE_BYTES), self.take, self.intake, limits)
 
     def take(self, line: Line, make: Callable[[], ItemReceipt]) -> ItemError | None:
+        if line.too_long:
+            return ItemError("too_large", "the line is longer than is taken", status=413)
         try:
             document = read_json(line.data)
         except DecodeError as error:
