@@ -84,10 +84,12 @@ def number(writer: Writer, node: Repeat, scope: Structure, items: str) -> None:
     if any(base in bases for name in writer.names.shown if (base := _base(name))):
         raise Unsupported(f"a value that is called like a numbered one of `{node.name}`")
     variable = writer.out.fresh("numbered")
-    if writer.conditional:
-        writer.preset(variable, "{}")
     call = f"number_values({node.name!r}, {items})" if node.plain else f"number_items({items})"
-    writer.out.emit(f"{variable} = {call}")
+    if writer.conditional:  # perhaps read again, in another element of a tag list
+        writer.preset(variable, "{}")
+        writer.out.emit(f"{variable} |= {call}")
+    else:
+        writer.out.emit(f"{variable} = {call}")
     scope.numbered.append((frozenset(bases), variable))
 
 

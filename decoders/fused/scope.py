@@ -37,7 +37,8 @@ class Known:
 
     sure: it is never None. kind: `int`, `bool`, `float`, `text`, `hex` (a text of hexadecimal digits), `list`, or
     `any` when nothing is known. most: an integer is in 0..most. finite: never NaN or infinity. own: the variable
-    holds nothing else and may be written again; version: how often that was done.
+    holds nothing else and may be written again; version: how often that was done. fleeting: it is of one element of a
+    loop, and means nothing before it.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Known:
     hidden: bool = False
     own: bool = False
     version: int = 0
+    fleeting: bool = False
 
 
 @dataclass(slots=True)

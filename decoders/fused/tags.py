@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from decoders.formula import Formula
 from decoders.fused.dispatch import begin_collections, by_halves, in_order, share_values, write_item
@@ -102,6 +102,7 @@ def _item_with_header(writer: Writer, loop: _Loop) -> None:
     head = Structure(scope, depth=scope.depth, quiet=True)
     with writer.unconditional():
         writer.write(node.header, head)
+    head.raw = {name: replace(raw, fleeting=True) for name, raw in head.raw.items()}
     begin, stop = out.fresh("o"), out.fresh("e")
     if isinstance(node.length, IntWire) and node.length_first:
         size = read_integer(writer, node.length, "size")
@@ -275,7 +276,7 @@ def _dispatch(writer: Writer, loop: _Loop, key: str) -> None:
         out.emit(f"{loop.last} = {key}")
     outer_key = scope.raw.get("key")
     if loop.tells_key:
-        scope.raw["key"] = Known(key, kind="int")
+        scope.raw["key"] = Known(key, kind="int", fleeting=True)
     with in_order(scope) as begin:
 
         def tag(word: str, number: int) -> None:

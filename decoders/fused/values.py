@@ -398,6 +398,8 @@ def share_raw(writer: Writer, name: str, scope: Structure) -> str:
         before = scope.find_raw(name)
         if name == "length" and not writer.body:
             raise Unsupported("a row `length` of the header that is not always there")
+        if before is not None and before.fleeting:
+            raise Unsupported(f"`{name}` of a tag list's header, and again within its tags")
         known = Known(writer.out.fresh("r_" + name), False, finite=False, own=True)
         writer.preset(known.source, "None" if before is None else before.source)
         scope.raw[name] = known

@@ -47,3 +47,16 @@ def test_any_spec_with_frames_is_read_alike_by_both_codecs(spec: dict[str, Any],
 @given(spec=any_text_spec.SPECS, inputs=any_text_spec.INPUTS, few=FEW)
 def test_any_spec_of_text_is_read_alike_by_both_codecs(spec: dict[str, Any], inputs: list[bytes], few: int) -> None:
     check(spec, inputs, few, text=True)
+
+
+HEADER = [{"name": "h", "type": "u8", "bits": {"size": "0-1", "tag": "2-7"}}]
+NUMBERED = [{"list": "x", "numbered": True, "type": "u8", "max": 5, "scale": -1}]
+WITHIN = [{"items": {"key": "tag", "length": "size", "header": HEADER, "tags": {}, "on_unknown": "skip"}}]
+
+
+@pytest.mark.parametrize("unknown", [NUMBERED, WITHIN])
+def test_elements_of_a_tag_list_that_say_the_same_again(unknown: list[dict[str, Any]]) -> None:
+    """Numbered values of several elements; a header whose names those of the elements around have too."""
+    items = {"items": {"key": "tag", "length": "size", "header": HEADER, "tags": {}, "on_unknown": unknown}}
+    spec = {"messages": {"m": {"rest": "skip", "fields": [{"name": "a", "type": "u8"}, items]}}}
+    check(spec, [bytes.fromhex(data) for data in ("a200392c0430", "a2", "a200", "a20100", "a23a01023903")], 4)
