@@ -22,7 +22,7 @@ from gateway.domain.ports import DirectoryPort
 from gateway.domain.reading import Refused
 from gateway.domain.topic_message import Speaker, TopicMessage
 from gateway.domain.uplink import NO_PRODUCT, Beside, Failure
-from gateway.ingress.topic_documents import Node, identity_text, joined
+from gateway.ingress.topic_documents import Node, joined, text_of
 from gateway.protocol.session_ports import AdmissionPort
 from gateway.protocol.uplink_topics import TopicRoute
 
@@ -252,11 +252,11 @@ class TopicDevices:
         """Device and hub that count because the topic does not say them, and what contradicts. Raises DecodeError."""
         own = document.get("device_id") or document.get("device_uuid")
         if not route.device_id:  # else it says nothing new
-            own = identity_text(document, "device_id") or identity_text(document, "device_uuid")
+            own = text_of(document, "device_id") or text_of(document, "device_uuid")
         elif not isinstance(own, str):
             own = ""
-        child = identity_text(document, "childDeviceId")
-        hub = "" if route.hub_said else identity_text(document, "hub_id")
+        child = text_of(document, "childDeviceId")
+        hub = "" if route.hub_said else text_of(document, "hub_id")
         if child and not hub and own != child:
             hub = own
         device_id = "" if route.device_id else child or own

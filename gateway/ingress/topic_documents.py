@@ -41,7 +41,6 @@ __all__ = [
     "bare",
     "beside_of",
     "bytes_of",
-    "identity_text",
     "inner_bytes",
     "is_online",
     "joined",
@@ -50,6 +49,7 @@ __all__ = [
     "plain_text",
     "presence_of",
     "provisioned",
+    "text_of",
 ]
 
 PLAIN_TYPES = frozenset({"alert", "control", "firmware", "file", "log", "master", "presence"})
@@ -111,9 +111,9 @@ def bad_times(document: Mapping[str, Any]) -> list[Violation]:
     return [Violation(name, ViolationCode.BAD_TIME) for name in unreadable_times(document, common_values(document))]
 
 
-def identity_text(document: Mapping[str, Any], name: str) -> str:
-    """The id of a device that stands there, "" for none. Raises DecodeError for what is no text: 17 and "017" would
-    become one device, or two."""
+def text_of(document: Mapping[str, Any], name: str) -> str:
+    """The text that stands there, "" for none. Raises DecodeError for anything else: of ids, 17 and "017" would become
+    one device, or two."""
     value = document.get(name)
     if value is None:
         return ""

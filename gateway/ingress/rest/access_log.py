@@ -18,7 +18,7 @@ _EVENT = "http_request"
 
 
 class AccessLog:
-    """Of all listeners. The lines go through what structlog is configured with."""
+    """Of one listener. The lines go through what structlog is configured with."""
 
     __slots__ = ("_lines",)
 

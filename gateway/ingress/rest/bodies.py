@@ -18,7 +18,7 @@ from decoders.envelopes import open_envelope
 from decoders.errors import DecodeCode, DecodeError
 from gateway.domain.topic_message import Item, TopicMessage
 from gateway.ingress.rest.items import ItemSpeaker, Sending
-from gateway.ingress.topic_documents import PLAIN_TYPES, bytes_of
+from gateway.ingress.topic_documents import PLAIN_TYPES, bytes_of, text_of
 from gateway.protocol.uplink_topics import TELEMETRY, TopicRoute
 
 __all__ = ["Shape", "Shapes", "Taken"]
@@ -108,7 +108,7 @@ class Shapes:
 
         def opened(sending: Sending, document: Any, raw: bytes, now_ms: int) -> Taken:
             said = _object(document)
-            device_id = _text(said, "device_id")
+            device_id = text_of(said, "device_id")
             own = sending
             if device_id and device_id != sending.speaker.device_id:
                 if sending.grant.device_id and not sending.grant.may_speak_for(device_id):
@@ -120,8 +120,8 @@ class Shapes:
                 chosen = int(chosen)  # JSON has one kind of numbers
             if chosen.__class__ is not int or not 0 <= chosen <= 255:
                 raise DecodeError(DecodeCode.BAD_DOCUMENT, "`port`: a number 0-255 was expected", field="port")
-            values = {"port": chosen, "variant": _text(said, "variant") or variant}
-            values["trace_id"] = _text(said, "trace_id")
+            values = {"port": chosen, "variant": text_of(said, "variant") or variant}
+            values["trace_id"] = text_of(said, "trace_id")
             return _frame(own, _frame_bytes(said), now_ms, values)
 
         def _frame(own: Sending, data: bytes, now_ms: int, values: Mapping[str, Any]) -> Taken:
@@ -163,15 +163,6 @@ def _object(document: Any) -> dict[str, Any]:
     return found
 
 
-def _text(document: Mapping[str, Any], name: str) -> str:
-    value = document.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise DecodeError(DecodeCode.BAD_DOCUMENT, f"`{name}`: a text was expected", field=name)
-    return value
-
-
 def _record(record: str, document: dict[str, Any]) -> dict[str, Any]:
     """A record of this type as the reader has it: `{"type": ..., "data": {...}}` for those without a spec."""
     named = document.get("type", record)
@@ -191,7 +182,7 @@ def _master(document: dict[str, Any]) -> dict[str, Any]:
     op, keys, data = document.get("op"), document.get("keys"), document.get("data", {})
     if op not in _MASTER_OPS:
         raise DecodeError(DecodeCode.BAD_DOCUMENT, "`op`: upsert or delete was expected", field="op")
-    if not _text(document, "table") or len(document["table"]) > 128:
+    if not text_of(document, "table") or len(document["table"]) > 128:
         raise DecodeError(DecodeCode.BAD_DOCUMENT, "`table`: the name of a table was expected", field="table")
     for name, value in (("keys", keys), ("data", data)):
         if not isinstance(value, dict):
@@ -207,7 +198,7 @@ def _frame_bytes(document: Mapping[str, Any]) -> bytes:
     if len(given) != 1:
         raise DecodeError(DecodeCode.BAD_DOCUMENT, "one of `hex`, `base64` and `data` was expected", field="hex")
     name = given[0]
-    encoding = _text(document, "encoding") if name == "data" else name
+    encoding = text_of(document, "encoding") if name == "data" else name
     if not isinstance(document[name], str):
         raise DecodeError(DecodeCode.BAD_DOCUMENT, f"`{name}`: a text was expected", field=name)
     return bytes_of(document[name], encoding, name)
@@ -215,12 +206,12 @@ def _frame_bytes(document: Mapping[str, Any]) -> bytes:
 
 def _published(sending: Sending, document: Mapping[str, Any], now_ms: int) -> Taken:
     """`{topic, payload}`; payload: JSON, or text, which `encoding` (`hex`, `base64`) makes bytes."""
-    topic = _text(document, "topic")
+    topic = text_of(document, "topic")
     if not 1 <= len(topic) <= _MAX_TOPIC or any(mark in topic for mark in "+#\0"):
         raise DecodeError(DecodeCode.BAD_DOCUMENT, "`topic`: a topic without wildcards was expected", field="topic")
     if "payload" not in document:
         raise DecodeError(DecodeCode.BAD_DOCUMENT, "`payload` is missing", field="payload")
-    payload, encoding = document["payload"], _text(document, "encoding")
+    payload, encoding = document["payload"], text_of(document, "encoding")
     if not isinstance(payload, str):
         data = orjson.dumps(payload)
     elif encoding:
@@ -228,7 +219,7 @@ def _published(sending: Sending, document: Mapping[str, Any], now_ms: int) -> Ta
     else:
         data = payload.encode()
     message = sending.message(data, now_ms, topic)
-    message.content_type = _text(document, "content_type")
+    message.content_type = text_of(document, "content_type")
     properties = document.get("properties") or {}
     if not isinstance(properties, dict) or not all(isinstance(value, str) for value in properties.values()):
         raise DecodeError(DecodeCode.BAD_DOCUMENT, "`properties`: an object of texts was expected", field="properties")
@@ -259,7 +250,7 @@ def _state(document: dict[str, Any], client_id: str) -> dict[str, Any] | None:
         state = {"entity_id": event.get("entity_id"), **_object(state)}
     else:
         state = event
-    entity, value = _text(state, "entity_id"), state.get("state")
+    entity, value = text_of(state, "entity_id"), state.get("state")
     if not entity or "state" not in state:
         detail = "a state (`entity_id`, `state`), a `state_changed` event, or `{ts, fields, tags}` was expected"
         raise DecodeError(DecodeCode.BAD_DOCUMENT, detail, field="entity_id")
@@ -270,7 +261,7 @@ def _state(document: dict[str, Any], client_id: str) -> dict[str, Any] | None:
     kind = attributes.get("device_class")
     name = kind if isinstance(kind, str) and kind else "state"
     said: dict[str, Any] = {
-        "device_id": _text(state, "device_id") or entity,
+        "device_id": text_of(state, "device_id") or entity,
         "fields": {name: _value(value)},
         "tags": {"entity_id": entity, "domain": entity.partition(".")[0]}
         | {tag: attributes[tag] for tag in _TAGS if isinstance(attributes.get(tag), str)},
