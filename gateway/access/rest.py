@@ -98,13 +98,14 @@ class TokenVerifier(Protocol):
 class AccessRequest:
     """What access has to know of a request. address: as `address_of` names it, for counting failures. certificate: of
     the connection, its `name` by the rule for certificates; None without one. path_client: the client that the path
-    names, or "". streamed: the body is acted on as it comes, before its end."""
+    names, or "". streamed: the body is acted on as it comes, before its end. request_id: for the log."""
 
     headers: Headers
     address: str
     certificate: Principal | None = None
     path_client: str = ""
     streamed: bool = False
+    request_id: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -317,8 +318,8 @@ class RestAccess:
         return self._denied(request, RestDenial(reason, _RETRY_S.get(reason, 0)), client)
 
     def _denied(self, request: AccessRequest, denial: RestDenial, client: str) -> RestDenial:
-        said = {"listener": self.listener, "address": request.address, "client": client}
-        events.rest_denied(self.denied, self._lines, denial.reason, **said)
+        said = {"address": request.address, "client": client, "request_id": request.request_id}
+        events.rest_denied(self.denied, self._lines, denial.reason, listener=self.listener, **said)
         return denial
 
 

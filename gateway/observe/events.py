@@ -16,8 +16,10 @@ import structlog
 
 from gateway.domain.dead_letter import DeadLetter
 from gateway.domain.errors import CloseReason, SourceProblem
+from gateway.observe.access_log import AccessLog
 from gateway.observe.logs import LineLimit, RateLimited
 from gateway.observe.metrics import DeadLetterCounters, ListenerCounters, SinkCounters, SpoolCounters
+from gateway.observe.rest_metrics import RequestCounters
 from gateway.observe.source_metrics import SourceCounters
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "dead_letter",
     "dead_letters_level",
     "dead_letters_not_written",
+    "http_request",
     "malformed_request",
     "mqtt_client_denied",
     "mqtt_topic_denied",
@@ -103,6 +106,23 @@ def malformed_request(counts: dict[str, int], lines: RateLimited, listener: str,
         _log.info("malformed_request", listener=listener, **fields, **more)
 
 
+def http_request(
+    requests: RequestCounters,
+    log: AccessLog,
+    listener: str,
+    *,
+    route: str,
+    method: str,
+    status: int,
+    seconds: float,
+    fields: Mapping[str, object],
+) -> None:
+    """A request of the REST face is over. fields: whose it was, how much it brought."""
+    requests.count(listener, route, method, status, seconds)
+    ms = round(seconds * 1000, 1)
+    log.add({"listener": listener, "method": method, "route": route, "status": status, "ms": ms, **fields})
+
+
 # Access. `lines` are told apart by who causes them: an address, a client.
 
 
@@ -134,15 +154,24 @@ def mqtt_topic_denied(lines: LineLimit, code: StrEnum, *, client_id: str, said: 
 
 
 def rest_denied(
-    denied: dict[_Code, int], lines: LineLimit, reason: _Code, *, listener: str, address: str, client: str
+    denied: dict[_Code, int],
+    lines: LineLimit,
+    reason: _Code,
+    *,
+    listener: str,
+    address: str,
+    client: str,
+    request_id: str,
 ) -> None:
-    """client: as it called itself, "" where it did not."""
+    """client: as it called itself, "" where it did not. request_id: that of the answer."""
     denied[reason] += 1
     suppressed = lines.allow(reason, address)
     if suppressed is not None:
         name = client[:_MAX_NAME]
         shown = _shown({"client": name if name.isprintable() else ascii(name)}, _MAX_TEXT, suppressed)
-        _log.warning("rest_denied", listener=listener, reason=reason.value, address=address, **shown)
+        _log.warning(
+            "rest_denied", listener=listener, reason=reason.value, address=address, request_id=request_id, **shown
+        )
 
 
 # What was not understood, and where it is kept.

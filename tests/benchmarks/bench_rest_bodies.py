@@ -119,7 +119,7 @@ async def upload(form: str, megabytes: int, packed: bool) -> None:
             return problem.response(exchange.request_id)
         return answer.response(exchange.request_id)
 
-    app = web.Application(middlewares=[exchanges(30, lambda *_: None)])
+    app = web.Application(middlewares=[exchanges(30, lambda **_: None)])
     app.router.add_post("/", handler)
     runner = web.AppRunner(app, access_log=None, auto_decompress=False)
     await runner.setup()

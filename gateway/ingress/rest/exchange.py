@@ -1,7 +1,6 @@
 """One request and its answer: id, deadline, the form of errors, headers of every answer, one line of access log.
 
-Place in the walk: the middleware around every handler of the REST face. No CORS headers are ever sent: browsers let no
-page of another site read an answer.
+Place in the walk: the middleware around every handler of the REST face.
 """
 
 from __future__ import annotations
@@ -10,28 +9,26 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol
 
 import structlog
 from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
-from gateway.ingress.rest.access_log import AccessLog
 from gateway.ingress.rest.unrouted import is_unrouted, no_such_path, not_taken
 from gateway.observe.problems import Limit, Problem, ProblemCode
 
-__all__ = ["EXCHANGE", "CountRequest", "Exchange", "add_headers", "exchanges", "leave_expectation"]
-
-CountRequest: TypeAlias = Callable[[str, str, int, float], None]
-"""Called after each request: template of the route, method, status, seconds."""
+__all__ = ["EXCHANGE", "Exchange", "RequestEnded", "add_headers", "exchanges", "leave_expectation"]
 
 _CLIENT_GONE = 499
 """Status in log and metrics of a request whose client went away before the answer."""
 _UNMATCHED = "unmatched"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+"""W3C Trace Context, `traceparent`: version, trace, parent, flags; later versions may say more behind them."""
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _GRACE_S = 5.0  # a handler that has not answered so long after its deadline is ended
@@ -45,6 +42,7 @@ _HEADERS = {
     istr("X-Frame-Options"): "DENY",
 }
 _SERVER_HEADER, _ID_HEADER, _EXPECT = istr("Server"), istr("X-Request-Id"), istr("Expect")
+_TRACE_HEADER = istr("traceparent")
 _ID_DIGITS = 16
 _POOL_IDS = 512
 """Ids for which random bytes are fetched at once."""
@@ -99,10 +97,18 @@ class Exchange:
 EXCHANGE = web.RequestKey("exchange", Exchange)
 
 
-def exchanges(deadline_s: float, count: CountRequest) -> Middleware:
+class RequestEnded(Protocol):
+    """Called after each request, as `events.http_request`. route: its template."""
+
+    def __call__(
+        self, *, route: str, method: str, status: int, seconds: float, fields: Mapping[str, str | int]
+    ) -> None: ...
+
+
+def exchanges(deadline_s: float, ended: RequestEnded) -> Middleware:
     """The middleware. deadline_s: time for one request, its body included."""
 
-    access_log, ids = AccessLog(), _RequestIds()
+    ids = _RequestIds()
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -125,20 +131,18 @@ def exchanges(deadline_s: float, count: CountRequest) -> Middleware:
         finally:
             seconds = time.perf_counter() - began
             route, method = route_of(request), request.method if request.method in _METHODS else "other"
-            line = {
+            fields: dict[str, str | int] = {
                 "request_id": request_id,
-                "method": method,
-                "route": route,
-                "status": status,
-                "ms": round(seconds * 1000, 1),
                 "bytes_in": exchange.bytes_in,
                 "items": exchange.items,
                 "client": exchange.client,
                 "peer": request.remote or "",
                 **exchange.fields,
             }
-            access_log.add(line)
-            count(route, method, status, seconds)
+            trace = _TRACE.fullmatch(request.headers.get(_TRACE_HEADER, ""))
+            if trace is not None:
+                fields["trace_id"] = trace[1]
+            ended(route=route, method=method, status=status, seconds=seconds, fields=fields)
 
     return answer
 

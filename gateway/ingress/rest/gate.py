@@ -87,7 +87,8 @@ class Gate:
         caller = Caller(peer)
         if route.right is None:
             return caller
-        asked = AccessRequest(request.headers, address, self._certificate(request), path_client, streamed)
+        certificate, request_id = self._certificate(request), request[EXCHANGE].request_id
+        asked = AccessRequest(request.headers, address, certificate, path_client, streamed, request_id)
         found = await self._access.authenticate(asked)
         if isinstance(found, SignedRequest):
             caller.signed = found

@@ -25,6 +25,8 @@ from gateway.ingress.rest.exchange import add_headers, exchanges, leave_expectat
 from gateway.ingress.rest.intake import Intake
 from gateway.ingress.rest.routes import ROUTES, Route
 from gateway.ingress.rest.unrouted import ANY_PATH, refuse
+from gateway.observe import events
+from gateway.observe.access_log import AccessLog
 from gateway.observe.http_listener import HttpListener, HttpOptions
 from gateway.observe.metrics import Metrics
 from gateway.observe.problems import Problem
@@ -129,7 +131,8 @@ class RestListener:
 
     def _application(self) -> web.Application:
         options, requests = self.options, self._requests
-        middlewares = [exchanges(options.request_timeout_s, partial(requests.count, options.name))]
+        ended = partial(events.http_request, requests, AccessLog(), options.name)
+        middlewares = [exchanges(options.request_timeout_s, ended)]
         if options.allowed_origins:
             middlewares.append(answer_preflights(options.allowed_origins))
         app = web.Application(middlewares=middlewares)

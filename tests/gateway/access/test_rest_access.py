@@ -118,7 +118,9 @@ class Rig:
         streamed: bool = False,
     ) -> Answer:
         given = CIMultiDictProxy(CIMultiDict(headers))
-        return await self.access.authenticate(AccessRequest(given, "192.0.2.1", certificate, path_client, streamed))
+        return await self.access.authenticate(
+            AccessRequest(given, "192.0.2.1", certificate, path_client, streamed, "r-7")
+        )
 
     async def said(self, *headers: tuple[str, str], certificate: Principal | None = None, path_client: str = "") -> str:
         return told(await self.ask(*headers, certificate=certificate, path_client=path_client))
@@ -439,6 +441,7 @@ async def test_denials_in_the_log() -> None:
         "listener": "rest",
         "reason": "signature_stale",
         "address": "192.0.2.1",
+        "request_id": "r-7",
         "client": "",
     }
     assert all(line["client"].isprintable() for line in stale)

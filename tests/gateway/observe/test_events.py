@@ -112,8 +112,10 @@ class TestAccess:
         denied, lines = dict.fromkeys(Code, 0), LineLimit(lambda: 0.0)
         with capture_logs() as logs:
             for _ in range(10):
-                events.rest_denied(denied, lines, Code.BUSY, listener="rest", address="a", client="\x1b[2J\udcff")
-            events.rest_denied(denied, lines, Code.UNKNOWN, listener="rest", address="a", client="")
+                events.rest_denied(
+                    denied, lines, Code.BUSY, listener="rest", address="a", client="\x1b[2J\udcff", request_id="r"
+                )
+            events.rest_denied(denied, lines, Code.UNKNOWN, listener="rest", address="a", client="", request_id="r")
         assert denied == {Code.BUSY: 10, Code.UNKNOWN: 1}
         assert len(logs) == LineLimit.OF_ONE + 1
         assert logs[0]["client"].isprintable()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from gateway.ingress.rest.exchange import add_headers, exchanges, leave_expectation
+from gateway.observe import events
+from gateway.observe.access_log import AccessLog
+from gateway.observe.rest_metrics import RequestCounters
 
 GUARD_S = 30.0
 
@@ -22,10 +26,15 @@ class Served:
         self.counted: list[tuple[str, str, int]] = []
         self.port = 0
         self._changed = asyncio.Event()
+        self._requests = RequestCounters(CollectorRegistry())
+        self._log = AccessLog()
 
-    def count(self, route: str, method: str, status: int, seconds: float) -> None:
+    def count(self, *, route: str, method: str, status: int, seconds: float, fields: Mapping[str, str | int]) -> None:
         assert seconds >= 0
         self.counted.append((route, method, status))
+        events.http_request(
+            self._requests, self._log, "rest", route=route, method=method, status=status, seconds=seconds, fields=fields
+        )
         self._changed.set()
 
     @property

@@ -78,6 +78,7 @@ async def test_one_line_of_log_with_the_template_and_no_path() -> None:
     assert line == {
         "event": "http_request",
         "log_level": "info",
+        "listener": "rest",
         "request_id": "r-7",
         "method": "POST",
         "route": "/v1/frames/{product}",
@@ -89,6 +90,29 @@ async def test_one_line_of_log_with_the_template_and_no_path() -> None:
         "upload_lines": 7,
     }
     assert "secret" not in str(line)
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (f"00-{TRACE}-00f067aa0ba902b7-01", TRACE),
+        (f"01-{TRACE}-00f067aa0ba902b7-00-more", TRACE),
+        (f"ff-{TRACE}-00f067aa0ba902b7-01", None),
+        (f"00-{'0' * 32}-00f067aa0ba902b7-01", None),
+        (f"00-{TRACE}-{'0' * 16}-01", None),
+        (f"00-{TRACE.upper()}-00f067aa0ba902b7-01", None),
+        ("x" * 8000, None),
+    ],
+)
+async def test_the_line_names_the_trace_of_the_caller(given: str, told: str | None) -> None:
+    async with serving({"/x": fine}) as served:
+        with capture_logs() as logs:
+            await ask(served, headers={"traceparent": given})
+            await served.wait_counted(1)
+    assert [entry.get("trace_id") for entry in logs if entry["event"] == "http_request"] == [told]
 
 
 async def test_what_no_route_has() -> None:

@@ -1,7 +1,7 @@
 """The access log: one line for each request, written with the others of the same turn of the event loop.
 
-Place in the walk: the last thing that happens to a request. Requests that wait for one commit are answered in one turn;
-to write their lines one by one would cost more than to store their records.
+Place in the walk: the last thing that happens to a request (`events.http_request`). Requests that wait for one commit
+are answered in one turn; to write their lines one by one would cost more than to store their records.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from gateway.ingress.rest.access_log import AccessLog
+from gateway.observe.access_log import AccessLog
 from gateway.observe.logs import configure_logs
 
 
