@@ -1,11 +1,12 @@
 """CPU of the gateway process per 100,000 gt06 location frames over TCP, beside a bare echo in the same run.
 
-    python tests/benchmarks/bench_tcp.py [--connections 200] [--frames 200000] [--rate 10000]
+    python tests/benchmarks/bench_tcp.py [--connections 200] [--frames 200000] [--rate 10000] [--sink kinesis]
 
 Servers and load generator are processes of their own. The gateway runs as `iotlink serve` does: uvloop, file sink,
-acknowledgement after fdatasync. The echo server is uvloop with `transport.write(data)` in `data_received`: what any
-Python server pays for this traffic. Closed loop: every connection sends its next frame when the reply is there.
-Paced: frames go out one by one at the rate, spread over the connections, without waiting.
+acknowledgement after fdatasync; `--sink kinesis` sends aggregated records to the fake Kinesis, one more process. The
+echo server is uvloop with `transport.write(data)` in `data_received`: what any Python server pays for this traffic.
+Closed loop: every connection sends its next frame when the reply is there. Paced: frames go out one by one at the rate,
+spread over the connections, without waiting.
 CPU is user + system time of the server process, from /proc, between the first and the last frame. Answers are timed
 from the write to their arrival, on the machine that also makes the load.
 """
@@ -32,6 +33,7 @@ import uvloop
 
 LOGIN = "78780d01{imei:0>16}0001"
 LOCATION = "78781f12{time}d0024bb93007d3fb783dd4c501940500f2006c8504a6"
+STREAM = "telemetry"
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -74,7 +76,22 @@ def run_echo(pipe: Connection) -> None:
     uvloop.run(serve())
 
 
-def run_gateway(pipe: Connection) -> None:
+def run_kinesis(pipe: Connection) -> None:
+    """Tells its URL, waits for a word, tells how many records it has."""
+    from loadtest.fake_kinesis import FakeKinesis
+    from loadtest.kpl_reader import user_records
+
+    async def serve() -> None:
+        async with FakeKinesis() as kinesis:
+            kinesis.create_stream(STREAM, 4)
+            pipe.send(kinesis.url)
+            await asyncio.to_thread(pipe.recv)
+            pipe.send(sum(len(user_records(stored.data)) for stored in kinesis.records(STREAM)))
+
+    uvloop.run(serve())
+
+
+def run_gateway(endpoint: str, pipe: Connection) -> None:
     from gateway.cli.serve import build, run
     from gateway.observe.logs import configure_logs
     from gateway.settings.load import load_settings
@@ -84,6 +101,10 @@ def run_gateway(pipe: Connection) -> None:
         configure_logs("warning", "json", sys.stderr)
         overrides = [f"{port}.port=0" for port in ("tcp.listeners.0", "observe", "admin")]
         overrides += ["tcp.listeners.0.products=[concox_gt06]", "mqtt.listeners=[]", "rest.listeners=[]"]
+        if endpoint:
+            stream = f"type: kinesis, stream: {STREAM}, region: us-east-1, endpoint_url: '{endpoint}'"
+            overrides += [f"sinks={{main: {{{stream}, packing: aggregated}}}}"]
+            os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
         gateway = build(load_settings(None, overrides, {}).settings)
 
         def ready() -> None:
@@ -94,7 +115,7 @@ def run_gateway(pipe: Connection) -> None:
 
         run(gateway, ready)
         lines = sum(path.read_bytes().count(b"\n") for path in Path("data/records").rglob("*.ndjson"))
-        pipe.send(lines)
+        pipe.send(lines)  # 0 where the sink is no folder
 
 
 class Device(asyncio.Protocol):
@@ -184,21 +205,32 @@ async def load(port: int, pid: int, connections: int, frames: int, rate: float) 
     return {"cpu_s_per_100k": used / frames * 100_000, "frames_per_s": frames / seconds, "p50_ms": p50, "p99_ms": p99}
 
 
+class Server:
+    """A process; its function gets the other end of `pipe`."""
+
+    def __init__(self, name: str, target: Callable[[Connection], None]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.name = name
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=target, args=(theirs,), name=name)
+        self.process.start()
+        theirs.close()
+        assert self.process.pid is not None
+        self.pid = self.process.pid
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--frames", type=int, default=200_000)
     parser.add_argument("--rate", type=float, action="append", help="frames a second; may be given again")
     parser.add_argument("--load", choices=("both", "closed", "paced"), default="both")
+    parser.add_argument("--sink", choices=("file", "kinesis"), default="file")
     options = parser.parse_args()
-    context = multiprocessing.get_context("spawn")
-    servers = {}
-    for name, target in (("echo", run_echo), ("gateway", run_gateway)):
-        ours, theirs = context.Pipe()
-        process = context.Process(target=target, args=(theirs,), name=name)
-        process.start()
-        theirs.close()
-        servers[name] = (process, ours, ours.recv())
+    kinesis = Server("kinesis", run_kinesis) if options.sink == "kinesis" else None
+    endpoint = kinesis.pipe.recv() if kinesis is not None else ""
+    servers = [Server("echo", run_echo), Server("gateway", functools.partial(run_gateway, endpoint))]
+    ports = {server.name: server.pipe.recv() for server in servers}
     print("| server | load | CPU s per 100,000 | frames/s | answer p50 ms | p99 ms |")
     print("|---|---|---|---|---|---|")
     paced = options.rate or [10_000.0]
@@ -207,17 +239,24 @@ def main() -> None:
     for rate in rates:
         frames = options.frames if not rate else min(options.frames, round(rate * 20))
         expected += frames
-        for name, (process, _pipe, port) in servers.items():
-            assert process.pid is not None
-            result = uvloop.run(load(port, process.pid, options.connections, frames, rate))
+        for server in servers:
+            result = uvloop.run(load(ports[server.name], server.pid, options.connections, frames, rate))
             label = f"paced {rate:.0f}/s" if rate else f"closed loop, {options.connections} connections"
             figures = (f"{result['cpu_s_per_100k']:.2f}", f"{result['frames_per_s']:.0f}")
-            print("|", " | ".join((name, label, *figures, f"{result['p50_ms']:.2f}", f"{result['p99_ms']:.2f}")), "|")
-    for _process, pipe, _port in servers.values():
-        pipe.send("stop")
-    records = servers["gateway"][1].recv()
-    for process, _pipe, _port in servers.values():
-        process.join(30)
+            print(
+                "|",
+                " | ".join((server.name, label, *figures, f"{result['p50_ms']:.2f}", f"{result['p99_ms']:.2f}")),
+                "|",
+            )
+    for server in servers:
+        server.pipe.send("stop")
+    records = servers[1].pipe.recv()
+    for server in servers:
+        server.process.join(30)
+    if kinesis is not None:
+        kinesis.pipe.send("stop")
+        records = kinesis.pipe.recv()
+        kinesis.process.join(30)
     print(json.dumps({"frames": expected, "records": records}), file=sys.stderr)
     if records != expected:
         raise SystemExit(f"{records} records for {expected} frames")
