@@ -120,7 +120,7 @@ class Gateway:
             when_full=WhenFull(letters.when_full),
             max_age_days=letters.max_age_days,
         )
-        self.watch = DeliveryWatch(list(settings.sinks), self.clock.unix_ms, self.metrics.spool)
+        self.watch = DeliveryWatch(list(settings.sinks), self.clock.unix_ms, self.metrics)
         self.dedup = Dedup()
         self.presence = Presence()
         self.health = HealthBoard(self.clock.unix_ms)

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from gateway.delivery.outbox import Outbox
 from gateway.observe.health import ComponentHealth, State
 from gateway.observe.logs import RateLimited
-from gateway.observe.metrics import SpoolCounters
+from gateway.observe.metrics import Metrics
 
 _NEARLY_FULL = 0.8
 
@@ -18,15 +18,15 @@ _log = structlog.get_logger("gateway.delivery.watch")
 
 
 class DeliveryWatch:
-    """sinks: names of all, so that each has its series from the start. unix_ms: the clock of arrivals. spool: counters
-    of all there are. outbox: set once it is open."""
+    """sinks: names of all, so that each has its series from the start. unix_ms: the clock of arrivals. outbox:
+    set once it is open."""
 
-    def __init__(self, sinks: list[str], unix_ms: Callable[[], int], spool: SpoolCounters) -> None:
+    def __init__(self, sinks: list[str], unix_ms: Callable[[], int], metrics: Metrics) -> None:
         self.outbox: Outbox | None = None
         self._sinks = sinks
         self._unix_ms = unix_ms
         self._told_full = False
-        self._spool = spool
+        self._metrics = metrics
         self._lines = RateLimited()
 
     def metrics(self) -> Iterator[Metric]:
@@ -45,8 +45,9 @@ class DeliveryWatch:
             backlog.add_metric([name], feed.backlog if feed is not None else 0)
             oldest.add_metric([name], age_ms / 1000)
             window.add_metric([name], feed.used_bytes if feed is not None else 0)
-        waiting = self.outbox.waiting if self.outbox is not None else 0
-        yield GaugeMetricFamily("iotlink_outbox_waiting", "Receipts that the outbox has to settle.", value=waiting)
+        waiting = self._metrics.grouped() + (self.outbox.waiting if self.outbox is not None else 0)
+        help_text = "Uplinks that the outbox has to settle, and receipts that are no uplink's."
+        yield GaugeMetricFamily("iotlink_outbox_waiting", help_text, value=waiting)
         yield from (backlog, oldest, window)
 
     def sinks_health(self) -> ComponentHealth:
@@ -62,7 +63,7 @@ class DeliveryWatch:
         return ComponentHealth.of_parts(found)
 
     def spool_health(self) -> ComponentHealth:
-        spool = self._spool
+        spool = self._metrics.spool
         facts = {"bytes": spool.bytes, "capacity_bytes": spool.capacity_bytes, "records": spool.records}
         problem = self.problem()
         if problem is not None:

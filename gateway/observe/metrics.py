@@ -22,7 +22,8 @@ from gateway.observe.latency import IngestLatency
 @dataclass(slots=True)
 class TrafficCounters:
     """What one product said on one listener. `received` counts Uplinks; the sums balance:
-    received = outcomes[accepted + duplicate + dead_lettered + refused] + in flight."""
+    received = outcomes[accepted + duplicate + dead_lettered + refused] + in flight.
+    grouped: uplinks in flight that share the receipt of another one."""
 
     listener: str
     product: str
@@ -30,6 +31,7 @@ class TrafficCounters:
     frame_bytes: int = 0
     garbage_bytes: int = 0
     received: int = 0
+    grouped: int = 0
     replies: int = 0
     outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     refused: dict[str, int] = field(default_factory=lambda: {reason.value: 0 for reason in RefuseReason})
@@ -169,6 +171,10 @@ class Metrics:
     def in_flight(self) -> int:
         """Uplinks received and not settled yet."""
         return sum(t.received - sum(t.outcomes.values()) for t in self._traffic.values())
+
+    def grouped(self) -> int:
+        """Uplinks in flight that have no receipt of their own."""
+        return sum(t.grouped for t in self._traffic.values())
 
     def describe(self) -> list[Metric]:
         return []

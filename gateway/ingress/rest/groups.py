@@ -74,7 +74,9 @@ class ItemGroup:
         if not self._indexes:
             return
         receipt, states = self._make(self._indexes, self._size)
+        assert self._traffic is not None
         receipt.traffic = self._traffic
+        receipt.traffic.grouped += len(self._indexes) - 1
         receipt.on_sink = False
         records = self._records
         self._indexes, self._records, self._size = [], [], 0

@@ -115,6 +115,7 @@ class Receipts:
         self.unsettled -= items
         self.unsettled_bytes -= receipt.size
         if receipt.traffic is not None:
+            receipt.traffic.grouped -= items - 1
             count_outcome(receipt.traffic, receipt, items)
         try:
             self._told(receipt)

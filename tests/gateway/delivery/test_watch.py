@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from gateway.delivery.watch import DeliveryWatch
 from gateway.domain.errors import SinkError
 from gateway.observe.health import ComponentHealth, State
-from gateway.observe.metrics import SpoolCounters
+from gateway.observe.metrics import Metrics
 
 if TYPE_CHECKING:
     from tests.gateway.delivery.conftest import Ledger, RecordFactory, RigFactory, ScriptedSink
@@ -28,7 +28,7 @@ def samples(watch: DeliveryWatch) -> dict[str, float]:
 async def test_a_sink_that_is_down_is_seen_and_makes_nothing_unready(
     rig: RigFactory, fifo_sink: ScriptedSink, ledger: Ledger, make_record: RecordFactory
 ) -> None:
-    watch = DeliveryWatch(["scripted"], lambda: ARRIVED_MS + 7_500, SpoolCounters())
+    watch = DeliveryWatch(["scripted"], lambda: ARRIVED_MS + 7_500, Metrics())
     assert watch.sinks_health() == ComponentHealth()
     assert watch.problem() is None
     assert set(samples(watch).values()) == {0}
@@ -59,8 +59,7 @@ async def test_a_sink_that_is_down_is_seen_and_makes_nothing_unready(
 async def test_a_full_spool_is_a_problem(
     rig: RigFactory, fifo_sink: ScriptedSink, ledger: Ledger, make_record: RecordFactory
 ) -> None:
-    counters = SpoolCounters()
-    watch = DeliveryWatch(["scripted"], lambda: ARRIVED_MS, counters)
+    watch = DeliveryWatch(["scripted"], lambda: ARRIVED_MS, Metrics())
     fifo_sink.gate.clear()
     async with rig(fifo_sink, max_bytes=400_000, segment_bytes=50_000, drain_s=0) as r:
         watch.outbox = r.outbox
@@ -88,7 +87,7 @@ async def test_a_full_disk_is_named_with_its_place(
     def full(fd: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    watch = DeliveryWatch(["scripted"], lambda: ARRIVED_MS, SpoolCounters())
+    watch = DeliveryWatch(["scripted"], lambda: ARRIVED_MS, Metrics())
     async with rig(fifo_sink) as r:
         watch.outbox = r.outbox
         with monkeypatch.context() as patch:

@@ -66,7 +66,8 @@ async def test_gateways_of_others_are_compared_with_their_files(tmp_path: Path, 
         assert outcome.checked
         assert outcome.balance.arrived == outcome.balance.acknowledged > 0
         assert outcome.resources.cpu_s_per_100k is None
-        unseen = await run(small(fleet={"tcp": {"devices": 0}, "idle": 0}), proven, tmp_path, Others(theirs.front, "x"))
+        strangers = small(fleet={"tcp": {"devices": 0}, "idle": 0}, settle_s=2.0)
+        unseen = await run(strangers, proven, tmp_path, Others(theirs.front, "x"))
         assert not unseen.checked
         assert "401" in next(iter(unseen.errors))  # that was no key
         assert not unseen.holds

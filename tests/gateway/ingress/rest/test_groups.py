@@ -114,6 +114,22 @@ def test_items_are_put_together_in_their_order() -> None:
     assert rig.rig.balance() == (6, 6)
 
 
+@pytest.mark.parametrize("refuses", ["", "outbox_full", "error"])
+def test_those_that_share_a_receipt_are_counted_until_it_settles(refuses: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    rig.send(item())
+    rig.outbox.refuses = refuses
+    put, seen = rig.outbox.put, []
+
+    def look(*arguments: Any) -> None:
+        seen.append(rig.rig.metrics.grouped())
+        put(*arguments)
+
+    monkeypatch.setattr(rig.outbox, "put", look)
+    rig.send(item(), item(), item())
+    assert (seen, rig.rig.metrics.grouped()) == ([2], 0)
+
+
 def test_what_may_end_otherwise_goes_by_itself_and_behind_the_others() -> None:
     rig = Rig()
     sent = [
