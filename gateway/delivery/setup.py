@@ -92,8 +92,8 @@ def _senders(settings: model.Settings, metrics: Metrics) -> dict[str, Sender]:
             metrics,
             backoff=Backoff(BACKOFF_BASE_S, BACKOFF_CAP_S),
             linger_ms=getattr(sink, "linger_ms", None),
-            # Nobody waits for the files when the spool has answered, and their syncs would delay the spool's.
-            always_lingers=sink.type == "file" and settings.ack_on == "spool",
+            # Nobody waits for a sink when the spool has answered, and a request costs the more the fewer share it.
+            always_lingers=settings.ack_on == "spool",
         )
         for name, sink in settings.sinks.items()
     }
