@@ -57,6 +57,8 @@ locals {
     rest    = merge(try(var.settings.rest, {}), { listeners = local.rest_settings })
     observe = local.observe_settings
     ack_on  = local.ack_on
+    # Within the stopTimeout of the task. When SIGTERM comes, its targets have been deregistered for a while: no notice.
+    drain = merge({ spread_s = 60, limit_s = 110 }, try(var.settings.drain, {}))
     spool = merge(try(var.settings.spool, {}), {
       dir       = local.has_efs ? local.spool_dir : "${local.data_dir}/spool"
       max_bytes = "${var.spool.max_gib}GiB"

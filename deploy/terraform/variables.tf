@@ -194,7 +194,7 @@ variable "settings" {
   }
   validation {
     condition = length(setsubtract(try(keys(var.settings), []), [
-      "gateway", "tcp", "mqtt", "rest", "sources", "auth", "provisioning", "spool", "dead_letters", "shared_state", "log",
+      "gateway", "tcp", "mqtt", "rest", "sources", "auth", "provisioning", "spool", "dead_letters", "shared_state", "log", "drain",
       "sinks", "routes", "raw_archive", "ack_on", "observe", "admin"
     ])) == 0
     error_message = "`settings` has a section that the gateway does not know, with which it would refuse to start (sections: `iotlink config schema`). Rename or remove it."

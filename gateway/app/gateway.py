@@ -27,6 +27,7 @@ from gateway.admin.dead_letters import DeadLetterRoutes
 from gateway.admin.replay import Replayer
 from gateway.admin.rereading import Rereader
 from gateway.admin.server import AdminServer
+from gateway.app.drain import Steps
 from gateway.app.mqtt import MqttFace, make_mqtt
 from gateway.app.parts import Parts
 from gateway.app.rest import RestFace, make_idempotency, make_rest
@@ -68,11 +69,8 @@ __all__ = ["Gateway", "load_directory", "version"]
 
 _log = structlog.get_logger(__name__)
 
-DRAIN_S = 25.0
-"""Time for settling at the end, within the 30 s that a container has by default between SIGTERM and SIGKILL."""
-
 _DELIVERY_S = 1.0
-"""Of it, what is left for the outbox when connections take all the time."""
+"""Of `drain.limit_s`, what is left for the outbox when connections take all the time."""
 
 _METADATA_TIMEOUT_S = 2.0
 
@@ -111,6 +109,7 @@ class Gateway:
         self._directory = directory
         self._admission = Admission(directory, Provisioning(settings.provisioning))
         self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
 
         letters = settings.dead_letters
         self.letters = DeadLetterStore(
@@ -234,7 +233,9 @@ class Gateway:
         return [face for face in (self.tcp, self.mqtt, self.rest, self.sources) if face is not None]
 
     def stop(self) -> None:
-        """Asks the gateway to end: it settles what it has and returns from `run`."""
+        """Asks the gateway to end: it settles what it has and returns from `run`. Asked again: at once."""
+        if self._stop.is_set():
+            self._hurry.set()
         self._stop.set()
 
     def _catch_signals(self) -> None:
@@ -250,10 +251,13 @@ class Gateway:
 
     async def _end(self, outbox: Outbox, delivery: asyncio.Task[None]) -> int:
         """Ends everything in the order in which nothing acknowledged is lost. Returns how many uplinks were refused."""
-        started = time.monotonic()
+        drain, steps = self.settings.drain, Steps()
         self.lifecycle.move(Phase.DRAINING)
         connections = len(self.sessions) + (self.mqtt.connected if self.mqtt is not None else 0)
         _log.info("draining", connections=connections, uplinks_in_flight=self.metrics.in_flight())
+        if drain.notice_s:
+            await self._give_notice(drain.notice_s, delivery)
+            steps.ended("notice")
         cut = 0
         if self.replayer is not None and self.admin is not None:
             await self.replayer.stop()
@@ -262,9 +266,10 @@ class Gateway:
             face.stop_accepting()
         alive = not delivery.done()
         if alive:
-            cut = await self._drain_faces(max(0.0, DRAIN_S - _DELIVERY_S))
-        left = max(_DELIVERY_S, DRAIN_S - (time.monotonic() - started))
-        stranded = await outbox.drain(left)
+            cut = await self._drain_faces(max(0.0, drain.limit_s - steps.seconds - _DELIVERY_S))
+            steps.ended("sessions", cut=cut)
+        stranded = await outbox.drain(max(_DELIVERY_S, drain.limit_s - steps.seconds))
+        steps.ended("delivery", refused=stranded)
         if not alive:  # what they wait for is refused by now
             cut = await self._drain_faces(1.0)
         self.loop_watch.stop()
@@ -273,9 +278,15 @@ class Gateway:
                 self.figures.end()
         await self.observe.stop()
         self.lifecycle.move(Phase.STOPPED)
-        _log.info("stopped", refused=stranded, cut=cut, seconds=round(time.monotonic() - started, 3))
+        _log.info("stopped", refused=stranded, cut=cut, seconds=round(steps.seconds, 3))
         await delivery  # what ended it is raised here
         return stranded
+
+    async def _give_notice(self, notice_s: float, delivery: asyncio.Task[None]) -> None:
+        """Goes on as before while who asks `/readyz` learns that it will not for long."""
+        hurry = asyncio.create_task(self._hurry.wait(), name="hurry")
+        await asyncio.wait((hurry, delivery), timeout=notice_s, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
 
     async def _drain_faces(self, deadline_s: float) -> int:
         """Returns how many connections were cut."""

@@ -62,7 +62,16 @@ class MqttFace:
 def make_mqtt(parts: Parts, topics: Topics, memory: MqttMemory) -> MqttFace:
     """memory: also given to the spool, which is opened later. Raises ConfigError."""
     settings = parts.settings
-    services = MqttServices(topics.flow, parts.outbox, memory, parts.tap, parts.metrics, parts.clock, parts.ids)
+    services = MqttServices(
+        topics.flow,
+        parts.outbox,
+        memory,
+        parts.tap,
+        parts.metrics,
+        parts.clock,
+        parts.ids,
+        settings.drain.spread_s,
+    )
     server = MqttServer(services, _broker_limits(settings.mqtt.sessions))
     access_options, access_services = _access_options(settings.auth), _access_services(parts, topics)
     told = settings.mqtt.dead_letter_answer == "reason"

@@ -32,6 +32,7 @@ def make_tcp(parts: Parts, sessions: SessionRegistry) -> TcpServer:
             parts.clock,
             parts.ids,
             certificate_rule(parts.settings.auth),
+            parts.settings.drain.spread_s,
         )
     )
     for index, listener in enumerate(parts.settings.tcp.listeners):

@@ -87,6 +87,7 @@ class MqttServices:
     metrics: Metrics
     clock: SteadyClock
     ids: IdSource
+    spread_s: float = 0.0
 
 
 class MqttServer(StreamServer):
@@ -94,7 +95,7 @@ class MqttServer(StreamServer):
     stop_accepting, drain. limits: of each broker. brokers: by tenant."""
 
     def __init__(self, services: MqttServices, limits: BrokerLimits | None = None) -> None:
-        super().__init__(services.outbox)
+        super().__init__(services.outbox, services.spread_s)
         self.brokers: dict[str, Broker] = {}
         self._services = services
         self._limits = limits or BrokerLimits()

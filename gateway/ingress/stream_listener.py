@@ -28,7 +28,7 @@ SWEEP_S = 1.0
 """How often deadlines are looked at: one timer for all connections, so that a packet costs no timer."""
 
 SLICE = 200
-"""Connections closed in one turn of the event loop when the gateway goes down."""
+"""Connections that end together when the gateway goes down."""
 
 
 class StreamListener:
@@ -118,14 +118,18 @@ class StreamListener:
     def stop_accepting(self) -> None:
         self._acceptor.close()
 
-    async def drain(self) -> None:
-        """Ends all connections, each as soon as what it has in flight is answered."""
+    async def drain(self, spread_s: float = 0.0) -> None:
+        """Ends all connections, each as soon as what it has in flight is answered; the last of them begin to end after
+        `spread_s`."""
         await self._acceptor.settled()
         self._drained.clear()
-        for index, face in enumerate(list(self._context.faces)):
-            face.drain()
-            if index % SLICE == SLICE - 1:
-                await asyncio.sleep(0)
+        faces = list(self._context.faces)
+        slices = [faces[start : start + SLICE] for start in range(0, len(faces), SLICE)]
+        for number, part in enumerate(slices):
+            if number:
+                await asyncio.sleep(spread_s / (len(slices) - 1))
+            for face in part:
+                face.drain()
         await self.ended()
 
     async def ended(self) -> None:
@@ -142,9 +146,10 @@ class StreamListener:
 
 
 class StreamServer:
-    """All listeners of one kind. Life: start, stop_accepting, drain."""
+    """All listeners of one kind. Life: start, stop_accepting, drain. spread_s: over which connections end."""
 
-    def __init__(self, outbox: OutboxPort) -> None:
+    def __init__(self, outbox: OutboxPort, spread_s: float = 0.0) -> None:
+        self._spread_s = spread_s
         self.gate = RoomGate()
         self.listeners: list[StreamListener] = []
         self._outbox = outbox
@@ -175,7 +180,7 @@ class StreamServer:
         try:
             async with asyncio.timeout(deadline_s), asyncio.TaskGroup() as tasks:
                 for listener in self.listeners:
-                    tasks.create_task(listener.drain(), name=f"drain {listener.options.name}")
+                    tasks.create_task(listener.drain(self._spread_s), name=f"drain {listener.options.name}")
         except TimeoutError:
             pass
         if self._timer is not None:

@@ -42,13 +42,14 @@ class TcpServices:
     clock: SteadyClock
     ids: IdSource
     certificates: CertificateRule = field(default_factory=CertificateRule)
+    spread_s: float = 0.0
 
 
 class TcpServer(StreamServer):
     """All TCP listeners. Life: start, stop_accepting, drain."""
 
     def __init__(self, services: TcpServices) -> None:
-        super().__init__(services.outbox)
+        super().__init__(services.outbox, services.spread_s)
         self._services = services
 
     def add(self, options: ListenerOptions, products: Callable[[], Sequence[CompiledProduct]]) -> StreamListener:

@@ -60,6 +60,7 @@ __all__ = [
     "AuthSettings",
     "ClientSettings",
     "DeadLetterSettings",
+    "DrainSettings",
     "EmfSettings",
     "FileSink",
     "GatewaySettings",
@@ -137,6 +138,27 @@ class LogSettings(Section):
     )
 
 
+_Wait = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+
+
+class DrainSettings(Section):
+    """The end, from SIGTERM on: not ready, `notice_s`, no new connections, sessions end, records go out, exit."""
+
+    notice_s: _Wait = Field(
+        default=0.0,
+        description="Connections are still taken so long while `/readyz` says no: for a load balancer, to send no new "
+        "ones. A second signal ends the wait.",
+    )
+    spread_s: _Wait = Field(
+        default=5.0,
+        description="Sessions of a listener end over so long, 200 at a time, so that not all devices come back at the "
+        "same moment.",
+    )
+    limit_s: Annotated[float, Field(ge=2, le=3600, allow_inf_nan=False)] = Field(
+        default=25.0, description="All of it, at most: less than whoever sent SIGTERM waits before SIGKILL."
+    )
+
+
 class Settings(Section):
     """IoT-Link Gateway: the configuration file."""
 
@@ -170,4 +192,5 @@ class Settings(Section):
     shared_state: Literal["memory"] = Field(
         default="memory", description="Where gateways share what they know about devices. `memory`: they do not."
     )
+    drain: DrainSettings = Field(default=DrainSettings(), description="How it ends.")
     log: LogSettings = Field(default=LogSettings(), description="The log.")

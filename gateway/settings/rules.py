@@ -35,6 +35,7 @@ def broken_rules(settings: Settings, layers: Layers) -> list[SpecProblem]:
         *_sinks(settings, layers),
         *_routes(settings, layers),
         *_spool(settings, layers),
+        *_drain(settings, layers),
     ]
 
 
@@ -288,4 +289,16 @@ def _spool(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
             f"`max_bytes` ({int(spool.max_bytes)}) holds fewer than four files of `segment_bytes` "
             f"({int(spool.segment_bytes)})",
             "raise `max_bytes` or lower `segment_bytes`",
+        )
+
+
+def _drain(settings: Settings, layers: Layers) -> Iterator[SpecProblem]:
+    drain = settings.drain
+    if drain.notice_s + drain.spread_s >= drain.limit_s:
+        named = next(name for name in ("spread_s", "notice_s", "limit_s") if layers.is_set(("drain", name)))
+        yield layers.problem(
+            ("drain", named),
+            f"`notice_s` and `spread_s` ({drain.notice_s + drain.spread_s:g} s together) leave nothing of `limit_s` "
+            f"({drain.limit_s:g} s) for the records",
+            "raise `limit_s`, or lower the others",
         )

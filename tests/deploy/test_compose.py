@@ -12,7 +12,6 @@ import jsonschema
 import pytest
 import yaml
 
-from gateway.app.gateway import DRAIN_S
 from gateway.settings.limits import needed_files
 from gateway.settings.load import load_settings
 from loadtest.fake_kinesis import FakeKinesis
@@ -72,8 +71,8 @@ def test_services_that_are_waited_for_exist() -> None:
 
 def test_the_gateway_has_time_to_end_and_files_to_open() -> None:
     said = SERVICES["gateway"]
-    assert int(said["stop_grace_period"].removesuffix("s")) > DRAIN_S
     settings = load_settings(FOLDER / "gateway.yaml", [], {}).settings
+    assert int(said["stop_grace_period"].removesuffix("s")) > settings.drain.limit_s
     assert said["ulimits"]["nofile"]["hard"] >= needed_files(settings)
     ports = {int(text.split(":")[2]) for text in said["ports"]}
     assert ports == {5023, 1883, 8080, settings.observe.port}

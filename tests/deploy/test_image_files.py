@@ -13,7 +13,6 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from gateway.app.gateway import DRAIN_S
 from gateway.settings.limits import needed_files
 from gateway.settings.load import load_settings
 from tests.deploy.image.stand_in import base_names
@@ -145,4 +144,4 @@ def test_all_connections_fit_into_the_open_files_that_are_asked_for() -> None:
     unit = (ROOT / "deploy/systemd/iotlink.service").read_text("utf-8")
     settings = load_settings(ROOT / "deploy/etc/gateway.yaml", [], {}).settings
     assert int(re.findall(r"LimitNOFILE=(\d+)", unit)[0]) >= needed_files(settings)
-    assert int(re.findall(r"TimeoutStopSec=(\d+)", unit)[0]) > DRAIN_S
+    assert int(re.findall(r"TimeoutStopSec=(\d+)", unit)[0]) > settings.drain.limit_s

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from gateway import __name__ as PACKAGE
-from gateway.app.gateway import DRAIN_S
+from gateway.settings.model import DrainSettings
 from tests.conftest import SHOWN
 from tests.deploy.image import stand_in
 from tests.deploy.image.container import DATA, Container, free_port, run
@@ -173,7 +173,7 @@ async def _with_a_device(image: Image, data: Path) -> None:
         ):
             assert answer.status == 200, await answer.text()
         assert await container.terminate() == 0
-        assert container.events("stopped")[0]["seconds"] < DRAIN_S
+        assert container.events("stopped")[0]["seconds"] < DrainSettings().limit_s
         assert await tracker.read_to_end() == b""
         await tracker.abort()
     records = {record["device_id"]: record["metrics"] for record in read_json(data / "records")}

@@ -225,14 +225,13 @@ async def test_with_ack_on_sink_nothing_is_answered_that_the_sink_does_not_have(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sink that never answers: no device is told "yes", and the end refuses what is left, within its deadline."""
-    monkeypatch.setattr("gateway.app.gateway.DRAIN_S", 0.3)
     for name, value in aws_credentials().items():
         monkeypatch.setenv(name, value)
     script = next(script for script in fleet.scripts(1) if script.product == "concox_gt06")
     silent = [exchange for exchange in script.exchanges if exchange.records]
     async with FakeKinesis() as kinesis:
         kinesis.create_stream(STREAM)
-        settings = config(tmp_path, sinks=kinesis_sink(kinesis.url), ack_on="sink")
+        settings = config(tmp_path, sinks=kinesis_sink(kinesis.url), ack_on="sink", drain={"limit_s": 2, "spread_s": 0})
         async with RunningGateway(tmp_path, settings) as rig:
             kinesis.faults.black_hole = True
             client = await rig.connect()

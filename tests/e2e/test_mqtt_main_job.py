@@ -15,8 +15,8 @@ from aiomqtt import ProtocolVersion
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from gateway.app.gateway import DRAIN_S
 from gateway.protocol.mqtt.packets import V5, V311, Disconnect, Puback, Pubcomp, Pubrec, Pubrel, ReasonCode, Will
+from gateway.settings.model import DrainSettings
 from tests.e2e import mqtt_fleet as fleet
 from tests.e2e.process import Command, Serve
 from tests.e2e.rig import GUARD_S, Json, RunningGateway, read_json, write_config
@@ -237,7 +237,7 @@ async def test_sigterm_under_load_loses_nothing_that_was_acknowledged(tmp_path: 
             gateway.send_signal(signal.SIGTERM)
             assert await gateway.ended() == 0
         assert gateway.log[-1] | {"event": "stopped", "refused": 0, "cut": 0} == gateway.log[-1]
-        assert gateway.log[-1]["seconds"] < DRAIN_S
+        assert gateway.log[-1]["seconds"] < DrainSettings().limit_s
         assert gateway.events("draining")[0]["connections"] == len(devices)
         assert Counter(line["reason"] for line in gateway.events("connection_closed")) == {"shutdown": len(devices)}
     numbers: dict[str, list[int]] = defaultdict(list)

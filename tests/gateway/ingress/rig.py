@@ -45,6 +45,7 @@ class Rig:
         directory: str = "",
         provisioning: Provisioning = Provisioning.ALLOW_NEW,
         certificates: CertificateRule | None = None,
+        spread_s: float = 0.0,
         **options: Any,
     ) -> None:
         self.clock = FakeClock()
@@ -63,6 +64,7 @@ class Rig:
             clock=self.clock,
             ids=IdSource(),
             certificates=certificates or CertificateRule(),
+            spread_s=spread_s,
         )
         self.server = TcpServer(services)
         speaking = list(products) or [LineProduct()]

@@ -120,6 +120,28 @@ async def test_drain_of_many_goes_in_slices() -> None:
         assert [await peer.read_to_end() for peer in peers] == [b""] * 250
 
 
+async def test_drain_is_spread_and_who_has_not_had_its_turn_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.ingress.stream_listener.SLICE", 2)
+    async with Rig(spread_s=7200.0) as rig:
+        peers = [await rig.log_in(f"dev-{number}") for number in range(5)]
+        draining = asyncio.ensure_future(rig.server.drain(7200.0))
+        assert [await peer.read_to_end() for peer in peers[:2]] == [b"", b""]
+        for peer in peers[2:]:
+            peer.send(b"D1\n")
+            assert await peer.read_exactly(3) == b"d1\n"
+        assert rig.listener.connections == 3
+        draining.cancel()
+        await asyncio.wait([draining])
+
+
+async def test_the_last_slice_ends_at_the_end_of_the_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.ingress.stream_listener.SLICE", 2)
+    async with Rig(spread_s=0.02) as rig:
+        peers = [await rig.log_in(f"dev-{number}") for number in range(5)]
+        assert await rig.server.drain(GUARD_S) == 0
+        assert [await peer.read_to_end() for peer in peers] == [b""] * 5
+
+
 async def test_the_sweep_runs_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.ingress.stream_listener.SWEEP_S", 0.01)
     async with Rig() as rig:
