@@ -44,7 +44,7 @@ class Load:
     peak: float = 2.0
     frames_per_task: float = 5_000.0
     sessions_per_task: int = 20_000
-    requests_per_s: float = 28.0
+    requests_per_s: float = 20.0
 
 
 @dataclass(slots=True, frozen=True)

@@ -25,6 +25,7 @@ from gateway.settings import model
 BACKOFF_BASE_S = 0.1
 BACKOFF_CAP_S = 5.0
 
+_PACKED_LINGER_MS = 50.0  # each request begins a Kinesis record per stripe; half-empty ones cost as much as full ones
 _FILE_LINGER_MS = 100.0  # with the spool in front: fewer, larger commits
 
 
@@ -102,16 +103,18 @@ def _senders(settings: model.Settings, metrics: Metrics) -> dict[str, Sender]:
 def _sink(name: str, sink: model.Sink, ack_on: str) -> Sink:
     if isinstance(sink, model.KinesisSink):
         # Here, since the AWS client takes longer to import than everything else together.
-        from gateway.delivery.sinks.kinesis import KinesisSink
+        from gateway.delivery.sinks import kinesis
         from gateway.delivery.sinks.packings import Aggregated, Ndjson, Plain
 
         packing = {"plain": Plain, "aggregated": Aggregated, "ndjson": Ndjson}[sink.packing]
-        return KinesisSink(
+        may_wait = sink.packing != "plain" and ack_on == "spool"
+        return kinesis.KinesisSink(
             name,
             sink.stream,
             packing=packing(),
             region=sink.region or os.environ.get("AWS_REGION"),
             endpoint_url=sink.endpoint_url,
+            linger_ms=_PACKED_LINGER_MS if may_wait else kinesis.LINGER_MS,
         )
     if isinstance(sink, model.StdoutSink):
         return StdoutSink(name)

@@ -41,8 +41,10 @@ class KinesisSink(Section):
         description="How records fill Kinesis records. `plain`: one each, one in flight per device. `aggregated`: "
         "many in one, in the format of the Kinesis Producer Library. `ndjson`: many in one, a line each.",
     )
-    linger_ms: Annotated[float, Field(ge=0, le=10_000)] = Field(
-        default=20.0, description="Longest wait for more records while a request is in flight."
+    linger_ms: Annotated[float, Field(ge=0, le=10_000)] | None = Field(
+        default=None,
+        description="Time between the starts of two requests, unless they are full. null: 20, and 50 where records are "
+        "packed and nobody waits for them (`ack_on: spool`): fuller Kinesis records are a smaller bill.",
     )
 
 

@@ -85,7 +85,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--disk-bytes", type=int, default=1 << 30)
     parser.add_argument("--sync-fails-at", type=int, action="append", default=[], help="call of fdatasync; again: more")
     parser.add_argument("--clock", type=Path, help="file with seconds that the clock is ahead; SIGUSR1: read it again")
-    parser.add_argument("--drain-s", type=float, help="time for settling at the end, instead of 25 s")
     parser.add_argument("rest", nargs="*", help="arguments of the gateway")
     options = parser.parse_args(arguments)
     # os and time themselves: what imports them later gets the replacements.
@@ -97,10 +96,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         clock = JumpingClock(options.clock)
         time.time, time.time_ns = clock.time, clock.time_ns
         signal.signal(signal.SIGUSR1, clock.read)
-    if options.drain_s is not None:
-        import gateway.app.gateway
-
-        gateway.app.gateway.DRAIN_S = options.drain_s
     sys.argv = ["gateway", *options.rest]
     runpy.run_module("gateway", run_name="__main__", alter_sys=True)
 

@@ -109,7 +109,7 @@ async def repack(rig: Rig) -> None:
 
 @_scenario("sigterm_down", "SIGTERM while the sink is down: what is left goes out at the next start")
 async def sigterm_down(rig: Rig) -> None:
-    gateway = await rig.start(handicap=["--drain-s", "1"])
+    gateway = await rig.start("drain={spread_s: 0, limit_s: 2}")
     await rig.load(rig.plan.seconds / 2)
     await rig.kinesis.set(listening=False)
     await rig.load(rig.plan.seconds / 2)

@@ -24,6 +24,7 @@ from loadtest.fleet.ladder import Rung, climb, table
 from loadtest.fleet.limits import NotAllowed
 from loadtest.fleet.model import Scenario
 from loadtest.fleet.outcome import Outcome
+from loadtest.fleet.paths import FACES, SINKS, Way, head, measure
 from loadtest.fleet.report import html
 from loadtest.fleet.runner import Others, run
 from loadtest.fleet.scenario import Changes, UnknownScenario, change, find, names, schema
@@ -116,6 +117,21 @@ def _climb(options: argparse.Namespace) -> int:
     return 0 if all(rung.outcome.holds for rung in rungs) else EXIT_FAILED
 
 
+def _measure(options: argparse.Namespace) -> int:
+    catalog = _catalog()
+    print(head(), flush=True)
+
+    def tell(way: Way, outcome: Outcome) -> None:
+        print(way.row(outcome), flush=True)
+
+    faces: list[str] = options.face or list(FACES)
+    sinks: list[str] = options.to or list(SINKS)
+    rates: list[float] = options.rate or [5_000.0, 10_000.0]
+    with tempfile.TemporaryDirectory(prefix="iotlink-load-", dir=options.work_dir) as folder:
+        held = uvloop.run(measure(faces, sinks, rates, options.seconds, catalog, Path(folder), tell))
+    return 0 if held else EXIT_FAILED
+
+
 def _list(options: argparse.Namespace) -> int:
     for name in names():
         print(f"{name:10} {find(name).title}")
@@ -154,6 +170,13 @@ def _parser() -> argparse.ArgumentParser:
     ladder.add_argument("--rungs", type=int, default=20, help="most of them (default %(default)s)")
     ladder.add_argument("--limit-ms", type=float, default=100.0, help="answer p99 of a rung (default %(default)g)")
     ladder.set_defaults(call=_climb)
+    paths = commands.add_parser("paths", help="what each face costs into each kind of sink")
+    paths.add_argument("--face", action="append", choices=list(FACES), help="only this one; may be given again")
+    paths.add_argument("--to", action="append", choices=list(SINKS), help="only this sink; may be given again")
+    paths.add_argument("--rate", action="append", type=float, help="frames a second; may be given again")
+    paths.add_argument("--seconds", type=float, default=20.0, help="of each run (default %(default)g)")
+    paths.add_argument("--work-dir", type=Path, help="where the gateways keep their data; default: a temporary folder")
+    paths.set_defaults(call=_measure)
     commands.add_parser("list", help="the shipped scenarios").set_defaults(call=_list)
     check = commands.add_parser("check", help="read a scenario and print it with all defaults")
     check.add_argument("scenario")

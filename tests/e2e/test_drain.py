@@ -28,7 +28,7 @@ def steps(logs: list[Any]) -> list[str]:
 
 
 async def test_during_the_notice_it_is_not_ready_and_takes_all_that_comes(tmp_path: Path) -> None:
-    first, second = (script for script in fleet.scripts(2) if script.product == "concox_gt06")
+    first, second, *_ = (script for script in fleet.scripts(2) if script.product == "concox_gt06")
     settings = config(tmp_path, drain={"notice_s": 3000, "limit_s": 3600})
     with capture_logs() as logs:
         async with RunningGateway(tmp_path, settings) as rig:

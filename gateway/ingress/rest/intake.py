@@ -15,7 +15,7 @@ __all__ = ["Intake"]
 
 _LIMIT = "spool.max_bytes"
 _RETRY_FULL_S = 5
-_RETRY_DRAINING_S = 10
+_RETRY_DRAINING_S = 2  # behind a load balancer the next connection goes to another gateway
 
 
 class Intake:

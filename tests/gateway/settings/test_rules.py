@@ -237,6 +237,6 @@ def test_sources(tmp_path: Path) -> None:
 def test_a_drain_leaves_time_for_the_records(tmp_path: Path) -> None:
     assert problems(tmp_path, "drain: {notice_s: 15, spread_s: 20, limit_s: 110}\n") == []
     (problem,) = problems(tmp_path, "drain: {notice_s: 15, spread_s: 20}\n")
-    assert problem.startswith("c.yaml:1:23: drain.spread_s: `notice_s` and `spread_s` (35 s together) leave nothing")
+    assert problem.startswith("c.yaml:1:33: drain.spread_s: `notice_s` and `spread_s` (35 s together) leave nothing")
     (problem,) = problems(tmp_path, "drain: {limit_s: 4}\n")
-    assert problem.startswith("c.yaml:1:9: drain.limit_s: ")
+    assert problem.startswith("c.yaml:1:18: drain.limit_s: ")
