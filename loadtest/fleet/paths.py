@@ -20,10 +20,10 @@ __all__ = ["FACES", "SINKS", "Way", "head", "measure", "scenario_of"]
 
 FACES: dict[str, dict[str, Any]] = {
     "tcp": {"devices": 1000, "messages": ["position_cell"], "heartbeat_s": 0},
-    "mqtt": {"devices": 200},
-    "rest": {"devices": 50, "batch": 100},
+    "mqtt": {"devices": 1000},
+    "rest": {"devices": 250, "batch": 100},
 }
-"""By name, who speaks there."""
+"""By name, who speaks there: enough for `plain`, which has one record of a device in flight."""
 
 SINKS: dict[str, dict[str, Any]] = {
     "file": {"sink": "file"},
