@@ -34,6 +34,7 @@ import uvloop
 LOGIN = "78780d01{imei:0>16}0001"
 LOCATION = "78781f12{time}d0024bb93007d3fb783dd4c501940500f2006c8504a6"
 STREAM = "telemetry"
+SHARDS = 16  # the gateway sends a shard no more than it takes: fewer, and there would be a backlog
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -83,7 +84,7 @@ def run_kinesis(pipe: Connection) -> None:
 
     async def serve() -> None:
         async with FakeKinesis() as kinesis:
-            kinesis.create_stream(STREAM, 4)
+            kinesis.create_stream(STREAM, SHARDS)
             pipe.send(kinesis.url)
             await asyncio.to_thread(pipe.recv)
             pipe.send(sum(len(user_records(stored.data)) for stored in kinesis.records(STREAM)))
