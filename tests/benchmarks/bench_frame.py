@@ -73,6 +73,9 @@ class Kept:
     def put_dead_letter(self, receipt: Receipt, letter: DeadLetter, states: Sequence[State] = ()) -> None:
         raise AssertionError(letter.detail)
 
+    def put_again(self, receipt: Receipt, record: Record, sink: str) -> None:
+        raise AssertionError("nothing is replayed")
+
     def follow(self, receipt: Receipt, first: Receipt) -> None:
         raise AssertionError("no frame is sent twice")
 
