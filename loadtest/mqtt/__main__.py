@@ -20,6 +20,7 @@ from pathlib import Path
 
 import uvloop
 
+from loadtest.ends import ENDS
 from loadtest.faults.processes import RunFailed
 from loadtest.mqtt.loads import LOADS, Crowd, Load, LoadFailed, run
 from loadtest.mqtt.servers import Server, cpu_s, rss_kib, servers
@@ -112,7 +113,8 @@ async def _measure(options: argparse.Namespace, folder: Path) -> None:
     broker = (options.host, options.port) if options.port else None
     async with contextlib.AsyncExitStack() as running:
         found: list[Server] = [
-            await running.enter_async_context(server.run()) for server in servers(folder, broker, options.pid)
+            await running.enter_async_context(server.run())
+            for server in servers(folder, broker, options.pid, options.to)
         ]
         bench = Bench(found)
         if options.idle and not options.load:  # first, while the processes are small
@@ -132,6 +134,9 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=100_000, help="of one round (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="default %(default)s")
     parser.add_argument("--idle", type=int, default=5_000, help="idle connections; 0 leaves them out")
+    parser.add_argument(
+        "--to", choices=ENDS, default="file", help="where the gateway's records end (default %(default)s)"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="of a broker that runs already")
     parser.add_argument("--port", type=int, help="of a broker that runs already; it is then measured alone")
     parser.add_argument("--pid", type=int, default=0, help="of that broker, for its CPU and memory")

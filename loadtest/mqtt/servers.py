@@ -15,7 +15,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
-from loadtest.faults.processes import GUARD_S, GatewayProcess, RunFailed, until
+from loadtest.ends import End, open_end
+from loadtest.faults.processes import GUARD_S, GatewayProcess, RunFailed
 
 __all__ = ["Gateway", "Mosquitto", "Server", "SomeBroker", "find_mosquitto", "gateway_settings", "mqtt_address"]
 
@@ -52,24 +53,31 @@ class Server(Protocol):
 
 
 class Gateway:
-    """`iotlink serve` with its data in `folder`; `async with gateway.run()`."""
+    """`iotlink serve` with its data in `folder`; `async with gateway.run()`. end: of `loadtest.ends.ENDS`."""
 
     name = "gateway"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, end: str = "file") -> None:
         self.address: Address = ("", 0)
         self.pid = 0
         self._folder = folder
-        self._lines = Lines(folder / "data" / "records")
+        self._end_name = end
+        self._end: End
+        self._process: GatewayProcess
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[Gateway]:
-        process = GatewayProcess(gateway_settings(self._folder), cwd=self._folder)
+        async with open_end(self._end_name, self._folder) as self._end, self._running():
+            yield self
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        process = self._process = GatewayProcess(gateway_settings(self._folder, *self._end.settings), cwd=self._folder)
         await process.spawn()
         try:
             await process.started()
             self.address, self.pid = mqtt_address(process), process.pid
-            yield self
+            yield
             code = await process.terminate()
         except BaseException:
             await process.kill()
@@ -78,9 +86,7 @@ class Gateway:
             raise RunFailed(f"the gateway ended with exit code {code}: {process.stderr.strip()[-500:]}")
 
     async def kept(self, messages: int) -> None:
-        await until(lambda: self._lines.count() >= messages, f"{messages} records are in the files")
-        if self._lines.count() > messages:
-            raise RunFailed(f"{self._lines.count()} records of {messages} messages")
+        await self._end.kept(self._process, messages)
 
 
 class Mosquitto:
@@ -141,28 +147,8 @@ class SomeBroker:
         """That is its own business."""
 
 
-class Lines:
-    """Counts the whole lines of the NDJSON files under a folder; reads each byte once."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._read: dict[Path, int] = {}
-        self._count = 0
-
-    def count(self) -> int:
-        for path in self._folder.rglob("*.ndjson"):
-            at = self._read.get(path, 0)
-            if path.stat().st_size > at:
-                with path.open("rb") as file:
-                    file.seek(at)
-                    data = file.read()
-                self._read[path] = at + len(data)
-                self._count += data.count(b"\n")
-        return self._count
-
-
 def gateway_settings(folder: Path, *more: str) -> list[str]:
-    """For `--set`: MQTT on any free port, spool and file sink in `folder`, everything else as it comes."""
+    """For `--set`: MQTT on any free port, all data in `folder`, everything else as it comes."""
     return [
         f"gateway.data_dir={folder / 'data'}",
         "tcp.listeners=[]",
@@ -220,13 +206,15 @@ async def _listens(address: Address, process: asyncio.subprocess.Process) -> boo
     return False
 
 
-def servers(folder: Path, broker: Address | None = None, pid: int = 0) -> Iterator[Gateway | Mosquitto | SomeBroker]:
+def servers(
+    folder: Path, broker: Address | None = None, pid: int = 0, end: str = "file"
+) -> Iterator[Gateway | Mosquitto | SomeBroker]:
     """What is measured side by side: the gateway and, where it is installed, mosquitto; or a given broker alone."""
     if broker is not None:
         yield SomeBroker(broker, pid)
         return
     for name in ("gateway", "mosquitto"):
         (folder / name).mkdir()
-    yield Gateway(folder / "gateway")
+    yield Gateway(folder / "gateway", end)
     if (program := find_mosquitto()) is not None:
         yield Mosquitto(folder / "mosquitto", program)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import uvloop
 
+from loadtest.ends import ENDS
 from loadtest.faults.processes import RunFailed
 from loadtest.rest.floor import FloorProcess
 from loadtest.rest.loads import LOADS, Load, LoadFailed, Played, Uploaded, run, upload
@@ -121,7 +122,7 @@ def _median(values: list[float]) -> str:
 
 
 async def _measure(options: argparse.Namespace, folder: Path) -> None:
-    async with RestGateway(folder).run() as gateway, FloorProcess() as floor:
+    async with RestGateway(folder, options.to).run() as gateway, FloorProcess() as floor:
         bench = Bench(gateway, floor)
         if options.rounds:
             print("| load | CPU s per 100,000 | at most | records/s | answer p50 ms | p99 ms |")
@@ -142,6 +143,7 @@ async def _measure(options: argparse.Namespace, folder: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtest.rest", description=__doc__.split("\n\n")[0])
     parser.add_argument("--load", action="append", choices=list(LOADS), help="only this one; may be given again")
+    parser.add_argument("--to", choices=ENDS, default="file", help="where the records end (default %(default)s)")
     parser.add_argument("--records", type=int, default=50_000, help="of one round (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="default %(default)s; 0 leaves the loads out")
     parser.add_argument("--upload", action="append", choices=list(_TABLES), help="only this one")

@@ -1,4 +1,4 @@
-"""The gateway that is measured: `iotlink serve` with one REST listener and one client, spool and file sink.
+"""The gateway that is measured: `iotlink serve` with one REST listener and one client.
 
 Place in the walk: CPU time and memory are read from /proc, so that the load, which is made here, does not count.
 """
@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gateway.access.api_keys import hash_api_key, make_api_key
-from loadtest.faults.processes import GatewayProcess, RunFailed, until
-from loadtest.mqtt.servers import Lines
+from loadtest.ends import End, open_end
+from loadtest.faults.processes import GatewayProcess, RunFailed
 
 __all__ = ["RestGateway", "rest_settings"]
 
@@ -19,24 +19,31 @@ _CLIENT = "load"
 
 
 class RestGateway:
-    """Its data in `folder`; `async with gateway.run()`. key: of its client."""
+    """Its data in `folder`; `async with gateway.run()`. key: of its client. end: of `loadtest.ends.ENDS`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, end: str = "file") -> None:
         self.address = ("", 0)
         self.key = make_api_key(_CLIENT)
         self._folder = folder
-        self._process = GatewayProcess(rest_settings(folder, hash_api_key(self.key).hex()), cwd=folder)
-        self._lines = Lines(folder / "data" / "records")
+        self._end_name = end
+        self._end: End
+        self._process: GatewayProcess
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[RestGateway]:
-        process = self._process
+        async with open_end(self._end_name, self._folder) as self._end, self._running():
+            yield self
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        settings = rest_settings(self._folder, hash_api_key(self.key).hex(), *self._end.settings)
+        process = self._process = GatewayProcess(settings, cwd=self._folder)
         await process.spawn()
         try:
             await process.started()
             line = next(line for line in process.events("listening") if line["face"] == "rest")
             self.address = line["host"], line["port"]
-            yield self
+            yield
             code = await process.terminate()
         except BaseException:
             await process.kill()
@@ -53,14 +60,12 @@ class RestGateway:
         return self._process.look_at_memory()
 
     async def kept(self, records: int) -> None:
-        """Returns when the files hold so many records, of all since the start. RunFailed: they do not, or more."""
-        await until(lambda: self._lines.count() >= records, f"{records} records are in the files")
-        if self._lines.count() > records:
-            raise RunFailed(f"{self._lines.count()} records of {records} items")
+        """As `End.kept`."""
+        await self._end.kept(self._process, records)
 
 
-def rest_settings(folder: Path, key_digest: str) -> list[str]:
-    """For `--set`: REST on any free port for one client, spool and file sink in `folder`, all else as it comes."""
+def rest_settings(folder: Path, key_digest: str, *more: str) -> list[str]:
+    """For `--set`: REST on any free port for one client, all data in `folder`, all else as it comes."""
     return [
         f"gateway.data_dir={folder / 'data'}",
         "tcp.listeners=[]",
@@ -69,4 +74,5 @@ def rest_settings(folder: Path, key_digest: str) -> list[str]:
         f"auth.clients=[{{id: {_CLIENT}, api_key_sha256: '{key_digest}', scopes: [ingest]}}]",
         "observe.port=0",
         "admin.port=0",
+        *more,
     ]

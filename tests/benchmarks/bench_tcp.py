@@ -1,9 +1,9 @@
 """CPU of the gateway process per 100,000 gt06 location frames over TCP, beside a bare echo in the same run.
 
-    python tests/benchmarks/bench_tcp.py [--connections 200] [--frames 200000] [--rate 10000] [--sink kinesis]
+    python tests/benchmarks/bench_tcp.py [--connections 200] [--frames 200000] [--rate 10000] [--to aggregated]
 
 Servers and load generator are processes of their own. The gateway runs as `iotlink serve` does: uvloop, file sink,
-acknowledgement after fdatasync; `--sink kinesis` sends aggregated records to the fake Kinesis, one more process. The
+acknowledgement after fdatasync; `--to aggregated` sends aggregated records to the fake Kinesis, one more process. The
 echo server is uvloop with `transport.write(data)` in `data_received`: what any Python server pays for this traffic.
 Closed loop: every connection sends its next frame when the reply is there. Paced: frames go out one by one at the rate,
 spread over the connections, without waiting.
@@ -226,9 +226,9 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=200_000)
     parser.add_argument("--rate", type=float, action="append", help="frames a second; may be given again")
     parser.add_argument("--load", choices=("both", "closed", "paced"), default="both")
-    parser.add_argument("--sink", choices=("file", "kinesis"), default="file")
+    parser.add_argument("--to", choices=("file", "aggregated"), default="file", help="where records end")
     options = parser.parse_args()
-    kinesis = Server("kinesis", run_kinesis) if options.sink == "kinesis" else None
+    kinesis = Server("kinesis", run_kinesis) if options.to == "aggregated" else None
     endpoint = kinesis.pipe.recv() if kinesis is not None else ""
     servers = [Server("echo", run_echo), Server("gateway", functools.partial(run_gateway, endpoint))]
     ports = {server.name: server.pipe.recv() for server in servers}

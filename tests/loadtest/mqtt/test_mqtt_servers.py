@@ -1,4 +1,4 @@
-"""The measured processes: their numbers from /proc, their records, and mosquitto beside the gateway."""
+"""The measured processes: their numbers from /proc, and mosquitto beside the gateway."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from gateway.settings.load import load_settings
 from loadtest.faults.processes import RunFailed
 from loadtest.mqtt.loads import Load, run
 from loadtest.mqtt.servers import (
-    Gateway,
-    Lines,
     Mosquitto,
     SomeBroker,
     cpu_s,
@@ -22,31 +20,6 @@ from loadtest.mqtt.servers import (
     rss_kib,
     servers,
 )
-
-
-def test_lines_are_counted_once_and_only_whole(tmp_path: Path) -> None:
-    lines = Lines(tmp_path / "records")
-    assert lines.count() == 0
-    folder = tmp_path / "records" / "2026" / "01"
-    folder.mkdir(parents=True)
-    (folder / "a.ndjson").write_bytes(b"1\n2\n3")
-    assert lines.count() == 2
-    with (folder / "a.ndjson").open("ab") as file:
-        file.write(b"3\n4\n")
-    (folder / "b.ndjson").write_bytes(b"5\n")
-    (folder / "c.tmp").write_bytes(b"6\n")
-    assert lines.count() == 5
-    assert lines.count() == 5
-
-
-async def test_more_records_than_messages_are_a_fault(tmp_path: Path) -> None:
-    folder = tmp_path / "data" / "records"
-    folder.mkdir(parents=True)
-    (folder / "a.ndjson").write_bytes(b"1\n2\n")
-    gateway = Gateway(tmp_path)
-    await gateway.kept(2)
-    with pytest.raises(RunFailed, match="2 records of 1 messages"):
-        await gateway.kept(1)
 
 
 def test_cpu_and_memory_of_a_process() -> None:
