@@ -9,12 +9,8 @@ import pytest
 
 from loadtest.ends import ENDS, Files
 from loadtest.faults.processes import GatewayProcess, RunFailed
-from loadtest.mqtt.loads import LOADS
-from loadtest.mqtt.loads import run as publish
+from loadtest.mqtt.loads import LOADS, run
 from loadtest.mqtt.servers import Gateway
-from loadtest.rest.loads import LOADS as REST_LOADS
-from loadtest.rest.loads import run as post
-from loadtest.rest.server import RestGateway
 
 NOBODY = cast(GatewayProcess, None)  # files are looked at without it
 
@@ -48,19 +44,7 @@ async def test_more_records_than_messages_are_a_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize("end", ENDS)
 async def test_what_was_acknowledged_over_mqtt_is_there(tmp_path: Path, end: str) -> None:
     async with Gateway(tmp_path, end).run() as gateway:
-        sent = (await publish(gateway.address, LOADS["qos1"], 300)).messages
+        sent = (await run(gateway.address, LOADS["qos1"], 300)).messages
         await gateway.kept(sent)
         with pytest.raises(RunFailed, match=f"{sent} records of {sent - 1} messages"):
             await gateway.kept(sent - 1)
-
-
-@pytest.mark.e2e
-@pytest.mark.parametrize("end", ENDS)
-async def test_what_was_accepted_over_rest_is_there(tmp_path: Path, end: str) -> None:
-    async with RestGateway(tmp_path, end).run() as gateway:
-        await post(gateway.address, gateway.key, REST_LOADS["batches"], 300)
-        await gateway.kept(300)
-        with pytest.raises(RunFailed, match="300 records of 299 messages"):
-            await gateway.kept(299)
-        assert gateway.cpu_s() > 0
-        assert gateway.rss_kib() > 1_000
