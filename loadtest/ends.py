@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
-from loadtest.faults.processes import GUARD_S, STREAM, GatewayProcess, KinesisProcess, RunFailed, until
+from loadtest.faults.processes import GUARD_S, GatewayProcess, KinesisProcess, RunFailed, until
 
 __all__ = ["ENDS", "End", "Files", "Stream", "open_end"]
 
@@ -63,8 +63,7 @@ class Stream:
     """What the gateway says that its stream keeps: to count in the stream would take the processor from it."""
 
     def __init__(self, kinesis: KinesisProcess, packing: str) -> None:
-        where = f"type: kinesis, stream: {STREAM}, region: us-east-1, endpoint_url: '{kinesis.endpoint_url}'"
-        self.settings = [f"sinks={{main: {{{where}, packing: {packing}}}}}"]
+        self.settings = [f"sinks={kinesis.sinks(packing)}"]
 
     async def kept(self, process: GatewayProcess, records: int) -> None:
         try:

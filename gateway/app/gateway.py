@@ -233,7 +233,8 @@ class Gateway:
         return [face for face in (self.tcp, self.mqtt, self.rest, self.sources) if face is not None]
 
     def stop(self) -> None:
-        """Asks the gateway to end: it settles what it has and returns from `run`. Asked again: at once."""
+        """Asks the gateway to end: it settles what it has and returns from `run`. Asked again: without
+        further notice."""
         if self._stop.is_set():
             self._hurry.set()
         self._stop.set()

@@ -78,6 +78,21 @@ class GatewayProcess:
         self._reading: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
 
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Started inside; ended by SIGTERM behind, or killed if something failed. RunFailed: it did not start, or ended
+        with an error."""
+        await self.spawn()
+        try:
+            await self.started()
+            yield
+            code = await self.terminate()
+        except BaseException:
+            await self.kill()
+            raise
+        if code:
+            raise RunFailed(f"the gateway ended with exit code {code}: {self.stderr.strip()[-500:]}")
+
     async def spawn(self) -> None:
         """Starts it and does not wait for it."""
         self._process = await asyncio.create_subprocess_exec(
@@ -241,6 +256,11 @@ class KinesisProcess:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
+
+    def sinks(self, packing: str) -> str:
+        """The setting `sinks` of a gateway whose only sink this stream is."""
+        where = f"stream: {STREAM}, region: us-east-1, endpoint_url: '{self.endpoint_url}'"
+        return f"{{main: {{type: kinesis, {where}, packing: {packing}}}}}"
 
     async def set(self, **faults: float | bool) -> None:
         """Switches faults: the attributes of `Faults`, `limits`, `listening`."""

@@ -15,7 +15,7 @@ from typing import Self
 
 from loadtest.faults.balance import Balance, read_all
 from loadtest.faults.fleet import Fleet
-from loadtest.faults.processes import STREAM, GatewayProcess, KinesisProcess, RunFailed, until
+from loadtest.faults.processes import GatewayProcess, KinesisProcess, RunFailed, until
 
 PACKINGS = ("plain", "aggregated", "ndjson")
 GATEWAY_ID = "gw-fault"
@@ -105,10 +105,6 @@ class Rig:
         self, *settings: str, name: str = GATEWAY_ID, packing: str = "", handicap: Sequence[str] = ()
     ) -> GatewayProcess:
         """Starts a gateway and does not wait for it."""
-        sink = (
-            f"{{main: {{type: kinesis, stream: {STREAM}, region: us-east-1, endpoint_url: '{self.kinesis.endpoint_url}'"
-            f", packing: {packing or self.plan.packing}}}}}"
-        )
         all_settings = [
             f"gateway.id={name}",
             f"gateway.data_dir={self.plan.folder / name}",
@@ -119,7 +115,7 @@ class Rig:
             "tcp.listeners.0.products=[concox_gt06]",
             "observe.port=0",
             "admin.port=0",
-            f"sinks={sink}",
+            f"sinks={self.kinesis.sinks(packing or self.plan.packing)}",
             *settings,
         ]
         launcher = ["gateway"] if not handicap else ["loadtest.faults.handicap", *handicap, "--"]

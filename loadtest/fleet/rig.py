@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from gateway.access.api_keys import hash_api_key, make_api_key
-from loadtest.faults.processes import STREAM, GatewayProcess, KinesisProcess, RunFailed
+from loadtest.faults.processes import GatewayProcess, KinesisProcess, RunFailed
 from loadtest.fleet.ground import Address
 from loadtest.fleet.haproxy import Haproxy, Upstream
 from loadtest.fleet.model import Scenario
@@ -164,10 +164,7 @@ class Rig:
     def _sinks(self) -> str:
         if self.kinesis is None:
             return "{main: {type: file}}"
-        return (
-            f"{{main: {{type: kinesis, stream: {STREAM}, region: us-east-1, endpoint_url: "
-            f"'{self.kinesis.endpoint_url}', packing: {self._scenario.gateway.packing}}}}}"
-        )
+        return self.kinesis.sinks(self._scenario.gateway.packing)
 
     # What they say.
 

@@ -67,23 +67,12 @@ class Gateway:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[Gateway]:
-        async with open_end(self._end_name, self._folder) as self._end, self._running():
-            yield self
-
-    @asynccontextmanager
-    async def _running(self) -> AsyncIterator[None]:
-        process = self._process = GatewayProcess(gateway_settings(self._folder, *self._end.settings), cwd=self._folder)
-        await process.spawn()
-        try:
-            await process.started()
-            self.address, self.pid = mqtt_address(process), process.pid
-            yield
-            code = await process.terminate()
-        except BaseException:
-            await process.kill()
-            raise
-        if code:
-            raise RunFailed(f"the gateway ended with exit code {code}: {process.stderr.strip()[-500:]}")
+        async with open_end(self._end_name, self._folder) as self._end:
+            settings = gateway_settings(self._folder, *self._end.settings)
+            process = self._process = GatewayProcess(settings, cwd=self._folder)
+            async with process.serving():
+                self.address, self.pid = mqtt_address(process), process.pid
+                yield self
 
     async def kept(self, messages: int) -> None:
         await self._end.kept(self._process, messages)

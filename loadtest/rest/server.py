@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway.access.api_keys import hash_api_key, make_api_key
 from loadtest.ends import End, open_end
-from loadtest.faults.processes import GatewayProcess, RunFailed
+from loadtest.faults.processes import GatewayProcess
 
 __all__ = ["RestGateway", "rest_settings"]
 
@@ -31,25 +31,13 @@ class RestGateway:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[RestGateway]:
-        async with open_end(self._end_name, self._folder) as self._end, self._running():
-            yield self
-
-    @asynccontextmanager
-    async def _running(self) -> AsyncIterator[None]:
-        settings = rest_settings(self._folder, hash_api_key(self.key).hex(), *self._end.settings)
-        process = self._process = GatewayProcess(settings, cwd=self._folder)
-        await process.spawn()
-        try:
-            await process.started()
-            line = next(line for line in process.events("listening") if line["face"] == "rest")
-            self.address = line["host"], line["port"]
-            yield
-            code = await process.terminate()
-        except BaseException:
-            await process.kill()
-            raise
-        if code:
-            raise RunFailed(f"the gateway ended with exit code {code}: {process.stderr.strip()[-500:]}")
+        async with open_end(self._end_name, self._folder) as self._end:
+            settings = rest_settings(self._folder, hash_api_key(self.key).hex(), *self._end.settings)
+            process = self._process = GatewayProcess(settings, cwd=self._folder)
+            async with process.serving():
+                line = next(line for line in process.events("listening") if line["face"] == "rest")
+                self.address = line["host"], line["port"]
+                yield self
 
     def cpu_s(self) -> float:
         """User and system time so far."""

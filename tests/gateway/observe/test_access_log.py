@@ -3,26 +3,14 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import logging
-from collections.abc import Iterator
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from gateway.observe.access_log import AccessLog
 from gateway.observe.logs import configure_logs
 
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Logging as the test runner had it."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers, root.level = handlers, level
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 class Stream(io.StringIO):

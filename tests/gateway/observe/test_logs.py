@@ -6,7 +6,6 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -15,16 +14,7 @@ import structlog
 
 from gateway.observe.logs import LineLimit, RateLimited, configure_logs, rfc3339, tell_suppressed
 
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Logging as the test runner had it."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers, root.level = handlers, level
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
